@@ -1,0 +1,26 @@
+// Sleeping on a word of shared memory until another thread or process changes it and wakes us (futex(2), shared).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace mignificient::os {
+
+// Returns when woken, when `word` is no longer `expected`, after `timeout`, or spuriously: callers re-check.
+void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected,
+               std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
+
+void FutexWakeAll(const std::atomic<uint32_t>& word);
+
+// Tells the processor that this thread spins.
+inline void SpinPause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace mignificient::os

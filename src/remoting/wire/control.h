@@ -1,0 +1,108 @@
+// The control protocol between the owner of a GPU server (the orchestrator, or `mignificient run`) and the server:
+// packets of one fixed size over a SOCK_SEQPACKET socket, both sides trusted, same build on both ends.
+//
+//   owner                                   GPU server
+//     spawn: mignificient-gpu-server --control-fd N --driver cuda|cpu --device ORDINAL|UUID [--memory BYTES]
+//                                           <- kReady | kFailed     context exists, or why not
+//     kOpenSession + {door, gate page} ->   <- kSessionOpened       (only means: the door is being served)
+//                                           <- kAttached            a client process went through the door
+//     kDrain ->                             <- kDrained             all GPU work issued so far is complete
+//     kCloseSession ->                      <- kSessionEnded        also unasked: see SessionEnd
+//     close the socket                      the server exits
+//
+// A door is the server's end of a SOCK_SEQPACKET pair; the other end is inherited by the tenant's process, named by
+// the environment variable MIGNIFICIENT_GPU_FD. Each client process opens a channel of its own through it (see
+// wire/attach.h), so that children of a program find the GPU too.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/result.h"
+#include "os/mapping.h"
+#include "os/socket.h"
+
+namespace mignificient::wire {
+
+inline constexpr const char* kDoorVariable = "MIGNIFICIENT_GPU_FD";
+
+enum class ControlKind : uint32_t {
+  kReady = 1,
+  kFailed,
+  kOpenSession,
+  kSessionOpened,
+  kAttached,
+  kDrain,
+  kDrained,
+  kCloseSession,
+  kSessionEnded,
+};
+
+enum class SessionEnd : uint32_t {
+  kClosed = 0,       // asked for
+  kClientGone,       // every client process of the session has gone
+  kMisuse,           // a client broke the protocol
+  kOutOfMemory,      // the budget or the device's memory is exhausted beyond what the client can be told
+  kDeviceError,      // the context is broken (illegal address and the like): sticky for every call that follows
+};
+
+struct ControlMessage {
+  ControlKind kind{};
+  uint32_t session = 0;        // chosen by the owner in kOpenSession, echoed by the server
+  SessionEnd end{};            // kSessionEnded
+  uint32_t pid = 0;            // kAttached: the client's process
+  uint64_t budget_bytes = 0;   // kOpenSession: device memory the session may hold
+  uint64_t context_us = 0;     // kReady: time to initialise the driver and create the context
+  uint64_t total_bytes = 0;    // kReady: device memory of the partition
+  uint64_t free_bytes = 0;     // kReady
+  uint64_t used_bytes = 0;     // kDrained, kSessionEnded: device memory the session holds
+  uint64_t copies = 0;         // kDrained: commands since the session was opened
+  uint64_t kernels = 0;        // kDrained
+  uint64_t drain_tag = 0;      // kDrain, echoed in kDrained
+  char text[256] = {};         // kReady: device name; kFailed, kSessionEnded: a sentence
+};
+
+// Blocking (or kTimeout / kExhausted on a non-blocking socket). fds: kOpenSession carries {door, gate page}.
+Result<> SendControl(int socket, const ControlMessage& message, std::span<const int> fds = {});
+
+struct ReceivedControl {
+  ControlMessage message;
+  std::vector<os::UniqueFd> fds;
+};
+// nullopt: the other side closed the socket.
+Result<std::optional<ReceivedControl>> ReceiveControl(int socket);
+
+void SetText(ControlMessage& message, std::string_view text);  // cut to fit
+
+// Who may use the GPU now. The owner writes it; the GPU server reads it before each copy-class or kernel-class command.
+enum class GateState : uint32_t {
+  kLocked = 0,   // nothing starts on the device
+  kCpuOnly = 1,  // as kLocked; says that the function itself may run
+  kMemcpy = 2,   // copies only
+  kFull = 3,
+};
+
+// One page of sealed shared memory between the owner and the GPU server; tenants never see it.
+struct GatePage {
+  std::atomic<uint32_t> state;  // GateState; futex word: the server sleeps on it, the owner wakes it
+};
+
+class Gate {
+ public:
+  static Result<Gate> Create(GateState initial);
+  static Result<Gate> FromFd(os::UniqueFd fd);
+
+  int fd() const { return fd_.get(); }
+  void Set(GateState state);  // and wakes whoever waits
+  GateState Get() const;
+  std::atomic<uint32_t>& word() const;
+
+ private:
+  Gate(os::UniqueFd fd, os::Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
+  os::UniqueFd fd_;
+  os::Mapping mapping_;
+};
+
+}  // namespace mignificient::wire
