@@ -1,0 +1,60 @@
+// What a driver entry point of the client is made of: check that the GPU is there, write a command, perhaps wait.
+// Generated entry points (gen/client_forward.inc) and hand-written ones use these and nothing deeper.
+//
+// Thread safety: every function may be called from any thread of the client's process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "abi/cuda.h"
+#include "remoting/wire/attach.h"
+
+#define MIG_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace mignificient::client {
+
+// Attaches to the GPU server if this process has not yet (cuInit). CUDA_ERROR_NO_DEVICE when there is no door,
+// CUDA_ERROR_SYSTEM_NOT_READY when the server does not answer.
+CUresult Attach();
+
+// CUDA_SUCCESS when cuInit has succeeded and the calling thread has a current context; else CUDA's error for it
+// (NOT_INITIALIZED, INVALID_CONTEXT), or the sticky error of the context, or the deferred error of an earlier
+// asynchronous call, which is reported once.
+CUresult Ready();
+
+// As Ready(), without a current context.
+CUresult Initialized();
+
+// The device as the server described it. Valid once Attach() has succeeded.
+const wire::DeviceInfo& Device();
+
+// Writes a command and returns. `body` is what follows the CommandHeader, `tail` (may be empty) follows body.
+CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail = {});
+
+// Writes a command and waits for its reply, of which the first `reply.size()` bytes are copied to `reply` when the
+// result is CUDA_SUCCESS. reply.size() <= wire::kReplyBytes.
+CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::byte> reply,
+              std::span<const std::byte> tail = {});
+
+template <typename Body>
+CUresult PostBody(uint16_t opcode, const Body& body) {
+  return Post(opcode, std::as_bytes(std::span(&body, 1)));
+}
+template <typename Body, typename Reply>
+CUresult CallBody(uint16_t opcode, const Body& body, Reply& reply) {
+  return Call(opcode, std::as_bytes(std::span(&body, 1)), std::as_writable_bytes(std::span(&reply, 1)));
+}
+
+// The stream as an entry point's `_ptsz`/`_ptds` form means it: null becomes the per-thread stream.
+inline CUstream PerThread(CUstream stream) { return stream == nullptr ? CuStreamPerThread() : stream; }
+
+// Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED.
+CUresult Refused(const char* name);
+
+// --- The current context of the calling thread -----------------------------------------------------------------------
+// One device, one server context; the program may have several handles to it (primary, created). Defined in context.cc.
+CUcontext CurrentContext();  // null: none
+
+}  // namespace mignificient::client

@@ -1,0 +1,150 @@
+// How a client process attaches to a GPU server, and what the two then share.
+//
+//   client                                       GPU server
+//     makes a socket pair (a, b)
+//     AttachRequest + {b} through the door ->    creates a sealed region, a ring consumer, a memory window
+//                                           <-   Welcome + {region} over b
+//
+// From then on the socket only carries descriptors (pinned memory, module images); its hang-up is how each side notices
+// that the other has died. Everything else goes through the region:
+//
+//   [ RegionHeader | reply slots | staging chunks | command ring ]
+//
+// All numbers are little-endian; both ends are built from one source tree, and refuse another kProtocolVersion.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "abi/cuda.h"
+
+namespace mignificient::wire {
+
+inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
+inline constexpr uint32_t kProtocolVersion = 1;
+
+struct AttachRequest {
+  uint32_t magic = kAttachMagic;
+  uint32_t version = kProtocolVersion;
+  uint32_t pid = 0;
+  uint32_t reserved = 0;
+};
+
+inline constexpr int kAttributeCount = 160;  // CUdeviceAttribute values below this are known to the client
+
+// What a client may know about its device without asking: answered in the client from here on.
+struct DeviceInfo {
+  int driver_version = 0;
+  unsigned context_api_version = 0;
+  char name[256] = {};
+  CUuuid uuid{};
+  uint64_t total_bytes = 0;  // the container's budget
+  int attributes[kAttributeCount] = {};
+  uint64_t limits[CU_LIMIT_COUNT] = {};
+  int least_priority = 0;
+  int greatest_priority = 0;
+};
+
+enum class AttachStatus : uint32_t { kOk = 0, kVersionMismatch = 1, kExhausted = 2 };
+
+struct Welcome {
+  uint32_t magic = kAttachMagic;
+  uint32_t version = kProtocolVersion;
+  AttachStatus status = AttachStatus::kOk;
+  uint32_t reserved = 0;
+  uint64_t region_bytes = 0;
+  // Device addresses [window_base, window_base + window_bytes) are the client's to allocate from, in granules.
+  uint64_t window_base = 0;
+  uint64_t window_bytes = 0;
+  uint64_t granule_bytes = 0;
+  uint64_t budget_bytes = 0;
+  // Host addresses that the server keeps free, for memory mapped at one address on both sides.
+  uint64_t host_window_base = 0;
+  uint64_t host_window_bytes = 0;
+  DeviceInfo device;
+};
+
+// A descriptor sent ahead of the command that uses it.
+struct DescriptorPacket {
+  uint64_t tag = 0;    // chosen by the client, named again in the command
+  uint64_t bytes = 0;  // how much of it is meant
+};
+
+// --- The region ---------------------------------------------------------------------------------------------------
+
+inline constexpr uint32_t kReplySlots = 64;
+inline constexpr uint32_t kReplyBytes = 16 * 1024;
+inline constexpr uint32_t kStagingChunks = 16;
+inline constexpr uint32_t kChunkBytes = 1024 * 1024;
+inline constexpr uint64_t kRingBytes = 1024 * 1024;  // power of two
+inline constexpr uint32_t kMaxCommandBytes = 64 * 1024;
+
+// State of a reply slot or staging chunk. The client arms it with kPending before it publishes the command; the server
+// ends it with kDone. A client that goes to sleep changes kPending to kSleeping first, so that the server knows whom to
+// wake. The server's store of kDone releases the result and the data written before it.
+enum CompletionState : uint32_t { kDone = 0, kPending = 1, kSleeping = 2 };
+
+struct alignas(64) Completion {
+  std::atomic<uint32_t> state;   // CompletionState; futex word
+  std::atomic<uint32_t> result;  // CUresult
+};
+
+struct RegionHeader {
+  // Client to server. `tail` and `head` count bytes since the beginning and are never reduced modulo the ring.
+  alignas(64) std::atomic<uint64_t> tail;           // written by the client: commands before it are complete
+  alignas(64) std::atomic<uint64_t> head;           // written by the server: commands before it are consumed
+  alignas(64) std::atomic<uint32_t> server_asleep;  // 1: the server sleeps on this word
+  alignas(64) std::atomic<uint32_t> client_asleep;  // 1: a client thread sleeps on this word for `head` to move
+  // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; bit 31: sticky. 0: none.
+  alignas(64) std::atomic<uint32_t> deferred_error;
+  Completion replies[kReplySlots];
+  Completion chunks[kStagingChunks];
+};
+
+inline constexpr uint32_t kDeferredSticky = 1u << 31;
+
+inline constexpr uint64_t kReplyOffset = 16 * 1024;
+inline constexpr uint64_t kChunkOffset = kReplyOffset + uint64_t{kReplySlots} * kReplyBytes;
+inline constexpr uint64_t kRingOffset = kChunkOffset + uint64_t{kStagingChunks} * kChunkBytes;
+inline constexpr uint64_t kRegionBytes = kRingOffset + kRingBytes;
+static_assert(sizeof(RegionHeader) <= kReplyOffset);
+
+// --- Commands -----------------------------------------------------------------------------------------------------
+
+inline constexpr uint16_t kNoReply = 0xffff;
+
+// Every command begins with this. Commands are padded to 8 bytes and never wrap around the end of the ring: the rest of
+// the ring is skipped with a command of opcode kSkip.
+struct CommandHeader {
+  uint32_t bytes;       // including this header; a multiple of 8
+  uint16_t opcode;      // Opcode
+  uint16_t reply_slot;  // index of the reply slot that ends with this command, or kNoReply
+};
+static_assert(sizeof(CommandHeader) == 8);
+
+inline constexpr uint16_t kSkip = 0;
+// Hand-written commands (wire/commands.h) are 1 to 255; generated ones (gen/commands.h) follow.
+inline constexpr uint16_t kFirstGeneratedOpcode = 256;
+
+// --- Handles ------------------------------------------------------------------------------------------------------
+
+// Objects are named by (kind, generation, slot) in one 64-bit word, which is also what the program sees as CUstream,
+// CUevent and so on. Never 0, 1 or 2, which CUDA gives a meaning to.
+enum class HandleKind : uint8_t { kStream = 1, kEvent, kModule, kLibrary, kFunction, kKernel, kContext };
+
+struct Handle {
+  HandleKind kind;
+  uint32_t generation;  // 24 bits
+  uint32_t slot;
+};
+
+constexpr uint64_t PackHandle(Handle handle) {
+  return uint64_t{static_cast<uint8_t>(handle.kind)} << 56 | uint64_t{handle.generation & 0xffffff} << 32 | handle.slot;
+}
+constexpr Handle UnpackHandle(uint64_t name) {
+  return {static_cast<HandleKind>(name >> 56), static_cast<uint32_t>(name >> 32) & 0xffffff,
+          static_cast<uint32_t>(name)};
+}
+
+}  // namespace mignificient::wire
