@@ -18,6 +18,8 @@
 #include <cstdint>
 
 #include "abi/cuda.h"
+#include "ring/completion.h"
+#include "ring/ring.h"
 
 namespace mignificient::wire {
 
@@ -80,26 +82,12 @@ inline constexpr uint32_t kChunkBytes = 1024 * 1024;
 inline constexpr uint64_t kRingBytes = 1024 * 1024;  // power of two
 inline constexpr uint32_t kMaxCommandBytes = 64 * 1024;
 
-// State of a reply slot or staging chunk. The client arms it with kPending before it publishes the command; the server
-// ends it with kDone. A client that goes to sleep changes kPending to kSleeping first, so that the server knows whom to
-// wake. The server's store of kDone releases the result and the data written before it.
-enum CompletionState : uint32_t { kDone = 0, kPending = 1, kSleeping = 2 };
-
-struct alignas(64) Completion {
-  std::atomic<uint32_t> state;   // CompletionState; futex word
-  std::atomic<uint32_t> result;  // CUresult
-};
-
 struct RegionHeader {
-  // Client to server. `tail` and `head` count bytes since the beginning and are never reduced modulo the ring.
-  alignas(64) std::atomic<uint64_t> tail;           // written by the client: commands before it are complete
-  alignas(64) std::atomic<uint64_t> head;           // written by the server: commands before it are consumed
-  alignas(64) std::atomic<uint32_t> server_asleep;  // 1: the server sleeps on this word
-  alignas(64) std::atomic<uint32_t> client_asleep;  // 1: a client thread sleeps on this word for `head` to move
-  // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; bit 31: sticky. 0: none.
+  ring::RingControl ring;
+  // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; kDeferredSticky. 0: none.
   alignas(64) std::atomic<uint32_t> deferred_error;
-  Completion replies[kReplySlots];
-  Completion chunks[kStagingChunks];
+  ring::Completion replies[kReplySlots];
+  ring::Completion chunks[kStagingChunks];
 };
 
 inline constexpr uint32_t kDeferredSticky = 1u << 31;
@@ -114,16 +102,8 @@ static_assert(sizeof(RegionHeader) <= kReplyOffset);
 
 inline constexpr uint16_t kNoReply = 0xffff;
 
-// Every command begins with this. Commands are padded to 8 bytes and never wrap around the end of the ring: the rest of
-// the ring is skipped with a command of opcode kSkip.
-struct CommandHeader {
-  uint32_t bytes;       // including this header; a multiple of 8
-  uint16_t opcode;      // Opcode
-  uint16_t reply_slot;  // index of the reply slot that ends with this command, or kNoReply
-};
-static_assert(sizeof(CommandHeader) == 8);
-
-inline constexpr uint16_t kSkip = 0;
+// A command is a record of the ring; its RecordHeader names the opcode and the reply slot that ends with the command, or
+// kNoReply.
 // Hand-written commands (wire/commands.h) are 1 to 255; generated ones (gen/commands.h) follow.
 inline constexpr uint16_t kFirstGeneratedOpcode = 256;
 

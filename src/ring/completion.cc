@@ -1,0 +1,30 @@
+#include "ring/completion.h"
+
+#include <chrono>
+
+#include "os/futex.h"
+
+namespace mignificient::ring {
+namespace {
+constexpr int kSpins = 4000;  // some 20 to 60 us: longer than a synchronize, shorter than a time slice
+}
+
+void Completion::Finish(uint32_t with_result) {
+  result.store(with_result, std::memory_order_relaxed);
+  if (state.exchange(kDone, std::memory_order_acq_rel) == kSleeping) os::FutexWakeAll(state);
+}
+
+bool Completion::Wait(uint64_t timeout_ns) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (Done()) return true;
+    os::SpinPause();
+  }
+  uint32_t expected = kPending;
+  // Acquire on failure too: the failure that matters is kDone.
+  state.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel, std::memory_order_acquire);
+  if (expected == kDone) return true;
+  os::FutexWait(state, kSleeping, std::chrono::nanoseconds(timeout_ns));
+  return Done();
+}
+
+}  // namespace mignificient::ring

@@ -1,0 +1,115 @@
+#include "ring/ring.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "os/futex.h"
+
+namespace mignificient::ring {
+namespace {
+
+constexpr int kSpins = 2000;
+
+void Wake(std::atomic<uint32_t>& asleep) {
+  // Sequentially consistent: ordered after our publication, so that either we see the sleeper or it sees our record.
+  if (asleep.load(std::memory_order_seq_cst) == 0) return;
+  asleep.store(0, std::memory_order_relaxed);
+  os::FutexWakeAll(asleep);
+}
+
+}  // namespace
+
+bool Producer::Fits(uint64_t bytes) {
+  if (tail_ + bytes - head_ <= storage_.size()) return true;
+  // Pairs with the store in Consumer::Release: the space before `head` is no longer read.
+  const uint64_t head = control_->head.load(std::memory_order_acquire);
+  if (head < head_ || head > tail_) return false;  // not a position our consumer can have; wait, and time out
+  head_ = head;
+  return tail_ + bytes - head_ <= storage_.size();
+}
+
+std::byte* Producer::Reserve(uint32_t bytes) {
+  const uint64_t offset = tail_ & (storage_.size() - 1);
+  const uint64_t to_end = storage_.size() - offset;
+  if (bytes <= to_end) {
+    if (!Fits(bytes)) return nullptr;
+    reserved_ = tail_ + bytes;
+    return storage_.data() + offset;
+  }
+  if (!Fits(to_end + bytes)) return nullptr;
+  const RecordHeader skip{static_cast<uint32_t>(to_end), kSkip, 0};
+  std::memcpy(storage_.data() + offset, &skip, sizeof skip);
+  reserved_ = tail_ + to_end + bytes;
+  return storage_.data();
+}
+
+void Producer::Publish() {
+  tail_ = reserved_;
+  // Releases the record to Consumer::Next; sequentially consistent for the sleep protocol.
+  control_->tail.store(tail_, std::memory_order_seq_cst);
+  Wake(control_->consumer_asleep);
+}
+
+void Producer::WaitForRoom(uint64_t timeout_ns) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (control_->head.load(std::memory_order_acquire) != head_) return;
+    os::SpinPause();
+  }
+  control_->producer_asleep.store(1, std::memory_order_seq_cst);
+  if (control_->head.load(std::memory_order_seq_cst) == head_)
+    os::FutexWait(control_->producer_asleep, 1, std::chrono::nanoseconds(timeout_ns));
+  control_->producer_asleep.store(0, std::memory_order_relaxed);
+}
+
+Result<RecordHeader> Consumer::Check(uint64_t available) const {
+  RecordHeader header;
+  const uint64_t offset = head_ & (storage_.size() - 1);
+  std::memcpy(&header, storage_.data() + offset, sizeof header);
+  const uint64_t to_end = storage_.size() - offset;
+  if (header.bytes < sizeof header || header.bytes % 8 != 0)
+    return Fail(Code::kPeer, "Record has {} bytes (expected a multiple of 8, at least 8).", header.bytes);
+  if (header.bytes > available || header.bytes > to_end)
+    return Fail(Code::kPeer, "Record has {} bytes ({} published, {} to the end of the ring).", header.bytes, available,
+                to_end);
+  if (header.opcode != kSkip && header.bytes > copy_.size() * sizeof(uint64_t))
+    return Fail(Code::kPeer, "Record has {} bytes (limit {}).", header.bytes, copy_.size() * sizeof(uint64_t));
+  if (header.opcode == kSkip && header.bytes != to_end)
+    return Fail(Code::kPeer, "Skip record has {} bytes ({} to the end of the ring).", header.bytes, to_end);
+  return header;
+}
+
+Result<std::optional<Record>> Consumer::Next() {
+  for (;;) {
+    // Pairs with the store in Producer::Publish: the records before `tail` are complete.
+    const uint64_t available = control_->tail.load(std::memory_order_acquire) - head_;
+    if (available == 0) return std::nullopt;
+    if (available > storage_.size() || available % 8 != 0)
+      return Fail(Code::kPeer, "Ring claims {} unread bytes (capacity {}).", available, storage_.size());
+    MIG_ASSIGN(const RecordHeader header, Check(available));
+    next_ = head_ + header.bytes;
+    if (header.opcode == kSkip) {
+      Release();
+      continue;
+    }
+    const std::byte* record = storage_.data() + (head_ & (storage_.size() - 1));
+    const size_t body_bytes = header.bytes - sizeof header;
+    std::memcpy(copy_.data(), record + sizeof header, body_bytes);
+    return Record{header.opcode, header.reply_slot, {reinterpret_cast<const std::byte*>(copy_.data()), body_bytes}};
+  }
+}
+
+void Consumer::Release() {
+  head_ = next_;
+  // Pairs with the loads in Producer::Fits and WaitForRoom.
+  control_->head.store(head_, std::memory_order_seq_cst);
+  Wake(control_->producer_asleep);
+}
+
+bool Consumer::PrepareSleep() {
+  control_->consumer_asleep.store(1, std::memory_order_seq_cst);
+  if (control_->tail.load(std::memory_order_seq_cst) == head_) return true;
+  CancelSleep();
+  return false;
+}
+
+}  // namespace mignificient::ring

@@ -1,0 +1,101 @@
+// A single-producer single-consumer ring of variable-sized records in shared memory, between two processes that do not
+// trust each other. Records are a multiple of 8 bytes, begin with a RecordHeader, and never wrap around the end: what is
+// left of the ring is skipped with a record of opcode kSkip.
+//
+// Each side keeps its own position privately and only publishes it; neither ever reads its own position back from shared
+// memory. The consumer copies a record out once, checks the copy, and hands out the copy.
+//
+// Sleeping: a side that finds nothing to do announces it (`*_asleep` = 1), looks again, and sleeps on that word. The
+// other side, after publishing, clears the word and wakes. Publish and announcement are sequentially consistent, so at
+// least one side sees the other.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mignificient::ring {
+
+struct RecordHeader {
+  uint32_t bytes;       // including this header; a multiple of 8
+  uint16_t opcode;      // kSkip, or the user's
+  uint16_t reply_slot;  // the user's
+};
+static_assert(sizeof(RecordHeader) == 8);
+
+inline constexpr uint16_t kSkip = 0;
+
+// The shared words. Positions count bytes since the beginning and are never reduced modulo the ring.
+struct RingControl {
+  alignas(64) std::atomic<uint64_t> tail;             // producer -> consumer: records before it are complete
+  alignas(64) std::atomic<uint64_t> head;             // consumer -> producer: records before it are consumed
+  alignas(64) std::atomic<uint32_t> consumer_asleep;  // futex word
+  alignas(64) std::atomic<uint32_t> producer_asleep;  // futex word
+};
+
+// The writing end. Not thread-safe: callers serialise.
+class Producer {
+ public:
+  // `storage` is the ring itself; its size is a power of two. A record may take at most a quarter of it.
+  Producer(RingControl& control, std::span<std::byte> storage) : control_(&control), storage_(storage) {}
+
+  uint32_t max_record_bytes() const { return static_cast<uint32_t>(storage_.size() / 4); }
+
+  // Space for one record of `bytes` (a multiple of 8, at most max_record_bytes()), or null while the ring is full.
+  // The caller fills all of it and then publishes.
+  std::byte* Reserve(uint32_t bytes);
+  // Makes the reserved record visible and wakes the consumer if it sleeps.
+  void Publish();
+  // Sleeps until the consumer may have made room, or `timeout_ns` passed. Spins briefly first.
+  void WaitForRoom(uint64_t timeout_ns);
+
+ private:
+  bool Fits(uint64_t bytes);
+
+  RingControl* control_;
+  std::span<std::byte> storage_;
+  uint64_t tail_ = 0;
+  uint64_t reserved_ = 0;  // where tail_ goes at the next Publish
+  uint64_t head_ = 0;      // the consumer's position as last seen
+};
+
+struct Record {
+  uint16_t opcode = 0;
+  uint16_t reply_slot = 0;
+  std::span<const std::byte> body;  // private to the consumer, 8-byte aligned, valid until the next Next()
+};
+
+// The reading end, on one thread.
+class Consumer {
+ public:
+  Consumer(RingControl& control, std::span<const std::byte> storage, uint32_t max_record_bytes)
+      : control_(&control), storage_(storage), copy_(max_record_bytes / sizeof(uint64_t)) {}
+
+  // The next record, copied out; nullopt when there is none. kPeer when the shared words or the record are not what a
+  // correct producer writes; the ring is unusable from then on.
+  Result<std::optional<Record>> Next();
+  // Gives the space of the last record back to the producer. Call once per record, as early as its copy allows.
+  void Release();
+
+  bool Empty() const { return control_->tail.load(std::memory_order_acquire) == head_; }
+  // Announces sleep; true when there is still nothing to read, and the caller shall sleep on sleep_word() being 1.
+  bool PrepareSleep();
+  void CancelSleep() { control_->consumer_asleep.store(0, std::memory_order_relaxed); }
+  std::atomic<uint32_t>& sleep_word() { return control_->consumer_asleep; }
+
+ private:
+  Result<RecordHeader> Check(uint64_t available) const;
+
+  RingControl* control_;
+  std::span<const std::byte> storage_;
+  std::vector<uint64_t> copy_;
+  uint64_t head_ = 0;
+  uint64_t next_ = 0;  // where head_ goes at the next Release
+};
+
+}  // namespace mignificient::ring
