@@ -1,0 +1,98 @@
+#include "remoting/client/call.h"
+
+#include <pthread.h>
+
+#include <cstdio>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "remoting/client/channel.h"
+
+namespace mignificient::client {
+namespace {
+
+enum class Attached : uint32_t { kNo, kYes, kForked };
+
+// The state of the process. Constant-initialised and never destroyed: entry points are called before our constructors
+// and after our destructors would have run.
+constinit std::atomic<Channel*> the_channel{nullptr};
+constinit std::atomic<Attached> attached{Attached::kNo};
+constinit std::mutex attach_lock;
+
+// A forked child shares its parent's region, so it must never write to it. CUDA too refuses to work after fork.
+void InForkedChild() {
+  if (attached.load() == Attached::kYes) attached.store(Attached::kForked);
+}
+
+CUresult Waited(Channel& channel, uint16_t slot, std::span<std::byte> reply) {
+  const CUresult result = channel.Wait(channel.reply(slot));
+  // A slot whose server died stays armed; it is given back only when its completion is done.
+  if (!channel.reply(slot).Done()) return result;
+  if (result == CUDA_SUCCESS) std::memcpy(reply.data(), channel.reply_data(slot), reply.size());
+  channel.ReleaseSlot(slot);
+  return result;
+}
+
+}  // namespace
+
+Channel* TheChannel() { return the_channel.load(std::memory_order_acquire); }
+
+CUresult Attach() {
+  const std::lock_guard lock(attach_lock);
+  switch (attached.load()) {
+    case Attached::kYes: return CUDA_SUCCESS;
+    case Attached::kForked: return CUDA_ERROR_NOT_INITIALIZED;
+    case Attached::kNo: break;
+  }
+  auto channel = Channel::Open();
+  if (!channel) {
+    if (channel.error().code() == Code::kNotFound) return CUDA_ERROR_NO_DEVICE;
+    std::fprintf(stderr, "mignificient: %s\n", channel.error().message().c_str());
+    return CUDA_ERROR_SYSTEM_NOT_READY;
+  }
+  ::pthread_atfork(nullptr, nullptr, InForkedChild);
+  the_channel.store(channel->release(), std::memory_order_release);
+  attached.store(Attached::kYes, std::memory_order_release);
+  return CUDA_SUCCESS;
+}
+
+CUresult Initialized() {
+  if (attached.load(std::memory_order_acquire) != Attached::kYes) [[unlikely]]
+    return CUDA_ERROR_NOT_INITIALIZED;
+  return CUDA_SUCCESS;
+}
+
+CUresult Ready() {
+  if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
+  if (CurrentContext() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  Channel& channel = *TheChannel();
+  if (channel.broken()) return CUDA_ERROR_DEVICE_UNAVAILABLE;
+  return channel.TakeDeferredError();
+}
+
+const wire::DeviceInfo& Device() { return TheChannel()->welcome().device; }
+
+CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail) {
+  return TheChannel()->Write(opcode, wire::kNoReply, body, tail) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
+}
+
+CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::byte> reply,
+              std::span<const std::byte> tail) {
+  Channel& channel = *TheChannel();
+  const uint16_t slot = channel.AcquireSlot();
+  channel.reply(slot).Arm();
+  if (!channel.Write(opcode, slot, body, tail)) return CUDA_ERROR_DEVICE_UNAVAILABLE;
+  return Waited(channel, slot, reply);
+}
+
+CUresult Refused(const char* name) {
+  static std::mutex& lock = *new std::mutex;
+  static std::set<std::string>& seen = *new std::set<std::string>;
+  const std::lock_guard guard(lock);
+  if (seen.insert(name).second)
+    std::fprintf(stderr, "mignificient: %s is not supported; the program gets CUDA_ERROR_NOT_SUPPORTED.\n", name);
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+}  // namespace mignificient::client

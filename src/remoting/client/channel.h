@@ -1,0 +1,108 @@
+// This process's channel to the GPU server: the region it shares with it, and the socket over which descriptors travel.
+// Internal to the client; entry points use call.h.
+//
+// Threads: any. Commands of several threads are serialised by one lock that is held only while a command is written; a
+// thread that waits for a reply holds nothing.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+
+#include "abi/cuda.h"
+#include "base/result.h"
+#include "os/mapping.h"
+#include "os/unique_fd.h"
+#include "remoting/wire/attach.h"
+#include "ring/ring.h"
+
+namespace mignificient::client {
+
+class Channel {
+ public:
+  // Goes through the door that the environment names (wire::kDoorVariable).
+  static Result<std::unique_ptr<Channel>> Open();
+
+  const wire::Welcome& welcome() const { return welcome_; }
+
+  // See call.h. `slot` wire::kNoReply: no reply. False when the server has gone.
+  bool Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, std::span<const std::byte> tail);
+  // The same with `tail_bytes` (padded to 8 by the channel) that `fill` writes straight into the ring.
+  template <typename Fill>
+  bool WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, size_t tail_bytes, Fill&& fill);
+
+  // A reply slot of the calling thread, until released. Waits while all are taken.
+  uint16_t AcquireSlot();
+  void ReleaseSlot(uint16_t slot) { free_slots_.fetch_or(uint64_t{1} << slot, std::memory_order_release); }
+  ring::Completion& reply(uint16_t slot) { return header().replies[slot]; }
+  std::byte* reply_data(uint16_t slot) { return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes; }
+
+  // A staging chunk whose last use has ended, until released. Waits while all are in use.
+  uint32_t AcquireChunk();
+  std::optional<uint32_t> TryAcquireChunk();
+  // The chunk may be handed out again once its completion is done.
+  void ReleaseChunk(uint32_t chunk);
+  ring::Completion& chunk(uint32_t chunk) { return header().chunks[chunk]; }
+  std::byte* chunk_data(uint32_t chunk) {
+    return region_.data() + wire::kChunkOffset + uint64_t{chunk} * wire::kChunkBytes;
+  }
+
+  // Waits for a completion; CUDA_ERROR_DEVICE_UNAVAILABLE when the server goes away meanwhile.
+  CUresult Wait(ring::Completion& completion);
+
+  // Takes the error of an earlier asynchronous call: sticky ones stay.
+  CUresult TakeDeferredError();
+
+  // Sends a descriptor ahead of the command that names its tag (returned).
+  Result<uint64_t> SendDescriptor(int fd, uint64_t bytes);
+
+  bool broken() const { return broken_.load(std::memory_order_relaxed); }
+
+ private:
+  Channel(os::UniqueFd socket, os::Mapping region, const wire::Welcome& welcome);
+
+  wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
+  // Space for a record, waiting for room; null when the server has gone. write_lock_ is held.
+  std::byte* ReserveLocked(uint32_t bytes);
+  bool ServerGone();
+
+  os::UniqueFd socket_;
+  os::Mapping region_;
+  wire::Welcome welcome_;
+  std::mutex write_lock_;
+  ring::Producer producer_;  // guarded by write_lock_
+  std::atomic<uint64_t> free_slots_;
+  std::mutex chunk_lock_;
+  uint32_t free_chunks_;  // bit set; guarded by chunk_lock_
+  uint32_t next_chunk_ = 0;
+  std::atomic<uint64_t> next_tag_{1};
+  std::atomic<bool> broken_{false};
+};
+
+template <typename Fill>
+bool Channel::WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, size_t tail_bytes,
+                        Fill&& fill) {
+  const uint32_t bytes =
+      static_cast<uint32_t>(sizeof(ring::RecordHeader) + (body.size() + tail_bytes + 7) / 8 * 8);
+  if (bytes > wire::kMaxCommandBytes) return false;
+  const ring::RecordHeader record{bytes, opcode, slot};
+  const std::lock_guard lock(write_lock_);
+  std::byte* space = ReserveLocked(bytes);
+  if (space == nullptr) return false;
+  std::memcpy(space, &record, sizeof record);
+  std::memcpy(space + sizeof record, body.data(), body.size());
+  fill(space + sizeof record + body.size());
+  producer_.Publish();
+  return true;
+}
+
+// The process's channel; null before Attach() has succeeded and after fork. Leaked on purpose: exit handlers of CUDA
+// libraries still call the driver.
+Channel* TheChannel();
+
+}  // namespace mignificient::client

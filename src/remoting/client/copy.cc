@@ -1,0 +1,202 @@
+// Copies between host and device. Small host-to-device copies travel inside the command; larger pageable ones go
+// through staging chunks, several in flight, so that the DMA of one overlaps the host copy of the next. Pinned memory is
+// copied by DMA directly.
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "remoting/client/call.h"
+#include "remoting/client/channel.h"
+#include "remoting/client/memory.h"
+#include "remoting/wire/commands.h"
+
+// Generated.
+extern "C" CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream);
+
+namespace mignificient::client {
+namespace {
+
+using wire::Command;
+
+constexpr size_t kInlineBytes = 32 * 1024;
+
+uint64_t Name(CUstream stream) { return reinterpret_cast<uint64_t>(stream); }
+
+CUresult PostCopy(Command command, const wire::CopyBody& body) { return PostBody(static_cast<uint16_t>(command), body); }
+
+CUresult Synchronize(CUstream stream) {
+  const wire::HandleBody body{Name(stream)};
+  return Call(static_cast<uint16_t>(Command::kStreamSynchronize), std::as_bytes(std::span(&body, 1)), {});
+}
+
+// --- Host to device -------------------------------------------------------------------------------------------------
+
+CUresult ThroughChunks(CUdeviceptr dst, const std::byte* src, size_t bytes, CUstream stream) {
+  Channel& channel = *TheChannel();
+  for (size_t done = 0; done < bytes;) {
+    const size_t part = std::min<size_t>(bytes - done, wire::kChunkBytes);
+    const uint32_t chunk = channel.AcquireChunk();
+    std::memcpy(channel.chunk_data(chunk), src + done, part);
+    channel.chunk(chunk).Arm();
+    const CUresult result = PostCopy(Command::kCopyFromChunk, {dst + done, part, Name(stream), 0, chunk, 0});
+    channel.ReleaseChunk(chunk);
+    if (result != CUDA_SUCCESS) return result;
+    done += part;
+  }
+  return CUDA_SUCCESS;
+}
+
+enum class Until { kIssued, kComplete };
+
+CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream, Until until) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (bytes == 0) return CUDA_SUCCESS;
+  if (src == nullptr || dst == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (ThePinnedMemory().Contains(src, bytes)) {
+    const CUresult result =
+        PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), reinterpret_cast<uint64_t>(src), 0, 0});
+    return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
+  }
+  const auto* source = static_cast<const std::byte*>(src);
+  // As in CUDA, a copy from pageable memory returns when the source may be changed again.
+  if (bytes > kInlineBytes) return ThroughChunks(dst, source, bytes, stream);
+  const wire::CopyBody body{dst, bytes, Name(stream), 0, 0, 0};
+  return Post(static_cast<uint16_t>(Command::kCopyInline), std::as_bytes(std::span(&body, 1)), {source, bytes});
+}
+
+// --- Device to host -------------------------------------------------------------------------------------------------
+
+CUresult ThroughReply(std::byte* dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  const wire::CopyBody body{src, bytes, Name(stream), 0, 0, 0};
+  return Call(static_cast<uint16_t>(Command::kCopyToReply), std::as_bytes(std::span(&body, 1)), {dst, bytes});
+}
+
+// A window of chunks in flight: issue ahead, collect in order.
+class Collector {
+ public:
+  Collector(std::byte* dst, CUdeviceptr src, size_t bytes, CUstream stream)
+      : dst_(dst), src_(src), bytes_(bytes), stream_(stream) {}
+
+  CUresult Run() {
+    CUresult result = CUDA_SUCCESS;
+    while (collected_ < bytes_ && result == CUDA_SUCCESS) {
+      while (issued_ < bytes_ && count_ < kDepth && result == CUDA_SUCCESS) {
+        // Waits for a chunk only while holding none: threads that hold some and wait for more could wait for each other.
+        const auto chunk = count_ == 0 ? channel_.AcquireChunk() : channel_.TryAcquireChunk();
+        if (!chunk) break;
+        result = Issue(*chunk);
+      }
+      if (count_ > 0) result = std::max(result, Collect());
+    }
+    while (count_ > 0) Collect();  // after an error: no chunk may stay in flight towards a slot we forget
+    return result;
+  }
+
+ private:
+  static constexpr size_t kDepth = 8;
+  struct Part {
+    uint32_t chunk;
+    size_t bytes;
+  };
+
+  CUresult Issue(uint32_t chunk) {
+    const size_t part = std::min<size_t>(bytes_ - issued_, wire::kChunkBytes);
+    channel_.chunk(chunk).Arm();
+    const CUresult result = PostCopy(Command::kCopyToChunk, {src_ + issued_, part, Name(stream_), 0, chunk, 0});
+    if (result != CUDA_SUCCESS) return result;
+    parts_[(first_ + count_++) % kDepth] = {chunk, part};
+    issued_ += part;
+    return CUDA_SUCCESS;
+  }
+
+  CUresult Collect() {
+    const Part part = parts_[first_];
+    first_ = (first_ + 1) % kDepth;
+    --count_;
+    const CUresult result = channel_.Wait(channel_.chunk(part.chunk));
+    if (result == CUDA_SUCCESS) std::memcpy(dst_ + collected_, channel_.chunk_data(part.chunk), part.bytes);
+    channel_.ReleaseChunk(part.chunk);
+    collected_ += part.bytes;
+    return result;
+  }
+
+  Channel& channel_ = *TheChannel();
+  std::byte* dst_;
+  CUdeviceptr src_;
+  size_t bytes_;
+  CUstream stream_;
+  std::array<Part, kDepth> parts_{};
+  size_t first_ = 0, count_ = 0;
+  size_t issued_ = 0, collected_ = 0;
+};
+
+CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (bytes == 0) return CUDA_SUCCESS;
+  if (dst == nullptr || src == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (ThePinnedMemory().Contains(dst, bytes)) {
+    const CUresult result =
+        PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), reinterpret_cast<uint64_t>(dst), 0, 0});
+    return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
+  }
+  auto* target = static_cast<std::byte*>(dst);
+  if (bytes <= wire::kReplyBytes) return ThroughReply(target, src, bytes, stream);
+  return Collector(target, src, bytes, stream).Run();
+}
+
+// --- Unified addresses ----------------------------------------------------------------------------------------------
+
+bool OnDevice(CUdeviceptr address) { return TheDeviceMemory().InWindow(address); }
+
+CUresult Unified(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (OnDevice(dst) && OnDevice(src)) return cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
+  if (OnDevice(dst)) return ToDevice(dst, reinterpret_cast<const void*>(src), bytes, stream, until);
+  if (OnDevice(src)) return ToHost(reinterpret_cast<void*>(dst), src, bytes, stream, until);
+  // Host to host, in stream order.
+  if (const CUresult result = Synchronize(stream); result != CUDA_SUCCESS) return result;
+  std::memmove(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes);
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+MIG_EXPORT CUresult cuMemcpyHtoD_v2(CUdeviceptr dst, const void* src, size_t bytes) {
+  return ToDevice(dst, src, bytes, nullptr, Until::kComplete);
+}
+MIG_EXPORT CUresult cuMemcpyHtoD_v2_ptds(CUdeviceptr dst, const void* src, size_t bytes) {
+  return ToDevice(dst, src, bytes, CuStreamPerThread(), Until::kComplete);
+}
+MIG_EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream) {
+  return ToDevice(dst, src, bytes, stream, Until::kIssued);
+}
+MIG_EXPORT CUresult cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream) {
+  return ToDevice(dst, src, bytes, PerThread(stream), Until::kIssued);
+}
+MIG_EXPORT CUresult cuMemcpyDtoH_v2(void* dst, CUdeviceptr src, size_t bytes) {
+  return ToHost(dst, src, bytes, nullptr, Until::kComplete);
+}
+MIG_EXPORT CUresult cuMemcpyDtoH_v2_ptds(void* dst, CUdeviceptr src, size_t bytes) {
+  return ToHost(dst, src, bytes, CuStreamPerThread(), Until::kComplete);
+}
+MIG_EXPORT CUresult cuMemcpyDtoHAsync_v2(void* dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  return ToHost(dst, src, bytes, stream, Until::kIssued);
+}
+MIG_EXPORT CUresult cuMemcpyDtoHAsync_v2_ptsz(void* dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  return ToHost(dst, src, bytes, PerThread(stream), Until::kIssued);
+}
+MIG_EXPORT CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t bytes) {
+  return Unified(dst, src, bytes, nullptr, Until::kComplete);
+}
+MIG_EXPORT CUresult cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t bytes) {
+  return Unified(dst, src, bytes, CuStreamPerThread(), Until::kComplete);
+}
+MIG_EXPORT CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  return Unified(dst, src, bytes, stream, Until::kIssued);
+}
+MIG_EXPORT CUresult cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  return Unified(dst, src, bytes, PerThread(stream), Until::kIssued);
+}
+
+}  // namespace mignificient::client

@@ -1,0 +1,101 @@
+#include "remoting/client/function.h"
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "remoting/client/call.h"
+
+namespace mignificient::client {
+namespace {
+
+using wire::HandleKind;
+
+constexpr uint32_t kPageEntries = 4096;
+constexpr uint32_t kPages = 256;
+using Page = std::array<std::atomic<const Function*>, kPageEntries>;
+
+// Read without a lock by every launch; pages are added under `registry_lock` and never removed.
+constinit std::array<std::atomic<Page*>, kPages> pages{};
+
+struct Registry {
+  std::mutex lock;
+  std::map<std::pair<uint64_t, std::string>, const Function*> by_name;
+};
+
+Registry& TheRegistry() {
+  static Registry& registry = *new Registry;
+  return registry;
+}
+
+bool Publish(const Function* function) {
+  const uint32_t slot = wire::UnpackHandle(function->handle).slot;
+  if (slot >= kPages * kPageEntries) return false;
+  std::atomic<Page*>& page = pages[slot / kPageEntries];
+  if (page.load(std::memory_order_relaxed) == nullptr) page.store(new Page{}, std::memory_order_release);
+  (*page.load(std::memory_order_relaxed))[slot % kPageEntries].store(function, std::memory_order_release);
+  return true;
+}
+
+CUresult Ask(wire::Command command, uint64_t owner, const char* name, Function& function) {
+  const size_t name_bytes = std::strlen(name);
+  if (name_bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (name_bytes > wire::kMaxNameBytes) return CUDA_ERROR_NOT_FOUND;
+  const wire::NameBody body{owner, name_bytes};
+  const auto reply = std::make_unique<wire::FunctionReply>();
+  const CUresult result = Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
+                               std::as_writable_bytes(std::span(reply.get(), 1)),
+                               std::as_bytes(std::span(name, name_bytes)));
+  if (result != CUDA_SUCCESS) return result;
+  if (reply->param_count > wire::kMaxKernelParams) return CUDA_ERROR_UNKNOWN;
+  function.handle = reply->handle;
+  function.owner = owner;
+  function.name = name;
+  function.max_threads = reply->max_threads;
+  function.static_shared_bytes = reply->static_shared_bytes;
+  function.param_bytes = reply->param_bytes;
+  function.params.assign(reply->params, reply->params + reply->param_count);
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+const Function* FindFunction(const void* handle) {
+  const wire::Handle parts = wire::UnpackHandle(reinterpret_cast<uint64_t>(handle));
+  if (parts.kind != HandleKind::kFunction && parts.kind != HandleKind::kKernel) return nullptr;
+  if (parts.slot >= kPages * kPageEntries) return nullptr;
+  const Page* page = pages[parts.slot / kPageEntries].load(std::memory_order_acquire);
+  if (page == nullptr) return nullptr;
+  const Function* function = (*page)[parts.slot % kPageEntries].load(std::memory_order_acquire);
+  if (function == nullptr || wire::UnpackHandle(function->handle).generation != parts.generation) return nullptr;
+  return function;
+}
+
+CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, const Function*& function) {
+  Registry& registry = TheRegistry();
+  const std::lock_guard lock(registry.lock);
+  if (const auto known = registry.by_name.find({owner, name}); known != registry.by_name.end()) {
+    function = known->second;
+    return CUDA_SUCCESS;
+  }
+  auto asked = std::make_unique<Function>();
+  if (const CUresult result = Ask(command, owner, name, *asked); result != CUDA_SUCCESS) return result;
+  if (!Publish(asked.get())) return CUDA_ERROR_OUT_OF_MEMORY;
+  function = asked.release();  // lives until the process ends, see function.h
+  registry.by_name.emplace(std::pair(owner, function->name), function);
+  return CUDA_SUCCESS;
+}
+
+void ForgetFunctionsOf(uint64_t owner) {
+  Registry& registry = TheRegistry();
+  const std::lock_guard lock(registry.lock);
+  const auto first = registry.by_name.lower_bound({owner, ""});
+  auto last = first;
+  while (last != registry.by_name.end() && last->first.first == owner) ++last;
+  registry.by_name.erase(first, last);
+}
+
+}  // namespace mignificient::client

@@ -1,0 +1,43 @@
+// Kernels and functions as the client knows them: name, parameter layout, limits. A CUkernel and the CUfunction of the
+// same kernel are two names of one entry. Entries are found by slot without a lock and live until the process ends, since
+// programs may launch while another thread unloads; the server refuses names that are gone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "abi/cuda.h"
+#include "remoting/wire/commands.h"
+
+namespace mignificient::client {
+
+struct Function {
+  uint64_t handle = 0;  // as the server named it, of kind kFunction or kKernel
+  uint64_t owner = 0;   // module or library handle
+  std::string name;
+  uint32_t max_threads = 0;
+  uint32_t static_shared_bytes = 0;
+  uint32_t param_bytes = 0;
+  std::vector<wire::FunctionReply::Param> params;
+  // The most shared memory (static and dynamic) that the server has accepted for a launch.
+  mutable std::atomic<uint32_t> proven_shared_bytes{0};
+};
+
+// The entry behind a CUfunction or CUkernel; null for anything else, including handles that are not ours.
+const Function* FindFunction(const void* handle);
+
+// Looks a kernel up at the server, or answers from what is known. `owner` is a module (kGetFunction) or library.
+CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, const Function*& function);
+
+// Forgets the names of a module or library that is unloaded.
+void ForgetFunctionsOf(uint64_t owner);
+
+constexpr uint64_t WithKind(uint64_t handle, wire::HandleKind kind) {
+  wire::Handle parts = wire::UnpackHandle(handle);
+  parts.kind = kind;
+  return wire::PackHandle(parts);
+}
+
+}  // namespace mignificient::client

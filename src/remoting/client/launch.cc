@@ -1,0 +1,177 @@
+// Kernel launches: pack the parameters by the kernel's layout into the command, and return. What CUDA reports at the
+// launch itself (dimensions, resources) is checked here; the rest surfaces at a later call.
+
+#include <algorithm>
+#include <cstring>
+
+#include "remoting/client/call.h"
+#include "remoting/client/channel.h"
+#include "remoting/client/function.h"
+#include "remoting/wire/commands.h"
+
+namespace mignificient::client {
+namespace {
+
+struct Shape {
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned shared_bytes;
+};
+
+CUresult CheckShape(const Function& function, const Shape& shape) {
+  const int* attributes = Device().attributes;
+  uint64_t threads = 1;
+  for (int i = 0; i < 3; ++i) {
+    if (shape.grid[i] == 0 || shape.block[i] == 0) return CUDA_ERROR_INVALID_VALUE;
+    if (shape.grid[i] > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i]) ||
+        shape.block[i] > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i]))
+      return CUDA_ERROR_INVALID_VALUE;
+    threads *= shape.block[i];
+  }
+  if (threads > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]))
+    return CUDA_ERROR_INVALID_VALUE;
+  return threads > function.max_threads ? CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES : CUDA_SUCCESS;
+}
+
+// The parameter block as one buffer, from `extra` of cuLaunchKernel: null when it is not complete.
+bool BufferOf(void** extra, const void*& buffer, size_t& bytes) {
+  const size_t* size = nullptr;
+  for (int i = 0; reinterpret_cast<uintptr_t>(extra[i]) != kLaunchParamEnd; i += 2) {
+    switch (reinterpret_cast<uintptr_t>(extra[i])) {
+      case kLaunchParamBufferPointer: buffer = extra[i + 1]; break;
+      case kLaunchParamBufferSize: size = static_cast<const size_t*>(extra[i + 1]); break;
+      default: return false;
+    }
+  }
+  bytes = size == nullptr ? 0 : *size;
+  return bytes == 0 || buffer != nullptr;
+}
+
+// Writes the parameters into `space`, which has room for function.param_bytes.
+void Pack(const Function& function, void** params, std::byte* space) {
+  uint32_t end = 0;
+  for (size_t i = 0; i < function.params.size(); ++i) {
+    const auto [offset, size] = function.params[i];
+    if (offset > end) std::memset(space + end, 0, offset - end);
+    std::memcpy(space + offset, params[i], size);
+    end = offset + size;
+  }
+}
+
+struct Arguments {
+  CUfunction function;
+  Shape shape;
+  CUstream stream;
+  uint32_t flags;
+  std::span<const CUlaunchAttribute> attributes;
+  void** params;
+  void** extra;
+};
+
+// A launch may use this much dynamic shared memory without asking the server first whether the kernel is allowed to.
+constexpr unsigned kDefaultSharedBytes = 48 * 1024;
+
+CUresult Launch(const Arguments& arguments) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  const Function* function = FindFunction(arguments.function);
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (const CUresult shape = CheckShape(*function, arguments.shape); shape != CUDA_SUCCESS) return shape;
+  const void* buffer = nullptr;
+  size_t buffer_bytes = 0;
+  const bool packed = arguments.extra != nullptr;
+  if (packed && (arguments.params != nullptr || !BufferOf(arguments.extra, buffer, buffer_bytes)))
+    return CUDA_ERROR_INVALID_VALUE;
+  if (!packed && arguments.params == nullptr && !function->params.empty()) return CUDA_ERROR_INVALID_VALUE;
+  if (packed && buffer_bytes < function->param_bytes) return CUDA_ERROR_INVALID_VALUE;
+
+  wire::LaunchBody body{};
+  body.function = reinterpret_cast<uint64_t>(arguments.function);
+  body.stream = reinterpret_cast<uint64_t>(arguments.stream);
+  std::copy_n(arguments.shape.grid, 3, body.grid);
+  std::copy_n(arguments.shape.block, 3, body.block);
+  body.shared_bytes = arguments.shape.shared_bytes;
+  body.flags = arguments.flags;
+  body.attribute_count = static_cast<uint32_t>(arguments.attributes.size());
+  body.param_bytes = function->param_bytes;
+  const size_t attribute_bytes = arguments.attributes.size_bytes();
+  const auto fill = [&](std::byte* space) {
+    if (attribute_bytes > 0) std::memcpy(space, arguments.attributes.data(), attribute_bytes);
+    if (packed)
+      std::memcpy(space + attribute_bytes, buffer, function->param_bytes);
+    else
+      Pack(*function, arguments.params, space + attribute_bytes);
+  };
+  Channel& channel = *TheChannel();
+  const auto write = [&](uint16_t slot) {
+    return channel.WriteWith(static_cast<uint16_t>(wire::Command::kLaunch), slot,
+                             std::as_bytes(std::span(&body, 1)), attribute_bytes + function->param_bytes, fill);
+  };
+  const uint32_t shared = arguments.shape.shared_bytes + function->static_shared_bytes;
+  if (shared <= kDefaultSharedBytes || shared <= function->proven_shared_bytes.load(std::memory_order_relaxed))
+    return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
+
+  const uint16_t slot = channel.AcquireSlot();
+  channel.reply(slot).Arm();
+  if (!write(slot)) return CUDA_ERROR_DEVICE_UNAVAILABLE;
+  const CUresult result = channel.Wait(channel.reply(slot));
+  if (!channel.reply(slot).Done()) return result;
+  channel.ReleaseSlot(slot);
+  if (result == CUDA_SUCCESS) function->proven_shared_bytes.store(shared, std::memory_order_relaxed);
+  return result;
+}
+
+CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra, CUstream stream) {
+  if (config == nullptr || config->attribute_count > wire::kMaxLaunchAttributes) return CUDA_ERROR_INVALID_VALUE;
+  if (config->attribute_count > 0 && config->attributes == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return Launch({function,
+                 {{config->grid_x, config->grid_y, config->grid_z},
+                  {config->block_x, config->block_y, config->block_z},
+                  config->shared_bytes},
+                 stream,
+                 wire::kLaunchPlain,
+                 {config->attributes, config->attribute_count},
+                 params,
+                 extra});
+}
+
+}  // namespace
+
+MIG_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                                   CUstream stream, void** params, void** extra) {
+  return Launch({function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes}, stream,
+                 wire::kLaunchPlain, {}, params, extra});
+}
+
+MIG_EXPORT CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                        unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                                        CUstream stream, void** params, void** extra) {
+  return cuLaunchKernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes, PerThread(stream),
+                        params, extra);
+}
+
+MIG_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra) {
+  return LaunchEx(config, function, params, extra, config == nullptr ? nullptr : config->stream);
+}
+
+MIG_EXPORT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfunction function, void** params,
+                                          void** extra) {
+  return LaunchEx(config, function, params, extra, PerThread(config == nullptr ? nullptr : config->stream));
+}
+
+MIG_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                                              unsigned block_x, unsigned block_y, unsigned block_z,
+                                              unsigned shared_bytes, CUstream stream, void** params) {
+  return Launch({function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes}, stream,
+                 wire::kLaunchCooperative, {}, params, nullptr});
+}
+
+MIG_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigned grid_x, unsigned grid_y,
+                                                   unsigned grid_z, unsigned block_x, unsigned block_y,
+                                                   unsigned block_z, unsigned shared_bytes, CUstream stream,
+                                                   void** params) {
+  return cuLaunchCooperativeKernel(function, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes,
+                                   PerThread(stream), params);
+}
+
+}  // namespace mignificient::client

@@ -1,0 +1,115 @@
+#include "remoting/client/memory.h"
+
+#include "remoting/client/call.h"
+#include "remoting/client/channel.h"
+#include "remoting/wire/commands.h"
+
+namespace mignificient::client {
+namespace {
+
+CUresult PostExtent(wire::Command command, Extent extent) {
+  return PostBody(static_cast<uint16_t>(command), wire::ExtentBody{extent.address, extent.bytes});
+}
+
+CUresult CarryOut(const AddressSpace::Plan& plan) {
+  for (const Extent& extent : plan.unmap)
+    if (const CUresult result = PostExtent(wire::Command::kUnmapExtent, extent); result != CUDA_SUCCESS) return result;
+  if (plan.map)
+    if (const CUresult result = PostExtent(wire::Command::kMapExtent, *plan.map); result != CUDA_SUCCESS) return result;
+  if (plan.fence) return Post(static_cast<uint16_t>(wire::Command::kFence), {});
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+CUresult DeviceMemory::Allocate(uint64_t bytes, CUdeviceptr& address) {
+  const std::lock_guard lock(lock_);
+  const AddressSpace::Plan plan = space_.Allocate(bytes);
+  if (const CUresult result = CarryOut(plan); result != CUDA_SUCCESS) return result;
+  if (!plan) return CUDA_ERROR_OUT_OF_MEMORY;
+  address = plan.address;
+  return CUDA_SUCCESS;
+}
+
+CUresult DeviceMemory::Free(CUdeviceptr address) {
+  const std::lock_guard lock(lock_);
+  return space_.Free(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+std::optional<Extent> DeviceMemory::Find(CUdeviceptr address) {
+  const std::lock_guard lock(lock_);
+  return space_.Find(address);
+}
+
+uint64_t DeviceMemory::UnusedBytes() {
+  const std::lock_guard lock(lock_);
+  return space_.unused_bytes();
+}
+
+DeviceMemory& TheDeviceMemory() {
+  static DeviceMemory& memory = *[] {
+    const wire::Welcome& welcome = TheChannel()->welcome();
+    return new DeviceMemory({welcome.window_base, welcome.window_bytes}, welcome.granule_bytes, welcome.budget_bytes);
+  }();
+  return memory;
+}
+
+namespace {
+
+CUresult AllocatePitch(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t height, unsigned element) {
+  if (ptr == nullptr || pitch == nullptr || width == 0 || height == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (element != 4 && element != 8 && element != 16) return CUDA_ERROR_INVALID_VALUE;
+  constexpr size_t kPitch = 512;
+  size_t bytes;
+  const size_t row = (width + kPitch - 1) / kPitch * kPitch;
+  if (row < width || __builtin_mul_overflow(row, height, &bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (const CUresult result = TheDeviceMemory().Allocate(bytes, *ptr); result != CUDA_SUCCESS) return result;
+  *pitch = row;
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+MIG_EXPORT CUresult cuMemAlloc_v2(CUdeviceptr* ptr, size_t bytes) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (ptr == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+  return TheDeviceMemory().Allocate(bytes, *ptr);
+}
+
+MIG_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t height, unsigned element) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  return AllocatePitch(ptr, pitch, width, height, element);
+}
+
+MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (ptr == 0) return CUDA_SUCCESS;
+  if (ThePinnedMemory().Find(ptr)) return ThePinnedMemory().Free(reinterpret_cast<void*>(ptr));  // managed memory
+  return TheDeviceMemory().Free(ptr);
+}
+
+MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (free_bytes == nullptr || total_bytes == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::MemoryInfoReply info;
+  if (const CUresult result = Call(static_cast<uint16_t>(wire::Command::kMemoryInfo), {},
+                                   std::as_writable_bytes(std::span(&info, 1)));
+      result != CUDA_SUCCESS)
+    return result;
+  *total_bytes = info.budget_bytes;
+  *free_bytes = info.budget_bytes - info.mapped_bytes + TheDeviceMemory().UnusedBytes();
+  return CUDA_SUCCESS;
+}
+
+MIG_EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr* base, size_t* bytes, CUdeviceptr ptr) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  std::optional<Extent> extent = TheDeviceMemory().Find(ptr);
+  if (!extent)
+    if (const auto block = ThePinnedMemory().Find(ptr)) extent = block->extent;
+  if (!extent) return CUDA_ERROR_NOT_FOUND;
+  if (base != nullptr) *base = extent->address;
+  if (bytes != nullptr) *bytes = extent->bytes;
+  return CUDA_SUCCESS;
+}
+
+}  // namespace mignificient::client

@@ -1,0 +1,204 @@
+// Streams, events, and waiting. Streams and events are named by the client, so creating and destroying them does not
+// wait for the server.
+
+#include "remoting/client/call.h"
+#include "remoting/client/channel.h"
+#include "remoting/client/handle_names.h"
+#include "remoting/wire/commands.h"
+
+namespace mignificient::client {
+namespace {
+
+using wire::Command;
+
+struct StreamInfo {
+  unsigned flags;
+  int priority;
+  CUcontext context;
+};
+struct EventInfo {
+  unsigned flags;
+};
+
+constexpr unsigned kStreamNonBlocking = 1;
+constexpr unsigned kEventFlags = 7;  // blocking sync, disable timing, interprocess
+
+// Leaked on purpose: exit handlers destroy streams.
+HandleNames<StreamInfo>& Streams() {
+  static auto& names = *new HandleNames<StreamInfo>(wire::HandleKind::kStream);
+  return names;
+}
+HandleNames<EventInfo>& Events() {
+  static auto& names = *new HandleNames<EventInfo>(wire::HandleKind::kEvent);
+  return names;
+}
+
+template <typename T>
+uint64_t Name(T handle) {
+  return reinterpret_cast<uint64_t>(handle);
+}
+
+template <typename Body>
+CUresult PostCommand(Command command, const Body& body) {
+  return PostBody(static_cast<uint16_t>(command), body);
+}
+
+CUresult Ask(Command command, uint64_t handle) {
+  const wire::HandleBody body{handle};
+  return Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), {});
+}
+
+bool IsDefault(CUstream stream) { return Name(stream) <= 2; }
+
+// The stream, or what CUDA presents for the default streams.
+std::optional<StreamInfo> Describe(CUstream stream) {
+  if (IsDefault(stream)) return StreamInfo{0, 0, CurrentContext()};
+  return Streams().Find(Name(stream));
+}
+
+CUresult CheckStream(CUstream stream) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  return Describe(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult CheckEvent(CUevent event) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  return Events().Find(Name(event)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult Record(CUevent event, CUstream stream, unsigned flags) {
+  if (const CUresult checked = CheckStream(stream); checked != CUDA_SUCCESS) return checked;
+  if (!Events().Find(Name(event))) return CUDA_ERROR_INVALID_HANDLE;
+  if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
+  return PostCommand(Command::kEventRecord, wire::EventRecordBody{Name(event), Name(stream), flags});
+}
+
+CUresult Query(CUstream stream) {
+  const CUresult checked = CheckStream(stream);
+  return checked == CUDA_SUCCESS ? Ask(Command::kStreamQuery, Name(stream)) : checked;
+}
+
+CUresult Synchronize(CUstream stream) {
+  const CUresult checked = CheckStream(stream);
+  return checked == CUDA_SUCCESS ? Ask(Command::kStreamSynchronize, Name(stream)) : checked;
+}
+
+CUresult NotCapturing(CUstream stream, int* status) {
+  if (status == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult checked = CheckStream(stream);
+  if (checked == CUDA_SUCCESS) *status = 0;  // CU_STREAM_CAPTURE_STATUS_NONE
+  return checked;
+}
+
+template <typename T, typename Get>
+CUresult Answer(CUstream stream, T* out, Get get) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const auto info = Describe(stream);
+  if (!info) return CUDA_ERROR_INVALID_HANDLE;
+  *out = get(*info);
+  return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+MIG_EXPORT CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (stream == nullptr || (flags & ~kStreamNonBlocking) != 0) return CUDA_ERROR_INVALID_VALUE;
+  const uint64_t name = Streams().Create({flags, priority, CurrentContext()});
+  *stream = reinterpret_cast<CUstream>(name);
+  return PostCommand(Command::kStreamCreate, wire::StreamCreateBody{name, flags, priority});
+}
+
+MIG_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
+  return cuStreamCreateWithPriority(stream, flags, 0);
+}
+
+MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (!Streams().Find(Name(stream))) return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult result = PostCommand(Command::kStreamDestroy, wire::HandleBody{Name(stream)});
+  Streams().Destroy(Name(stream));
+  return result;
+}
+
+MIG_EXPORT CUresult cuStreamQuery(CUstream stream) { return Query(stream); }
+MIG_EXPORT CUresult cuStreamQuery_ptsz(CUstream stream) { return Query(PerThread(stream)); }
+MIG_EXPORT CUresult cuStreamSynchronize(CUstream stream) { return Synchronize(stream); }
+MIG_EXPORT CUresult cuStreamSynchronize_ptsz(CUstream stream) { return Synchronize(PerThread(stream)); }
+MIG_EXPORT CUresult cuStreamIsCapturing(CUstream stream, int* status) { return NotCapturing(stream, status); }
+MIG_EXPORT CUresult cuStreamIsCapturing_ptsz(CUstream stream, int* status) { return NotCapturing(stream, status); }
+
+MIG_EXPORT CUresult cuStreamGetPriority(CUstream stream, int* priority) {
+  return Answer(stream, priority, [](const StreamInfo& info) { return info.priority; });
+}
+MIG_EXPORT CUresult cuStreamGetPriority_ptsz(CUstream stream, int* priority) {
+  return cuStreamGetPriority(stream, priority);
+}
+MIG_EXPORT CUresult cuStreamGetFlags(CUstream stream, unsigned* flags) {
+  return Answer(stream, flags, [](const StreamInfo& info) { return info.flags; });
+}
+MIG_EXPORT CUresult cuStreamGetFlags_ptsz(CUstream stream, unsigned* flags) { return cuStreamGetFlags(stream, flags); }
+MIG_EXPORT CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
+  return Answer(stream, context, [](const StreamInfo& info) { return info.context; });
+}
+MIG_EXPORT CUresult cuStreamGetCtx_ptsz(CUstream stream, CUcontext* context) { return cuStreamGetCtx(stream, context); }
+MIG_EXPORT CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
+  return Answer(stream, device, [](const StreamInfo&) { return 0; });
+}
+MIG_EXPORT CUresult cuStreamGetDevice_ptsz(CUstream stream, CUdevice* device) {
+  return cuStreamGetDevice(stream, device);
+}
+MIG_EXPORT CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
+  return Answer(stream, id, [stream](const StreamInfo&) { return Name(stream); });
+}
+MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) {
+  return cuStreamGetId(PerThread(stream), id);
+}
+
+MIG_EXPORT CUresult cuEventCreate(CUevent* event, unsigned flags) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (event == nullptr || (flags & ~kEventFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (flags & 4) return CUDA_ERROR_NOT_SUPPORTED;  // interprocess events
+  const uint64_t name = Events().Create({flags});
+  *event = reinterpret_cast<CUevent>(name);
+  return PostCommand(Command::kEventCreate, wire::EventCreateBody{name, flags});
+}
+
+MIG_EXPORT CUresult cuEventDestroy_v2(CUevent event) {
+  if (const CUresult checked = CheckEvent(event); checked != CUDA_SUCCESS) return checked;
+  const CUresult result = PostCommand(Command::kEventDestroy, wire::HandleBody{Name(event)});
+  Events().Destroy(Name(event));
+  return result;
+}
+
+MIG_EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) { return Record(event, stream, 0); }
+MIG_EXPORT CUresult cuEventRecord_ptsz(CUevent event, CUstream stream) { return Record(event, PerThread(stream), 0); }
+MIG_EXPORT CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) {
+  return Record(event, stream, flags);
+}
+MIG_EXPORT CUresult cuEventRecordWithFlags_ptsz(CUevent event, CUstream stream, unsigned flags) {
+  return Record(event, PerThread(stream), flags);
+}
+
+MIG_EXPORT CUresult cuEventQuery(CUevent event) {
+  const CUresult checked = CheckEvent(event);
+  return checked == CUDA_SUCCESS ? Ask(Command::kEventQuery, Name(event)) : checked;
+}
+MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
+  const CUresult checked = CheckEvent(event);
+  return checked == CUDA_SUCCESS ? Ask(Command::kEventSynchronize, Name(event)) : checked;
+}
+
+MIG_EXPORT CUresult cuCtxSynchronize() {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  return Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {});
+}
+
+MIG_EXPORT CUresult cuCtxSynchronize_v2(CUcontext context) {
+  if (const CUresult ready = Initialized(); ready != CUDA_SUCCESS) return ready;
+  if (context == nullptr) return cuCtxSynchronize();
+  return Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {});
+}
+
+}  // namespace mignificient::client

@@ -1,0 +1,166 @@
+// The hand-written commands: what needs more than the generator's "decode, resolve, call, reply". Bodies follow the
+// RecordHeader; some are followed by bytes of their own (`tail`). Device addresses and sizes are in bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "remoting/wire/attach.h"
+
+namespace mignificient::wire {
+
+enum class Command : uint16_t {
+  // Memory. Extents are whole granules inside the client's window.
+  kMapExtent = 1,    // ExtentBody; replies only if a slot is given
+  kUnmapExtent,      // ExtentBody; after all work issued so far
+  kFence,            // no body: what follows starts after all work issued so far is complete
+  kMemoryInfo,       // no body -> MemoryInfoReply
+  kPinHost,          // PinHostBody, descriptor `tag` sent ahead
+  kUnpinHost,        // UnpinHostBody
+  // Copies
+  kCopyInline,       // CopyBody + the bytes, padded to 8: host to device
+  kCopyFromChunk,    // CopyBody: staging chunk -> device; ends chunks[chunk]
+  kCopyToChunk,      // CopyBody: device -> staging chunk; ends chunks[chunk]
+  kCopyToReply,      // CopyBody: device -> reply slot, at most kReplyBytes
+  kCopyFromHost,     // CopyBody: pinned host address -> device
+  kCopyToHost,       // CopyBody: device -> pinned host address
+  // Code
+  kLoadModule,       // LoadBody + JitOption[option_count], descriptor `tag` sent ahead -> LoadReply
+  kUnloadModule,     // HandleBody
+  kLoadLibrary,      // as kLoadModule
+  kUnloadLibrary,    // HandleBody
+  kGetFunction,      // NameBody + name, in a module -> FunctionReply
+  kGetKernel,        // NameBody + name, in a library -> FunctionReply
+  kLibraryModule,    // HandleBody -> HandleBody
+  kLaunch,           // LaunchBody + CUlaunchAttribute[attribute_count] + parameters, padded to 8
+  // Streams and events. The client names them.
+  kStreamCreate,     // StreamCreateBody
+  kStreamDestroy,    // HandleBody
+  kStreamQuery,      // HandleBody; result is the answer
+  kStreamSynchronize,  // HandleBody; replies when the stream is idle
+  kEventCreate,      // EventCreateBody
+  kEventDestroy,     // HandleBody
+  kEventRecord,      // EventRecordBody
+  kEventQuery,       // HandleBody
+  kEventSynchronize,  // HandleBody
+  kContextSynchronize,  // no body
+};
+
+struct ExtentBody {
+  uint64_t address;
+  uint64_t bytes;
+};
+
+struct MemoryInfoReply {
+  uint64_t budget_bytes;
+  uint64_t mapped_bytes;  // of the whole session
+};
+
+struct PinHostBody {
+  uint64_t tag;
+  uint64_t address;  // where the client has mapped the memory, and the server shall
+  uint64_t bytes;
+  uint64_t flags;    // as for cuMemHostRegister
+};
+
+struct UnpinHostBody {
+  uint64_t address;
+};
+
+struct CopyBody {
+  uint64_t device;  // device address
+  uint64_t bytes;
+  uint64_t stream;  // handle, or 0, 1, 2 as CUDA means them
+  uint64_t host;    // kCopyFromHost, kCopyToHost: address inside pinned memory
+  uint32_t chunk;   // kCopyFromChunk, kCopyToChunk
+  uint32_t offset;  // within the chunk
+};
+
+struct LoadBody {
+  uint64_t tag;
+  uint64_t bytes;
+  uint32_t option_count;      // JIT options that carry a number
+  uint32_t info_log_bytes;    // 0: no log wanted; at most kMaxJitLog
+  uint32_t error_log_bytes;
+  uint32_t reserved;
+};
+
+struct JitOption {
+  int32_t option;
+  uint32_t reserved;
+  uint64_t value;
+};
+
+inline constexpr uint32_t kMaxJitOptions = 64;
+inline constexpr uint32_t kMaxJitLog = 7 * 1024;
+
+struct LoadReply {
+  uint64_t handle;  // 0 on failure
+  uint32_t result;  // CUresult: the reply itself always succeeds, so that the logs arrive
+  uint32_t info_log_bytes;
+  uint32_t error_log_bytes;
+  uint32_t reserved;
+  char logs[2 * kMaxJitLog];  // info, then error
+};
+static_assert(sizeof(LoadReply) <= kReplyBytes);
+
+struct HandleBody {
+  uint64_t handle;
+};
+
+struct NameBody {
+  uint64_t handle;
+  uint64_t name_bytes;  // without terminator; at most kMaxNameBytes
+};
+inline constexpr uint32_t kMaxNameBytes = 16 * 1024;
+
+inline constexpr uint32_t kMaxKernelParams = 1024;
+inline constexpr uint32_t kMaxKernelParamBytes = 32 * 1024;
+
+struct FunctionReply {
+  uint64_t handle;
+  uint32_t max_threads;
+  uint32_t static_shared_bytes;
+  uint32_t max_dynamic_shared_bytes;
+  uint32_t param_bytes;  // end of the last parameter
+  uint32_t param_count;
+  uint32_t reserved;
+  struct Param {
+    uint32_t offset;
+    uint32_t size;
+  } params[kMaxKernelParams];
+};
+static_assert(sizeof(FunctionReply) <= kReplyBytes);
+
+enum LaunchFlags : uint32_t { kLaunchPlain = 0, kLaunchCooperative = 1 };
+
+struct LaunchBody {
+  uint64_t function;
+  uint64_t stream;
+  uint32_t grid[3];
+  uint32_t block[3];
+  uint32_t shared_bytes;
+  uint32_t flags;  // LaunchFlags
+  uint32_t attribute_count;
+  uint32_t param_bytes;
+};
+
+inline constexpr uint32_t kMaxLaunchAttributes = 32;
+
+struct StreamCreateBody {
+  uint64_t handle;
+  uint32_t flags;
+  int32_t priority;
+};
+
+struct EventCreateBody {
+  uint64_t handle;
+  uint64_t flags;
+};
+
+struct EventRecordBody {
+  uint64_t event;
+  uint64_t stream;
+  uint64_t flags;
+};
+
+}  // namespace mignificient::wire
