@@ -1,0 +1,36 @@
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include "cli/exit_status.h"
+
+namespace mignificient::cli {
+
+CLI::Option* AddAddress(CLI::App& app, std::string& address) {
+  return app.add_option("--address", address, "Where the node listens: http://HOST:PORT or unix:/PATH")
+      ->envname("MIGNIFICIENT_ADDRESS")
+      ->capture_default_str();
+}
+
+int Complain(std::string_view command, const Error& error) {
+  fmt::print(stderr, "mignificient {}: {}\n", command, error.message());
+  return ExitOfError(error);
+}
+
+int ComplainOfAnswer(std::string_view command, const Answer& answer) {
+  const std::string_view type = answer.Header("X-Function-Error");
+  std::string sentence;
+  boost::system::error_code error;
+  const auto body = boost::json::parse(boost::json::string_view(answer.body.data(), answer.body.size()), error);
+  if (!error && body.is_object())
+    if (const auto* text = body.as_object().if_contains("error"); text != nullptr && text->is_string())
+      sentence = std::string(text->as_string());
+  if (sentence.empty()) sentence = fmt::format("The node answers with status {} and no reason.", answer.status);
+  fmt::print(stderr, "mignificient {}: {} [{}{}{}]\n", command, sentence, answer.status, type.empty() ? "" : " ", type);
+  return ExitOfAnswer(answer.status, type);
+}
+
+}  // namespace mignificient::cli
