@@ -1,0 +1,79 @@
+import unittest
+
+import emit
+import model
+
+
+def text(function, source):
+    return function(model.parse("x.api", source))
+
+
+MEMSET = "forward async gate(kernel) cuSet_v2(ptr dst, u8 value, size count)  3.2 ptds 7.0\n  calls cuSetAsync(dst, value, count, default_stream)\n"
+GET = "forward sync cached cuGet(out i32 value, i32 attribute, function function)  2.2\n"
+GLOBAL = "forward sync cuGlobal(out? ptr ptr, module module, string name)  2.0\n"
+
+
+class CommandsTest(unittest.TestCase):
+    def test_body_is_ordered_by_size_and_padded_to_eight(self):
+        out = text(emit.commands, MEMSET)
+        self.assertLess(out.index("uint64_t default_stream"), out.index("uint8_t value"))
+        self.assertIn("uint8_t unused[7]", out)
+        self.assertIn("static_assert(sizeof(Body) == 32)", out)
+
+    def test_opcodes_follow_one_another(self):
+        out = text(emit.commands, MEMSET + GET)
+        self.assertIn("kFirstGeneratedOpcode + 0;", out)
+        self.assertIn("kFirstGeneratedOpcode + 1;", out)
+        self.assertIn("kOpcodeCount = 2;", out)
+
+
+class ClientTest(unittest.TestCase):
+    def test_variant_names_the_per_thread_stream(self):
+        out = text(emit.client_forward, MEMSET)
+        self.assertIn("return Forward_cuSet_v2(dst, value, count, nullptr);", out)
+        self.assertIn("return Forward_cuSet_v2(dst, value, count, PerThread(nullptr));", out)
+
+    def test_required_output_is_checked_and_optional_one_is_guarded(self):
+        self.assertIn("if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;", text(emit.client_forward, GET))
+        self.assertIn("if (ptr != nullptr) *ptr = reply.ptr;", text(emit.client_forward, GLOBAL))
+
+    def test_cached_call_asks_the_cache(self):
+        self.assertIn("CallCached(Command::kOpcode", text(emit.client_forward, GET))
+
+    def test_forgetting_call_forgets_after_the_call(self):
+        out = text(emit.client_forward, "forward sync forget cuPut(function f, i32 v)  2.0\n")
+        self.assertLess(out.index("Call(Command"), out.index("ForgetAnswers();"))
+
+
+class ServerTest(unittest.TestCase):
+    def test_gate_is_passed_after_the_handles_and_before_the_driver(self):
+        out = text(emit.server_dispatch, MEMSET)
+        self.assertLess(out.index("ResolveStream"), out.index("PassGate(GateClass::kKernel)"))
+        self.assertLess(out.index("PassGate"), out.index("driver().cuSetAsync(in.dst, in.value, in.count, default_stream)"))
+        self.assertIn("Touched(in.default_stream);", out)
+
+    def test_unknown_handle_is_deferred_or_answered(self):
+        self.assertIn("Defer(CUDA_ERROR_INVALID_HANDLE);", text(emit.server_dispatch, MEMSET))
+        self.assertIn("Answer(slot, CUDA_ERROR_INVALID_HANDLE);", text(emit.server_dispatch, GET))
+
+    def test_string_length_is_bounded_by_the_body(self):
+        out = text(emit.server_dispatch, GLOBAL)
+        self.assertIn("body.size() != sizeof in + (size_t{in.name_bytes} + 7) / 8 * 8", out)
+        self.assertIn("name.c_str()", out)
+
+
+class TableTest(unittest.TestCase):
+    def test_refused_symbols_and_their_variants_say_their_name(self):
+        out = text(emit.refusals, "refuse: x\n  cuA_v2  3.2 ptsz 7.0\n")
+        self.assertIn('cuA_v2() { return Refused("cuA_v2"); }', out)
+        self.assertIn('cuA_v2_ptsz() { return Refused("cuA_v2_ptsz"); }', out)
+
+    def test_table_is_sorted_by_name_then_kind_then_version(self):
+        out = text(emit.proc_table, "refuse: x\n  cuB  2.0\n  cuA_v2  3.2 ptds 7.0\n  cuA  2.0\n  cuC  exported\n")
+        rows = [line for line in out.splitlines() if line.startswith("MIG_PROC")]
+        self.assertEqual(rows, ["MIG_PROC(cuA, 2000, 0, cuA)", "MIG_PROC(cuA, 3020, 0, cuA_v2)",
+                                "MIG_PROC(cuA, 7000, 1, cuA_v2_ptds)", "MIG_PROC(cuB, 2000, 0, cuB)"])
+
+
+if __name__ == "__main__":
+    unittest.main()
