@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <ctime>
 
@@ -17,6 +19,25 @@ void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected, std::option
   }
   // Every outcome (woken, changed, timed out, interrupted) sends the caller back to its own check.
   ::syscall(SYS_futex, &word, FUTEX_WAIT, expected, timeout ? &relative : nullptr, nullptr, 0);
+}
+
+void FutexWaitAny(std::span<const FutexExpectation> words, std::optional<std::chrono::nanoseconds> timeout) {
+  constexpr size_t kMaxWords = 4;
+  futex_waitv waiters[kMaxWords] = {};
+  const size_t count = std::min(words.size(), kMaxWords);
+  for (size_t i = 0; i < count; ++i)
+    waiters[i] = {words[i].expected, reinterpret_cast<uint64_t>(words[i].word), FUTEX_32, 0};
+  timespec deadline{};
+  if (timeout) {
+    ::clock_gettime(CLOCK_MONOTONIC, &deadline);
+    const int64_t ns = deadline.tv_nsec + timeout->count();
+    deadline.tv_sec += static_cast<time_t>(ns / 1'000'000'000);
+    deadline.tv_nsec = static_cast<long>(ns % 1'000'000'000);
+  }
+  if (::syscall(SYS_futex_waitv, waiters, count, 0, timeout ? &deadline : nullptr, CLOCK_MONOTONIC) >= 0) return;
+  if (errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT) return;
+  const std::chrono::nanoseconds fallback{1'000'000};
+  FutexWait(*words[0].word, words[0].expected, timeout ? std::min(*timeout, fallback) : fallback);
 }
 
 void FutexWakeAll(const std::atomic<uint32_t>& word) {

@@ -5,12 +5,22 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace mignificient::os {
 
 // Returns when woken, when `word` is no longer `expected`, after `timeout`, or spuriously: callers re-check.
 void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected,
                std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
+
+struct FutexExpectation {
+  const std::atomic<uint32_t>* word;
+  uint32_t expected;
+};
+// As FutexWait, on several words at once (at most 4). Where the kernel cannot (before Linux 5.16), sleeps on the first word
+// for at most a millisecond.
+void FutexWaitAny(std::span<const FutexExpectation> words,
+                  std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
 
 void FutexWakeAll(const std::atomic<uint32_t>& word);
 

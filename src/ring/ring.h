@@ -82,6 +82,9 @@ class Consumer {
   // Gives the space of the last record back to the producer. Call once per record, as early as its copy allows.
   void Release();
 
+  // Where the consumer stands, and where the producer says it stands (unchecked: only compare).
+  uint64_t position() const { return head_; }
+  uint64_t published() const { return control_->tail.load(std::memory_order_acquire); }
   bool Empty() const { return control_->tail.load(std::memory_order_acquire) == head_; }
   // Announces sleep; true when there is still nothing to read, and the caller shall sleep on sleep_word() being 1.
   bool PrepareSleep();

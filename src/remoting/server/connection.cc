@@ -1,0 +1,352 @@
+#include "remoting/server/connection.h"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <functional>
+
+#include "gen/commands.h"
+#include "os/futex.h"
+#include "os/socket.h"
+
+namespace mignificient::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::nanoseconds;
+
+constexpr nanoseconds kSpin{50'000};       // how long an idle dispatcher looks before it sleeps
+constexpr nanoseconds kShortestPoll{20'000};
+constexpr nanoseconds kLongestPoll{500'000};
+constexpr uint32_t kObjectLimit = 65536;
+constexpr uint32_t kKernelLimit = 1 << 20;
+
+// Addresses far from where Linux places mappings of its own, so that client and server can both have them.
+constexpr uint64_t kDeviceWindows = uint64_t{0x2000} << 32;  // 32 TiB
+constexpr uint64_t kHostWindows = uint64_t{0x5000} << 32;    // 80 TiB
+constexpr uint64_t kWindowSpacing = uint64_t{1} << 40;
+constexpr uint64_t kHostWindowBytes = uint64_t{1} << 40;
+
+// Fragmentation of addresses costs nothing; memory is bounded by the budget.
+uint64_t WindowBytes(uint64_t budget) {
+  constexpr uint64_t kLeast = uint64_t{4} << 30, kMost = kWindowSpacing / 2;
+  constexpr uint64_t kUnit = uint64_t{1} << 30;
+  return std::clamp((budget * 4 + kUnit - 1) / kUnit * kUnit, kLeast, kMost);
+}
+
+bool IsSticky(CUresult result) {
+  switch (result) {
+    case CUDA_ERROR_ECC_UNCORRECTABLE:
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_CONTEXT_IS_DESTROYED:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_HARDWARE_STACK_ERROR:
+    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+    case CUDA_ERROR_MISALIGNED_ADDRESS:
+    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+    case CUDA_ERROR_INVALID_PC:
+    case CUDA_ERROR_LAUNCH_FAILED: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std::shared_ptr<Session> session,
+                                                       os::UniqueFd socket, uint32_t ordinal,
+                                                       std::function<void()> notify) {
+  MIG_ASSIGN(os::UniqueFd region_fd, os::CreateSealedMemory("mignificient-channel", wire::kRegionBytes));
+  MIG_ASSIGN(os::Mapping region, os::Mapping::Create(region_fd.get(), wire::kRegionBytes));
+  MIG_ASSIGN(auto window, Window::Reserve(device, *session, WindowBytes(session->budget_bytes),
+                                          kDeviceWindows + ordinal % 16 * kWindowSpacing));
+  // DMA reaches reply slots and staging chunks; the ring is only read by the dispatcher.
+  const CUresult registered = device.driver->cuMemHostRegister_v2(region.data() + wire::kReplyOffset,
+                                                                  wire::kRingOffset - wire::kReplyOffset, 0);
+  if (registered != CUDA_SUCCESS)
+    return Fail(Code::kExhausted, "Registering the staging memory fails with {}.", static_cast<unsigned>(registered));
+  wire::Welcome welcome;
+  welcome.region_bytes = wire::kRegionBytes;
+  welcome.window_base = window->base();
+  welcome.window_bytes = window->bytes();
+  welcome.granule_bytes = device.granule_bytes;
+  welcome.budget_bytes = session->budget_bytes - session->mapped_bytes.load(std::memory_order_relaxed);
+  welcome.host_window_base = kHostWindows + ordinal % 16 * kHostWindowBytes;
+  welcome.host_window_bytes = kHostWindowBytes;
+  welcome.device = device.info;
+  welcome.device.total_bytes = session->budget_bytes;
+  const int fd = region_fd.get();
+  MIG_TRY(os::SendPacket(socket.get(), std::as_bytes(std::span(&welcome, 1)), std::span(&fd, 1)));
+  std::unique_ptr<Connection> connection(new Connection(device, std::move(session), std::move(socket),
+                                                        std::move(region), std::move(window), std::move(notify)));
+  connection->thread_ = std::thread([self = connection.get()] { self->Run(); });
+  return connection;
+}
+
+Connection::Connection(const Device& device, std::shared_ptr<Session> session, os::UniqueFd socket, os::Mapping region,
+                       std::unique_ptr<Window> window, std::function<void()> notify)
+    : device_(device),
+      session_(std::move(session)),
+      socket_(std::move(socket)),
+      region_(std::move(region)),
+      window_(std::move(window)),
+      notify_(std::move(notify)),
+      consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes),
+      waits_(*device.driver),
+      streams_(wire::HandleKind::kStream, kObjectLimit),
+      events_(wire::HandleKind::kEvent, kObjectLimit),
+      modules_(wire::HandleKind::kModule, kObjectLimit),
+      libraries_(wire::HandleKind::kLibrary, kObjectLimit),
+      kernels_(wire::HandleKind::kFunction, kKernelLimit),
+      last_work_(Clock::now()) {}
+
+Connection::~Connection() {
+  Stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Connection::Stop() {
+  stop_.store(true, std::memory_order_release);
+  attention_.fetch_add(1, std::memory_order_release);
+  os::FutexWakeAll(attention_);
+}
+
+void Connection::RequestDrain(uint64_t tag) {
+  drain_tag_.store(tag, std::memory_order_release);
+  attention_.fetch_add(1, std::memory_order_release);
+  os::FutexWakeAll(attention_);
+}
+
+// --- The dispatcher ---------------------------------------------------------------------------------------------------
+
+void Connection::Run() {
+  ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+  if (const CUresult result = driver().cuCtxSetCurrent(device_.context); result != CUDA_SUCCESS) {
+    End(wire::SessionEnd::kDeviceError, fmt::format("Making the context current fails with {}.",
+                                                    static_cast<unsigned>(result)));
+  } else {
+    while (!stop_.load(std::memory_order_acquire) && Step()) {
+    }
+  }
+  TearDown();
+  ended_.store(true, std::memory_order_release);
+  notify_();
+}
+
+bool Connection::Step() {
+  ServeDrain();
+  auto record = consumer_.Next();
+  if (!record) return Misuse(record.error().message());
+  if (!*record) return Idle();
+  consumer_.Release();
+  last_work_ = Clock::now();
+  if (!Dispatch(**record)) return false;
+  if (!waits_.empty()) PollWaits();
+  return true;
+}
+
+bool Connection::Idle() {
+  if (!waits_.empty()) PollWaits();
+  const nanoseconds idle_for = Clock::now() - last_work_;
+  if (idle_for < kSpin)
+    os::SpinPause();
+  else
+    Sleep(idle_for);
+  return true;
+}
+
+void Connection::Sleep(nanoseconds idle_for) {
+  const uint32_t attention = attention_.load(std::memory_order_acquire);
+  const bool draining = drain_tag_.load(std::memory_order_acquire) != drained_tag_.load(std::memory_order_relaxed);
+  if (stop_.load(std::memory_order_acquire) || (draining && !drain_position_)) return;
+  if (!consumer_.PrepareSleep()) return;
+  const os::FutexExpectation words[] = {{&consumer_.sleep_word(), 1}, {&attention_, attention}};
+  std::optional<nanoseconds> timeout;
+  // Work on the device does not wake us, so look again, less often the longer it takes.
+  if (!waits_.empty() || draining) timeout = std::clamp(idle_for / 8, kShortestPoll, kLongestPoll);
+  os::FutexWaitAny(words, timeout);
+  consumer_.CancelSleep();
+}
+
+void Connection::PollWaits() {
+  CUresult error = CUDA_SUCCESS;
+  if (waits_.Poll(error)) last_work_ = Clock::now();
+  if (error != CUDA_SUCCESS) NoteSticky(error);
+}
+
+void Connection::ServeDrain() {
+  const uint64_t tag = drain_tag_.load(std::memory_order_acquire);
+  if (tag == drained_tag_.load(std::memory_order_relaxed)) return;
+  if (!drain_position_) drain_position_ = consumer_.published();
+  if (consumer_.position() < *drain_position_) return;  // commands issued before the request are still to come
+  if (!BusyStreams().empty()) return;
+  drain_position_.reset();
+  drained_tag_.store(tag, std::memory_order_release);
+  notify_();
+}
+
+void Connection::TearDown() {
+  waits_.Abandon(CUDA_ERROR_DEVICE_UNAVAILABLE);
+  Quiesce();
+  streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
+  events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
+  kernels_.RemoveIf([](Kernel&) { return true; });
+  modules_.RemoveIf([this](CUmodule module) { return driver().cuModuleUnload(module), true; });
+  libraries_.RemoveIf([this](CUlibrary library) { return driver().cuLibraryUnload(library), true; });
+  while (!pinned_.empty()) UnpinHost({pinned_.begin()->first});
+  window_.reset();
+  driver().cuMemHostUnregister(region_.data() + wire::kReplyOffset);
+  // The hang-up tells a client that still waits; what it waits for in the region has been answered above.
+  socket_.Reset();
+}
+
+bool Connection::Dispatch(const ring::Record& record) {
+  const uint16_t slot = record.reply_slot;
+  if (slot != wire::kNoReply && slot >= wire::kReplySlots)
+    return Misuse(fmt::format("Reply slot ({}) is not below {}.", slot, wire::kReplySlots));
+  if (record.opcode >= wire::kFirstGeneratedOpcode) {
+    waits_.Pin();
+    return DispatchGenerated(record.opcode, slot, record.body);
+  }
+  const auto command = static_cast<wire::Command>(record.opcode);
+  if (command >= wire::Command::kMapExtent && command <= wire::Command::kUnpinHost)
+    return DispatchMemory(command, slot, record.body);
+  if (command >= wire::Command::kCopyInline && command <= wire::Command::kCopyToHost)
+    return DispatchCopy(command, slot, record.body);
+  if (command >= wire::Command::kLoadModule && command <= wire::Command::kLibraryModule)
+    return DispatchCode(command, slot, record.body);
+  if (command == wire::Command::kLaunch) return Launch(slot, record.body);
+  if (command >= wire::Command::kStreamCreate && command <= wire::Command::kContextSynchronize)
+    return DispatchStream(command, slot, record.body);
+  return Misuse(fmt::format("Opcode ({}) is unknown.", record.opcode));
+}
+
+// --- The gate ---------------------------------------------------------------------------------------------------------
+
+bool Connection::GateOpen(GateClass gate_class) const {
+  const wire::GateState state = session_->gate.Get();
+  return state == wire::GateState::kFull || (state == wire::GateState::kMemcpy && gate_class == GateClass::kCopy);
+}
+
+bool Connection::PassGate(GateClass gate_class) {
+  (gate_class == GateClass::kCopy ? session_->copies : session_->kernels).fetch_add(1, std::memory_order_relaxed);
+  while (!GateOpen(gate_class)) {
+    const uint32_t attention = attention_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_acquire)) return false;
+    if (!waits_.empty()) PollWaits();
+    const uint32_t state = session_->gate.word().load(std::memory_order_acquire);
+    if (GateOpen(gate_class)) break;
+    const os::FutexExpectation words[] = {{&session_->gate.word(), state}, {&attention_, attention}};
+    os::FutexWaitAny(words, waits_.empty() ? std::nullopt : std::optional(kLongestPoll));
+  }
+  return true;
+}
+
+// --- Answering --------------------------------------------------------------------------------------------------------
+
+void Connection::Answer(uint16_t slot, CUresult result, std::span<const std::byte> reply) {
+  if (slot == wire::kNoReply) return Defer(result);
+  NoteSticky(result);
+  if (result == CUDA_SUCCESS && !reply.empty()) std::memcpy(reply_data(slot), reply.data(), reply.size());
+  header().replies[slot].Finish(result);
+}
+
+void Connection::Defer(CUresult result) {
+  if (result == CUDA_SUCCESS) return;
+  NoteSticky(result);
+  uint32_t none = 0;
+  header().deferred_error.compare_exchange_strong(none, result, std::memory_order_relaxed);
+}
+
+void Connection::NoteSticky(CUresult result) {
+  if (IsSticky(result)) header().deferred_error.store(result | wire::kDeferredSticky, std::memory_order_relaxed);
+}
+
+bool Connection::Misuse(std::string reason) { return End(wire::SessionEnd::kMisuse, std::move(reason)); }
+
+bool Connection::End(wire::SessionEnd reason, std::string text) {
+  end_ = {reason, std::move(text)};
+  const CUresult error = reason == wire::SessionEnd::kOutOfMemory ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_UNKNOWN;
+  header().deferred_error.store(error | wire::kDeferredSticky, std::memory_order_relaxed);
+  return false;
+}
+
+// --- Objects ----------------------------------------------------------------------------------------------------------
+
+bool Connection::ResolveStream(uint64_t name, CUstream& out) {
+  if (name <= 2) {
+    out = reinterpret_cast<CUstream>(name);
+    return true;
+  }
+  const CUstream* stream = streams_.Find(name);
+  if (stream != nullptr) out = *stream;
+  return stream != nullptr;
+}
+
+bool Connection::ResolveEvent(uint64_t name, CUevent& out) {
+  const CUevent* event = events_.Find(name);
+  if (event != nullptr) out = *event;
+  return event != nullptr;
+}
+
+bool Connection::ResolveModule(uint64_t name, CUmodule& out) {
+  wire::Handle parts = wire::UnpackHandle(name);
+  if (parts.kind == wire::HandleKind::kModule && (parts.slot & kLibraryModuleBit) != 0) {
+    parts.kind = wire::HandleKind::kLibrary;
+    parts.slot &= ~kLibraryModuleBit;
+    const CUlibrary* library = libraries_.Find(wire::PackHandle(parts));
+    return library != nullptr && driver().cuLibraryGetModule(&out, *library) == CUDA_SUCCESS;
+  }
+  const CUmodule* module = modules_.Find(name);
+  if (module != nullptr) out = *module;
+  return module != nullptr;
+}
+
+bool Connection::ResolveLibrary(uint64_t name, CUlibrary& out) {
+  const CUlibrary* library = libraries_.Find(name);
+  if (library != nullptr) out = *library;
+  return library != nullptr;
+}
+
+Connection::Kernel* Connection::FindKernel(uint64_t name) {
+  wire::Handle handle = wire::UnpackHandle(name);
+  if (handle.kind == wire::HandleKind::kKernel) handle.kind = wire::HandleKind::kFunction;
+  return kernels_.Find(wire::PackHandle(handle));
+}
+
+bool Connection::ResolveKernel(uint64_t name, CUkernel& out) {
+  const Kernel* kernel = FindKernel(name);
+  if (kernel == nullptr || kernel->kernel == nullptr) return false;
+  out = kernel->kernel;
+  return true;
+}
+
+bool Connection::ResolveFunction(uint64_t name, CUfunction& out) {
+  Kernel* kernel = FindKernel(name);
+  if (kernel == nullptr) return false;
+  if (kernel->function == nullptr &&
+      driver().cuKernelGetFunction(&kernel->function, kernel->kernel) != CUDA_SUCCESS)
+    return false;
+  out = kernel->function;
+  return true;
+}
+
+void Connection::Touched(uint64_t stream_name) {
+  CUstream stream = nullptr;
+  if (ResolveStream(stream_name, stream)) TouchedStream(stream);
+}
+
+void Connection::TouchedStream(CUstream stream) {
+  if (std::find(busy_.begin(), busy_.end(), stream) == busy_.end()) busy_.push_back(stream);
+}
+
+std::vector<CUstream> Connection::BusyStreams() {
+  std::erase_if(busy_, [this](CUstream stream) { return driver().cuStreamQuery(stream) != CUDA_ERROR_NOT_READY; });
+  return busy_;
+}
+
+#include "gen/server_dispatch.inc"
+
+}  // namespace mignificient::server

@@ -1,0 +1,179 @@
+// One client process attached to a session: its region, objects and memory, and the thread that carries out its
+// commands in order. Everything the client wrote is hostile until checked; misuse ends this connection and its session,
+// with a reason, and touches nobody else.
+//
+// Threads: the dispatcher thread owns all state. Stop, RequestDrain and the queries at the top may be called from the
+// control thread.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "os/mapping.h"
+#include "os/unique_fd.h"
+#include "remoting/server/handles.h"
+#include "remoting/server/session.h"
+#include "remoting/server/waits.h"
+#include "remoting/server/window.h"
+#include "remoting/wire/commands.h"
+#include "ring/ring.h"
+
+namespace mignificient::server {
+
+enum class GateClass { kCopy, kKernel };
+
+class Connection {
+ public:
+  // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher.
+  // `ordinal` spaces the windows of several connections apart. `notify` is called from the dispatcher thread when the
+  // connection has ended or a drain is complete; it must not block.
+  static Result<std::unique_ptr<Connection>> Accept(const Device& device, std::shared_ptr<Session> session,
+                                                    os::UniqueFd socket, uint32_t ordinal,
+                                                    std::function<void()> notify);
+  ~Connection();
+
+  int socket() const { return socket_.get(); }
+  Session& session() const { return *session_; }
+  void Stop();  // asks the dispatcher to end; returns at once
+  void RequestDrain(uint64_t tag);
+  uint64_t drained_tag() const { return drained_tag_.load(std::memory_order_acquire); }
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
+  const ConnectionEnd& end() const { return end_; }  // valid once ended()
+
+ private:
+  struct Kernel {
+    CUfunction function = nullptr;  // null for a library's kernel until it is needed
+    CUkernel kernel = nullptr;      // null for a module's function
+    uint64_t owner = 0;
+    uint32_t param_bytes = 0;
+    std::vector<wire::FunctionReply::Param> params;
+  };
+  // In the slot of a module name: the module of the library with that slot and generation.
+  static constexpr uint32_t kLibraryModuleBit = 1u << 31;
+  struct Pinned {
+    os::Mapping mapping;
+  };
+
+  Connection(const Device& device, std::shared_ptr<Session> session, os::UniqueFd socket, os::Mapping region,
+             std::unique_ptr<Window> window, std::function<void()> notify);
+
+  // --- dispatcher (connection.cc) ---
+  void Run();
+  bool Step();        // one command or one poll; false: the connection has ended
+  bool Idle();        // nothing to read: poll, spin, sleep
+  void Sleep(std::chrono::nanoseconds idle_for);
+  void PollWaits();
+  void ServeDrain();
+  void TearDown();
+  bool Dispatch(const ring::Record& record);
+  bool DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body);
+  bool PassGate(GateClass gate_class);
+  bool GateOpen(GateClass gate_class) const;
+
+  // --- answering ---
+  const DriverTable& driver() const { return *device_.driver; }
+  void Answer(uint16_t slot, CUresult result, std::span<const std::byte> reply = {});
+  void Defer(CUresult result);
+  void NoteSticky(CUresult result);
+  bool Misuse(std::string reason);
+  bool End(wire::SessionEnd reason, std::string text);
+  wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
+  std::byte* reply_data(uint16_t slot) { return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes; }
+  template <typename T>
+  const T* Body(std::span<const std::byte>& body);
+
+  // --- objects ---
+  bool ResolveStream(uint64_t name, CUstream& out);
+  bool ResolveEvent(uint64_t name, CUevent& out);
+  bool ResolveModule(uint64_t name, CUmodule& out);
+  bool ResolveLibrary(uint64_t name, CUlibrary& out);
+  bool ResolveFunction(uint64_t name, CUfunction& out);
+  bool ResolveKernel(uint64_t name, CUkernel& out);
+  Kernel* FindKernel(uint64_t name);
+  // Work has been issued to the stream.
+  void Touched(uint64_t stream_name);
+  void TouchedStream(CUstream stream);
+  std::vector<CUstream> BusyStreams();  // forgets those that are idle
+
+  // --- commands, by family: memory.cc, copies.cc, code.cc, launch.cc, streams.cc ---
+  bool DispatchMemory(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  bool MapExtent(uint16_t slot, const wire::ExtentBody& body);
+  bool UnmapExtent(uint16_t slot, const wire::ExtentBody& body);
+  CUresult Quiesce();  // all work issued so far is complete
+  CUresult PinHost(const wire::PinHostBody& body);
+  CUresult UnpinHost(const wire::UnpinHostBody& body);
+  bool InPinned(uint64_t address, uint64_t bytes) const;
+  os::UniqueFd TakeDescriptor(uint64_t tag);
+
+  bool DispatchCopy(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  bool CopyInline(uint16_t slot, const wire::CopyBody& copy, std::span<const std::byte> bytes, CUstream stream);
+  bool CopyChunk(wire::Command command, const wire::CopyBody& copy, CUstream stream);
+  bool CopyToReply(uint16_t slot, const wire::CopyBody& copy, CUstream stream);
+  bool CopyPinned(wire::Command command, uint16_t slot, const wire::CopyBody& copy, CUstream stream);
+
+  bool DispatchCode(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  bool Load(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  bool Unload(wire::Command command, uint16_t slot, uint64_t handle);
+  bool GetKernel(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  CUresult Describe(Kernel& kernel, wire::FunctionReply& reply);
+  bool LibraryModule(uint16_t slot, uint64_t handle);
+
+  bool Launch(uint16_t slot, std::span<const std::byte> body);
+  CUresult LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, CUlaunchAttribute* attributes,
+                     const std::byte* params, CUstream stream);
+
+  bool DispatchStream(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  std::vector<CUstream> ContextStreams();
+  bool AskStream(wire::Command command, uint16_t slot, uint64_t name);
+  bool AskEvent(wire::Command command, uint16_t slot, uint64_t name);
+  bool CreateStream(const wire::StreamCreateBody& body);
+  bool CreateEvent(const wire::EventCreateBody& body);
+  bool DestroyStream(uint64_t name);
+  bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
+
+  const Device& device_;
+  std::shared_ptr<Session> session_;
+  os::UniqueFd socket_;
+  os::Mapping region_;
+  std::unique_ptr<Window> window_;
+  std::function<void()> notify_;
+  ring::Consumer consumer_;
+  Waits waits_;
+  HandleTable<CUstream> streams_;
+  HandleTable<CUevent> events_;
+  HandleTable<CUmodule> modules_;
+  HandleTable<CUlibrary> libraries_;
+  HandleTable<Kernel> kernels_;  // both CUkernel and CUfunction names, as kFunction
+  std::map<uint64_t, Pinned> pinned_;
+  std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command
+  std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
+  std::vector<void*> launch_params_;
+  std::chrono::steady_clock::time_point last_work_;
+  std::optional<uint64_t> drain_position_;
+
+  std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain
+  std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> drain_tag_{0};
+  std::atomic<uint64_t> drained_tag_{0};
+  std::atomic<bool> ended_{false};
+  ConnectionEnd end_;
+  std::thread thread_;
+};
+
+// The body of a command, or null (and Misuse is due) when it is too short. What follows it remains in `body`.
+template <typename T>
+const T* Connection::Body(std::span<const std::byte>& body) {
+  static_assert(alignof(T) <= 8);
+  if (body.size() < sizeof(T)) return nullptr;
+  const T* parsed = reinterpret_cast<const T*>(body.data());
+  body = body.subspan(sizeof(T));
+  return parsed;
+}
+
+}  // namespace mignificient::server

@@ -1,0 +1,82 @@
+// Objects of one connection, by typed (slot, generation). A name that is stale, of another kind, or made up is not
+// found. Not thread-safe: a connection's objects live on its dispatcher thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "remoting/wire/attach.h"
+
+namespace mignificient::server {
+
+template <typename T>
+class HandleTable {
+ public:
+  HandleTable(wire::HandleKind kind, uint32_t limit) : kind_(kind), limit_(limit) {}
+
+  // Stores `value` under a name that the client chose. False: wrong kind, slot beyond the limit, or slot in use.
+  bool Insert(uint64_t name, T value) {
+    const wire::Handle handle = wire::UnpackHandle(name);
+    if (handle.kind != kind_ || handle.slot >= limit_) return false;
+    if (handle.slot >= entries_.size()) entries_.resize(handle.slot + 1);
+    Entry& entry = entries_[handle.slot];
+    if (entry.value) return false;
+    entry = {handle.generation, std::move(value)};
+    return true;
+  }
+
+  // Stores `value` and names it. nullopt: the limit is reached. Use either Insert or Add on one table.
+  std::optional<uint64_t> Add(T value) {
+    uint32_t slot = static_cast<uint32_t>(entries_.size());
+    if (!free_.empty()) {
+      slot = free_.back();
+      free_.pop_back();
+    } else if (slot >= limit_) {
+      return std::nullopt;
+    } else {
+      entries_.emplace_back();
+    }
+    Entry& entry = entries_[slot];
+    entry.generation = (entry.generation + 1) & 0xffffff;
+    entry.value = std::move(value);
+    return wire::PackHandle({kind_, entry.generation, slot});
+  }
+
+  T* Find(uint64_t name) {
+    const wire::Handle handle = wire::UnpackHandle(name);
+    if (handle.kind != kind_ || handle.slot >= entries_.size()) return nullptr;
+    Entry& entry = entries_[handle.slot];
+    return entry.generation == handle.generation && entry.value ? &*entry.value : nullptr;
+  }
+
+  std::optional<T> Remove(uint64_t name) {
+    if (Find(name) == nullptr) return std::nullopt;
+    const uint32_t slot = wire::UnpackHandle(name).slot;
+    free_.push_back(slot);
+    return std::exchange(entries_[slot].value, std::nullopt);
+  }
+
+  // Calls `visit(T&)`; entries for which it returns true are removed.
+  template <typename Visit>
+  void RemoveIf(Visit visit) {
+    for (uint32_t slot = 0; slot < entries_.size(); ++slot) {
+      if (!entries_[slot].value || !visit(*entries_[slot].value)) continue;
+      entries_[slot].value.reset();
+      free_.push_back(slot);
+    }
+  }
+
+ private:
+  struct Entry {
+    uint32_t generation = 0;
+    std::optional<T> value;
+  };
+  wire::HandleKind kind_;
+  uint32_t limit_;
+  std::vector<Entry> entries_;
+  std::vector<uint32_t> free_;
+};
+
+}  // namespace mignificient::server

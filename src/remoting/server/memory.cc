@@ -1,0 +1,133 @@
+// Extents of device memory, and host memory shared with the client.
+
+#include <sys/socket.h>
+
+#include "os/socket.h"
+#include "remoting/server/connection.h"
+
+namespace mignificient::server {
+namespace {
+
+constexpr size_t kDescriptorLimit = 64;  // sent ahead and not yet used
+constexpr uint64_t kHostRegisterPortable = 1, kHostRegisterMapped = 2;
+
+}  // namespace
+
+bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<const std::byte> body) {
+  switch (command) {
+    case wire::Command::kMapExtent:
+      if (const auto* extent = Body<wire::ExtentBody>(body)) return MapExtent(slot, *extent);
+      break;
+    case wire::Command::kUnmapExtent:
+      if (const auto* extent = Body<wire::ExtentBody>(body)) return UnmapExtent(slot, *extent);
+      break;
+    case wire::Command::kFence: Answer(slot, Quiesce()); return true;
+    case wire::Command::kMemoryInfo: {
+      const wire::MemoryInfoReply info{session_->budget_bytes, session_->mapped_bytes.load(std::memory_order_relaxed)};
+      Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(&info, 1)));
+      return true;
+    }
+    case wire::Command::kPinHost:
+      if (const auto* pin = Body<wire::PinHostBody>(body)) {
+        Answer(slot, PinHost(*pin));
+        return true;
+      }
+      break;
+    case wire::Command::kUnpinHost:
+      if (const auto* unpin = Body<wire::UnpinHostBody>(body)) {
+        Answer(slot, UnpinHost(*unpin));
+        return true;
+      }
+      break;
+    default: break;
+  }
+  return Misuse("Memory command is too short.");
+}
+
+bool Connection::MapExtent(uint16_t slot, const wire::ExtentBody& body) {
+  const CUresult result = window_->Map(body.address, body.bytes);
+  if (result == CUDA_ERROR_INVALID_VALUE)
+    return Misuse(fmt::format("Extent [{:#x}, +{}) is not free whole granules of the window.", body.address, body.bytes));
+  if (result == CUDA_ERROR_OUT_OF_MEMORY && slot == wire::kNoReply)
+    // The client has been told that it has this memory, so nothing that follows can be right.
+    return End(wire::SessionEnd::kOutOfMemory,
+               fmt::format("Mapping {} bytes of device memory fails ({} of {} bytes are mapped).", body.bytes,
+                           session_->mapped_bytes.load(), session_->budget_bytes));
+  Answer(slot, result);
+  return true;
+}
+
+bool Connection::UnmapExtent(uint16_t slot, const wire::ExtentBody& body) {
+  Quiesce();
+  const CUresult result = window_->Unmap(body.address, body.bytes);
+  if (result != CUDA_SUCCESS)
+    return Misuse(fmt::format("Extent [{:#x}, +{}) is not mapped.", body.address, body.bytes));
+  Answer(slot, result);
+  return true;
+}
+
+CUresult Connection::Quiesce() {
+  CUresult first = CUDA_SUCCESS;
+  for (const CUstream stream : busy_)
+    if (const CUresult result = driver().cuStreamSynchronize(stream); first == CUDA_SUCCESS) first = result;
+  busy_.clear();
+  return first;
+}
+
+os::UniqueFd Connection::TakeDescriptor(uint64_t tag) {
+  while (!descriptors_.contains(tag) && descriptors_.size() < kDescriptorLimit) {
+    wire::DescriptorPacket packet;
+    // Sent before the command was published, so it is here, or it never will be.
+    if (!os::SetNonBlocking(socket_.get(), true)) return {};
+    auto received = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&packet, 1)));
+    if (!received || received->size != sizeof packet || received->fds.size() != 1) return {};
+    descriptors_.insert_or_assign(packet.tag, std::move(received->fds[0]));
+  }
+  const auto it = descriptors_.find(tag);
+  if (it == descriptors_.end()) return {};
+  os::UniqueFd fd = std::move(it->second);
+  descriptors_.erase(it);
+  return fd;
+}
+
+CUresult Connection::PinHost(const wire::PinHostBody& body) {
+  const os::UniqueFd fd = TakeDescriptor(body.tag);
+  if (!fd) return CUDA_ERROR_INVALID_VALUE;
+  const auto size = os::SealedSize(fd.get());
+  constexpr uint64_t kPage = 4096;
+  if (!size || *size != body.bytes || body.bytes == 0 || body.address % kPage != 0 || body.bytes % kPage != 0)
+    return CUDA_ERROR_INVALID_VALUE;
+  // Pinned memory is the host's, so it is bounded too: by as much again as the device memory.
+  if (!Session::Take(session_->pinned_bytes, body.bytes, session_->budget_bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
+  const auto release = [&](CUresult result) {
+    session_->pinned_bytes.fetch_sub(body.bytes, std::memory_order_relaxed);
+    return result;
+  };
+  auto mapping = os::Mapping::CreateAt(reinterpret_cast<void*>(body.address), fd.get(), body.bytes, false);
+  if (!mapping) return release(CUDA_ERROR_OUT_OF_MEMORY);
+  const CUresult result = driver().cuMemHostRegister_v2(mapping->data(), body.bytes,
+                                                        kHostRegisterPortable | kHostRegisterMapped);
+  if (result != CUDA_SUCCESS) return release(result);
+  pinned_.emplace(body.address, Pinned{std::move(*mapping)});
+  return CUDA_SUCCESS;
+}
+
+CUresult Connection::UnpinHost(const wire::UnpinHostBody& body) {
+  const auto it = pinned_.find(body.address);
+  if (it == pinned_.end()) return CUDA_ERROR_INVALID_VALUE;
+  Quiesce();
+  const CUresult result = driver().cuMemHostUnregister(it->second.mapping.data());
+  session_->pinned_bytes.fetch_sub(it->second.mapping.size(), std::memory_order_relaxed);
+  pinned_.erase(it);
+  return result;
+}
+
+bool Connection::InPinned(uint64_t address, uint64_t bytes) const {
+  auto it = pinned_.upper_bound(address);
+  if (it == pinned_.begin()) return false;
+  --it;
+  const uint64_t offset = address - it->first;
+  return offset <= it->second.mapping.size() && bytes <= it->second.mapping.size() - offset;
+}
+
+}  // namespace mignificient::server

@@ -1,0 +1,63 @@
+// A GPU server process: one context on one partition, and the sessions its owner opens in it. Speaks the control
+// protocol (wire/control.h) with the owner, and lets clients in through their session's door.
+//
+// Threads: Run owns everything here; each connection has a dispatcher thread of its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "os/unique_fd.h"
+#include "remoting/server/connection.h"
+#include "remoting/server/session.h"
+
+namespace mignificient::server {
+
+// Initialises the driver and the context on the device with this ordinal among the visible ones. The context stays
+// current on the calling thread.
+Result<Device> OpenDevice(const DriverTable& driver, int ordinal);
+
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> Create(const Device& device, os::UniqueFd control);
+
+  // Serves until the owner closes the control socket.
+  Result<> Run();
+
+ private:
+  struct Open {
+    std::shared_ptr<Session> session;
+    os::UniqueFd door;
+    std::vector<std::unique_ptr<Connection>> connections;
+    std::optional<wire::ControlMessage> drain;  // asked for and not yet answered
+    bool gone = false;                          // the door's other end is closed
+  };
+
+  Server(const Device& device, os::UniqueFd control, os::UniqueFd event)
+      : device_(device), control_(std::move(control)), event_(std::move(event)) {}
+
+  // False: the owner has closed the socket.
+  Result<bool> ServeControl();
+  Result<> OpenSession(wire::ReceivedControl received);
+  void CloseSession(uint32_t id);
+  void AskDrain(const wire::ControlMessage& message);
+  void Admit(Open& open);
+  Result<> AdmitOne(Open& open);
+  void Sweep();
+  void FinishDrain(Open& open);
+  void Report(const Session& session, wire::ControlKind kind, wire::ControlMessage message);
+
+  const Device& device_;
+  os::UniqueFd control_;
+  os::UniqueFd event_;  // eventfd: a connection ended or drained
+  std::map<uint32_t, Open> sessions_;
+  uint32_t next_ordinal_ = 0;
+  uint64_t next_drain_ = 0;
+};
+
+}  // namespace mignificient::server

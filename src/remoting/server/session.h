@@ -1,0 +1,53 @@
+// A session: what one container may use of this server's device. Shared by the connections of the container's processes
+// and the control thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "driver/driver_table.h"
+#include "remoting/wire/attach.h"
+#include "remoting/wire/control.h"
+
+namespace mignificient::server {
+
+// What every connection of the process shares. Built once by main.
+struct Device {
+  const DriverTable* driver = nullptr;
+  CUcontext context = nullptr;
+  CUdevice ordinal = 0;
+  uint64_t granule_bytes = 0;
+  wire::DeviceInfo info;  // total_bytes: of the partition
+};
+
+struct Session {
+  Session(uint32_t session_id, uint64_t budget, wire::Gate session_gate)
+      : id(session_id), budget_bytes(budget), gate(std::move(session_gate)) {}
+
+  const uint32_t id;
+  const uint64_t budget_bytes;
+  wire::Gate gate;
+  std::atomic<uint64_t> mapped_bytes{0};  // device memory, never above the budget
+  std::atomic<uint64_t> pinned_bytes{0};  // host memory
+  std::atomic<uint64_t> copies{0};
+  std::atomic<uint64_t> kernels{0};
+
+  // Takes `bytes` of `total`, or nothing. Release with fetch_sub.
+  static bool Take(std::atomic<uint64_t>& used, uint64_t bytes, uint64_t total) {
+    uint64_t current = used.load(std::memory_order_relaxed);
+    do {
+      if (bytes > total || current > total - bytes) return false;
+    } while (!used.compare_exchange_weak(current, current + bytes, std::memory_order_relaxed));
+    return true;
+  }
+};
+
+// Why a connection ended, for the owner.
+struct ConnectionEnd {
+  wire::SessionEnd reason = wire::SessionEnd::kClientGone;
+  std::string text;
+};
+
+}  // namespace mignificient::server

@@ -1,0 +1,68 @@
+// What clients wait for: replies and staging chunks that end when work on streams is complete. The dispatcher polls;
+// it never blocks inside the driver for one waiter while others have commands.
+//
+// A stream is polled with cuStreamQuery, which also sees work issued later. So before anything more is issued, the
+// dispatcher pins its waits to the present (Pin): each gets an event recorded now, and waits for that instead.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "driver/driver_table.h"
+#include "ring/completion.h"
+
+namespace mignificient::server {
+
+class Waits {
+ public:
+  explicit Waits(const DriverTable& driver) : driver_(driver) {}
+  ~Waits();
+  Waits(const Waits&) = delete;
+  Waits& operator=(const Waits&) = delete;
+
+  enum class Flush { kNo, kYes };  // kYes: an explicit synchronisation, at which device printf output appears
+
+  // Ends `completion` when all of `streams` are idle.
+  void AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Flush flush);
+  void AddStream(ring::Completion& completion, CUstream stream, Flush flush) { AddStreams(completion, {stream}, flush); }
+  // Ends `completion` when `event`, which the client may destroy meanwhile, has happened.
+  void AddEvent(ring::Completion& completion, CUevent event, Flush flush);
+
+  // Call before issuing work while waits are pending.
+  void Pin() {
+    if (unpinned_ > 0) PinAll();
+  }
+  // Ends what is complete. True if anything was. `error` receives the error of a wait that failed.
+  bool Poll(CUresult& error);
+  // Destroys a client's event as soon as no wait uses it.
+  void Retire(CUevent event);
+
+  bool empty() const { return waits_.empty(); }
+  // Ends everything with `result`.
+  void Abandon(CUresult result);
+
+ private:
+  struct Condition {
+    CUstream stream = nullptr;
+    CUevent event = nullptr;  // null: poll the stream
+    bool pooled = false;      // the event is ours
+  };
+  struct Wait {
+    ring::Completion* completion;
+    std::vector<Condition> conditions;  // all must hold; those that do are removed
+    Flush flush;
+  };
+
+  void PinAll();
+  // CUDA_ERROR_NOT_READY while pending.
+  CUresult Check(Wait& wait);
+  void Drop(const Condition& condition);
+
+  const DriverTable& driver_;
+  std::vector<Wait> waits_;
+  size_t unpinned_ = 0;  // conditions without an event
+  std::vector<CUevent> pool_;
+  std::vector<CUevent> retired_;
+};
+
+}  // namespace mignificient::server
