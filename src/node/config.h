@@ -1,0 +1,89 @@
+// The configuration of the orchestrator: what orchestrator.json may hold, with a default for everything.
+// Precedence: command line (Override), environment (MIGNIFICIENT_HTTP_PORT for `http.port`), file, default.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace mignificient::node {
+
+struct Config {
+  std::string name = "mignificient-orchestrator";
+  std::string sharing_model = "sequential";  // the only one that exists yet
+  bool compatible_status = false;            // timeout and GPU out-of-memory answer 200, as the original did
+  std::string devices;                       // path of devices.json; empty: discover
+
+  struct Http {
+    std::string address = "127.0.0.1";
+    uint16_t port = 10000;    // 0: any free port; the log line `listening` names it
+    std::string unix_socket;  // path; empty: none
+    double header_timeout_s = 10;  // a client that has not sent its request by then is disconnected
+    double body_timeout_s = 60;
+    double idle_timeout_s = 120;  // of a kept-alive connection between requests
+    uint32_t connections = 4096;
+  } http;
+
+  struct Limits {
+    uint64_t payload_bytes = 64u << 20;
+    uint64_t result_bytes = 64u << 20;
+    uint32_t queue = 1000;  // invocations of one user that wait or run at once
+    double timeout_s = 60;  // of a request that names none
+    double timeout_max_s = 3600;
+    uint64_t log_bytes = 16u << 20;  // of one container
+  } limits;
+
+  struct Functions {
+    std::vector<std::string> allowed_paths;  // a function's file must lie below one of them; empty: none may run
+    bool allow_ld_preload = false;
+  } functions;
+
+  struct GpuServer {
+    std::string driver = "auto";  // auto | cuda | cpu
+    double start_timeout_s = 60;  // of GPU server and executor together
+    std::string context_memory_mib = "auto";  // kept free per container for its context; auto: 512 on cuda, 0 on cpu
+  } gpu_server;
+
+  // Where our own files are; empty: beside the running program (bin/ and ../lib/).
+  struct Paths {
+    std::string executor;    // mignificient-executor
+    std::string gpu_server;  // mignificient-gpu-server
+    std::string library;     // the folder with our libcuda.so.1
+    std::string logs;        // of containers; empty: a fresh folder under the system's temporary folder
+  } paths;
+
+  std::string log_level = "info";
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<std::string> warnings;  // one sentence each: keys of the original system that have no effect here
+};
+
+// A key and its value as text, from the command line: {"http.port", "10001"}. Lists are separated by ':'.
+struct Override {
+  std::string key;
+  std::string value;
+};
+
+// Reads `path` (none: only defaults), then `environment` (entries "NAME=value"), then `overrides`; checks everything.
+// Errors name the key, what was given and what is allowed; an unknown key names the nearest known one.
+Result<LoadedConfig> LoadConfig(const std::optional<std::string>& path, std::span<const std::string> environment,
+                                std::span<const Override> overrides);
+
+// The same from JSON text (comments and trailing commas allowed).
+Result<LoadedConfig> ParseConfig(std::string_view json, std::span<const std::string> environment = {},
+                                 std::span<const Override> overrides = {});
+
+// This process's environment in the form LoadConfig wants.
+std::vector<std::string> ProcessEnvironment();
+
+// The effective configuration as indented JSON; parses back to the same.
+std::string ConfigJson(const Config& config);
+
+}  // namespace mignificient::node
