@@ -1,0 +1,132 @@
+// The software GPU as objects: the device, its primary context, and what a context holds.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include "abi/cuda.h"
+#include "driver/cpu/cpu_driver.h"
+#include "driver/cpu/exec/worker_pool.h"
+#include "driver/cpu/memory.h"
+#include "driver/cpu/module.h"
+#include "driver/cpu/printer.h"
+#include "driver/cpu/registry.h"
+#include "driver/cpu/scheduler.h"
+
+namespace mignificient::cpu {
+
+class Context;
+
+// Lives from CreateCpuDevice to DestroyCpuDevice.
+class Device {
+ public:
+  Device(CpuDriverOptions options, std::unique_ptr<DeviceMemory> memory, Printer& printer, HandleSource& handles);
+  ~Device();
+
+  const CpuDriverOptions& options() const { return options_; }
+  WorkerPool& pool() { return pool_; }
+  DeviceMemory& memory() { return *memory_; }
+  Printer& printer() { return printer_; }
+  HandleSource& handles() { return handles_; }
+
+  // The primary context, created by the first retain and destroyed by the last release.
+  CUcontext context_handle() const { return context_handle_; }
+  CUresult RetainContext();
+  CUresult ReleaseContext();
+  void DestroyContext();
+  std::shared_ptr<Context> context();  // null: not retained
+
+  // The first fault of a kernel. It ends the device for this process: a later retain answers it too.
+  CUresult fault() const { return fault_.load(std::memory_order_acquire); }
+  void SetFault(CUresult fault);
+
+  // One warning per sentence, however often a program runs into it.
+  void WarnOnce(std::string_view event, const std::string& sentence);
+
+ private:
+  const CpuDriverOptions options_;
+  WorkerPool pool_;
+  const std::unique_ptr<DeviceMemory> memory_;
+  Printer& printer_;
+  HandleSource& handles_;
+  const CUcontext context_handle_;
+  std::atomic<CUresult> fault_{CUDA_SUCCESS};  // release by the task that faulted, acquire by every entry point
+
+  std::mutex mutex_;
+  std::shared_ptr<Context> context_;
+  unsigned retains_ = 0;
+  std::set<std::string> warned_;
+};
+
+struct Event {
+  unsigned flags = 0;
+  std::mutex mutex;
+  Ticket recorded;  // the newest record; null: never recorded
+};
+
+// A kernel as the program set it up. `kernel` belongs to the module's program.
+struct Function {
+  std::shared_ptr<Module> module;
+  const Kernel* kernel = nullptr;
+  std::atomic<int> max_dynamic_shared{0};
+  std::atomic<int> carveout{-1};
+};
+
+// What one life of the primary context holds. Entry points keep it alive while they use it.
+class Context {
+ public:
+  explicit Context(Device& device);
+  ~Context();
+
+  Device& device() { return device_; }
+  Scheduler& scheduler() { return scheduler_; }
+
+  // The stream behind a handle, special ones included; null for an invalid one.
+  std::shared_ptr<Stream> FindStream(CUstream handle);
+
+  // The handle of a kernel of `module`, the same for every lookup of a name.
+  CUresult FindFunction(const std::shared_ptr<Module>& module, const char* name, CUfunction* handle);
+  void Unload(const std::shared_ptr<Module>& module);
+
+  // Waits for running work, for memory that is about to go away.
+  DeviceMemory::Drain drain() {
+    return [this] { scheduler_.WaitRunning(); };
+  }
+
+  // Ends everything soon; tasks that have not started do nothing.
+  void Cancel() { cancelled_.store(true, std::memory_order_release); }
+  const std::atomic<bool>& cancelled() const { return cancelled_; }
+  bool Stopped() const { return cancelled_.load(std::memory_order_acquire) || device_.fault() != CUDA_SUCCESS; }
+
+  // What a synchronising call answers once its wait is over.
+  CUresult Settled();
+
+  Registry<CUstream, Stream> streams;
+  Registry<CUevent, Event> events;
+  Registry<CUmodule, Module> modules;  // of cuModuleLoad and of libraries
+  Registry<CUlibrary, Module> libraries;
+  Registry<CUfunction, Function> functions;  // a CUkernel is the CUfunction of the same kernel
+
+  std::atomic<unsigned> flags{0};
+  std::array<std::atomic<size_t>, CU_LIMIT_COUNT> limits;
+
+ private:
+  // Kernels and copies of different streams that run at once. A kernel uses the whole worker pool by itself.
+  static constexpr unsigned kConcurrentTasks = 8;
+
+  Device& device_;
+  Scheduler scheduler_{kConcurrentTasks};
+  std::atomic<bool> cancelled_{false};  // read by running kernels
+  const std::shared_ptr<Stream> legacy_;
+  std::mutex mutex_;
+  std::unordered_map<std::thread::id, std::shared_ptr<Stream>> per_thread_;
+};
+
+}  // namespace mignificient::cpu
