@@ -347,6 +347,11 @@ std::vector<CUstream> Connection::BusyStreams() {
   return busy_;
 }
 
+bool Connection::DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body) {
+  switch (opcode) {
 #include "gen/server_dispatch.inc"
+    default: return Misuse(fmt::format("Opcode ({}) is unknown.", opcode));
+  }
+}
 
 }  // namespace mignificient::server

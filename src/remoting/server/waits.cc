@@ -1,5 +1,7 @@
 #include "remoting/server/waits.h"
 
+#include <cstdio>
+
 namespace mignificient::server {
 
 Waits::~Waits() {
@@ -55,6 +57,7 @@ CUresult Waits::Check(Wait& wait) {
     if (result == CUDA_SUCCESS && wait.flush == Flush::kYes)
       result = condition.event != nullptr ? driver_.cuEventSynchronize(condition.event)
                                           : driver_.cuStreamSynchronize(condition.stream);
+    if (wait.flush == Flush::kYes) std::fflush(stdout);
     Drop(condition);
     wait.conditions.pop_back();
     if (result != CUDA_SUCCESS) {

@@ -1,0 +1,298 @@
+#include "remoting/server/connection.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <future>
+#include <random>
+
+#include "gen/commands.h"
+#include "os/socket.h"
+#include "remoting/server/fake_driver.h"
+
+namespace mignificient::server {
+namespace {
+
+using testing::HasSubstr;
+using wire::Command;
+
+constexpr uint64_t kBudget = 64 << 20;
+
+// A client that writes whatever it likes into its region.
+class Client {
+ public:
+  explicit Client(const Device& device, wire::GateState gate = wire::GateState::kFull)
+      : session_(std::make_shared<Session>(1, kBudget, wire::Gate::Create(gate).value())) {
+    auto ends = os::SocketPair().value();
+    connection_ = Connection::Accept(device, session_, std::move(ends.first), 0, [this] { Notified(); }).value();
+    socket_ = std::move(ends.second);
+    auto packet = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&welcome_, 1))).value();
+    region_ = os::Mapping::Create(packet.fds.at(0).get(), welcome_.region_bytes).value();
+    producer_.emplace(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes));
+  }
+
+  // Writes one record. False: the ring stayed full, because nobody reads it any more.
+  bool Send(uint16_t opcode, std::span<const std::byte> body, uint16_t slot = wire::kNoReply) {
+    const uint32_t bytes = static_cast<uint32_t>(8 + (body.size() + 7) / 8 * 8);
+    std::byte* space = producer_->Reserve(bytes);
+    while (space == nullptr && !connection_->ended()) {
+      producer_->WaitForRoom(1'000'000);
+      space = producer_->Reserve(bytes);
+    }
+    if (space == nullptr) return false;
+    const ring::RecordHeader record{bytes, opcode, slot};
+    std::memcpy(space, &record, sizeof record);
+    std::memcpy(space + 8, body.data(), body.size());
+    producer_->Publish();
+    return true;
+  }
+  template <typename Body>
+  bool Send(Command command, const Body& body, uint16_t slot = wire::kNoReply) {
+    return Send(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), slot);
+  }
+  template <typename Body>
+  CUresult Ask(Command command, const Body& body) {
+    header().replies[0].Arm();
+    Send(command, body, 0);
+    while (!header().replies[0].Wait(1'000'000'000)) {
+    }
+    return static_cast<CUresult>(header().replies[0].result.load());
+  }
+
+  wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
+  Connection& connection() { return *connection_; }
+  Session& session() { return *session_; }
+  const wire::Welcome& welcome() const { return welcome_; }
+  std::byte* ring() { return region_.data() + wire::kRingOffset; }
+  int socket() const { return socket_.get(); }
+  void WaitForEnd() { ended_.get_future().wait(); }
+  std::string EndText() {
+    WaitForEnd();
+    return connection_->end().text;
+  }
+
+ private:
+  void Notified() {
+    if (connection_ == nullptr || connection_->ended()) ended_.set_value();
+  }
+  std::promise<void> ended_;
+  std::shared_ptr<Session> session_;
+  std::unique_ptr<Connection> connection_;
+  os::UniqueFd socket_;
+  wire::Welcome welcome_;
+  os::Mapping region_;
+  std::optional<ring::Producer> producer_;
+};
+
+class ConnectionTest : public testing::Test {
+ protected:
+  DriverTable driver_ = FakeDriver();
+  Device device_ = FakeDevice(driver_);
+};
+
+TEST_F(ConnectionTest, MapsWithinTheBudgetAndCountsIt) {
+  Client client(device_);
+  const wire::ExtentBody extent{client.welcome().window_base, 1 << 20};
+  EXPECT_EQ(client.Ask(Command::kMapExtent, extent), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().mapped_bytes.load(), 1u << 20);
+  EXPECT_EQ(client.Ask(Command::kUnmapExtent, extent), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().mapped_bytes.load(), 0u);
+}
+
+TEST_F(ConnectionTest, ExtentBeyondTheBudgetIsRefusedWhenAskedAndFatalWhenAssumed) {
+  Client client(device_);
+  const wire::ExtentBody extent{client.welcome().window_base, 2 * kBudget};
+  EXPECT_EQ(client.Ask(Command::kMapExtent, extent), CUDA_ERROR_OUT_OF_MEMORY);
+  client.Send(Command::kMapExtent, extent);
+  client.WaitForEnd();
+  EXPECT_EQ(client.connection().end().reason, wire::SessionEnd::kOutOfMemory);
+}
+
+TEST_F(ConnectionTest, OverlappingAndForeignExtentsAreMisuse) {
+  {
+    Client client(device_);
+    const wire::ExtentBody extent{client.welcome().window_base, 8192};
+    client.Send(Command::kMapExtent, extent);
+    client.Send(Command::kMapExtent, extent);
+    EXPECT_THAT(client.EndText(), HasSubstr("not free whole granules"));
+  }
+  {
+    Client client(device_);
+    client.Send(Command::kMapExtent, wire::ExtentBody{client.welcome().window_base - 4096, 4096});
+    EXPECT_THAT(client.EndText(), HasSubstr("not free whole granules"));
+  }
+}
+
+TEST_F(ConnectionTest, UnknownOpcodeEndsTheConnectionAndNamesIt) {
+  Client client(device_);
+  client.Send(200, {});
+  EXPECT_EQ(client.EndText(), "Opcode (200) is unknown.");
+  EXPECT_EQ(client.connection().end().reason, wire::SessionEnd::kMisuse);
+}
+
+TEST_F(ConnectionTest, MadeUpHandlesAreInvalidNotFatal) {
+  Client client(device_);
+  for (const uint64_t name : {uint64_t{3}, uint64_t{0x0100000100000000}, uint64_t{0x01ffffffffffffff}, ~uint64_t{0}}) {
+    EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{name}), CUDA_ERROR_INVALID_HANDLE);
+    EXPECT_EQ(client.Ask(Command::kEventQuery, wire::HandleBody{name}), CUDA_ERROR_INVALID_HANDLE);
+    EXPECT_EQ(client.Ask(Command::kLibraryModule, wire::HandleBody{name}), CUDA_ERROR_INVALID_HANDLE);
+  }
+}
+
+TEST_F(ConnectionTest, StaleHandleOfAReusedSlotIsInvalid) {
+  Client client(device_);
+  const uint64_t first = wire::PackHandle({wire::HandleKind::kStream, 1, 0});
+  const uint64_t second = wire::PackHandle({wire::HandleKind::kStream, 2, 0});
+  client.Send(Command::kStreamCreate, wire::StreamCreateBody{first, 0, 0});
+  client.Send(Command::kStreamDestroy, wire::HandleBody{first});
+  client.Send(Command::kStreamCreate, wire::StreamCreateBody{second, 0, 0});
+  EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{second}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{first}), CUDA_ERROR_INVALID_HANDLE);
+}
+
+TEST_F(ConnectionTest, AsynchronousErrorIsDeferredOnce) {
+  Client client(device_);
+  client.Send(Command::kEventRecord, wire::EventRecordBody{12345, 0, 0});
+  EXPECT_EQ(client.Ask(Command::kStreamSynchronize, wire::HandleBody{0}), CUDA_SUCCESS);
+  EXPECT_EQ(client.header().deferred_error.load(), static_cast<uint32_t>(CUDA_ERROR_INVALID_HANDLE));
+}
+
+TEST_F(ConnectionTest, StickyErrorStaysInTheRegion) {
+  driver_.cuStreamQuery = [](CUstream) { return CUDA_ERROR_ILLEGAL_ADDRESS; };
+  Client client(device_);
+  EXPECT_EQ(client.Ask(Command::kStreamSynchronize, wire::HandleBody{0}), CUDA_ERROR_ILLEGAL_ADDRESS);
+  EXPECT_EQ(client.header().deferred_error.load(), wire::kDeferredSticky | CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+TEST_F(ConnectionTest, ClosedGateHoldsCopiesUntilItOpens) {
+  Client client(device_, wire::GateState::kCpuOnly);
+  client.header().replies[0].Arm();
+  client.Send(Command::kCopyToReply, wire::CopyBody{4096, 8, 0, 0, 0, 0}, 0);
+  EXPECT_FALSE(client.header().replies[0].Wait(1'000'000));
+  client.session().gate.Set(wire::GateState::kMemcpy);
+  while (!client.header().replies[0].Wait(1'000'000'000)) {
+  }
+  EXPECT_EQ(client.session().copies.load(), 1u);
+}
+
+TEST_F(ConnectionTest, StopEndsAConnectionThatWaitsAtTheGate) {
+  Client client(device_, wire::GateState::kLocked);
+  client.Send(Command::kCopyInline, wire::CopyBody{4096, 0, 0, 0, 0, 0});
+  client.connection().Stop();
+  client.WaitForEnd();
+  EXPECT_EQ(client.connection().end().reason, wire::SessionEnd::kClientGone);
+}
+
+TEST_F(ConnectionTest, CopiesThatLeaveTheirChunkOrReplyAreMisuse) {
+  const wire::CopyBody bad[] = {
+      {4096, wire::kChunkBytes + 1, 0, 0, 0, 0}, {4096, 1, 0, 0, wire::kStagingChunks, 0},
+      {4096, 1, 0, 0, 0, wire::kChunkBytes},     {4096, ~uint64_t{0}, 0, 0, 3, 8},
+      {4096, 8, 0, 0, 0, 0xffffffff},
+  };
+  for (const wire::CopyBody& copy : bad) {
+    Client client(device_);
+    client.Send(Command::kCopyFromChunk, copy);
+    EXPECT_THAT(client.EndText(), HasSubstr("leaves chunk"));
+  }
+  Client client(device_);
+  client.Send(Command::kCopyToReply, wire::CopyBody{4096, wire::kReplyBytes + 1, 0, 0, 0, 0}, 0);
+  EXPECT_THAT(client.EndText(), HasSubstr("does not fit a reply"));
+}
+
+TEST_F(ConnectionTest, PinnedCopiesMustStayInsidePinnedMemory) {
+  Client client(device_);
+  const wire::CopyBody copy{4096, 64, 0, client.welcome().host_window_base, 0, 0};
+  EXPECT_EQ(client.Ask(Command::kCopyToHost, copy), CUDA_ERROR_INVALID_VALUE);
+  const auto fd = os::CreateSealedMemory("test", 4096).value();
+  const wire::DescriptorPacket packet{7, 4096};
+  const int raw = fd.get();
+  ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
+  EXPECT_EQ(client.Ask(Command::kPinHost, wire::PinHostBody{7, copy.host, 4096, 0}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kCopyToHost, copy), CUDA_SUCCESS);
+  wire::CopyBody beyond = copy;
+  beyond.host += 4096 - 63;
+  EXPECT_EQ(client.Ask(Command::kCopyToHost, beyond), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(client.Ask(Command::kUnpinHost, wire::UnpinHostBody{copy.host}), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().pinned_bytes.load(), 0u);
+}
+
+TEST_F(ConnectionTest, ImageThatItsOwnerCanStillWriteToIsRefused) {
+  Client client(device_);
+  const auto fd = os::CreateSealedMemory("test", 4096).value();
+  const wire::DescriptorPacket packet{9, 16};
+  const int raw = fd.get();
+  ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
+  client.Send(Command::kLoadModule, wire::LoadBody{9, 16, 0, 0, 0, 0}, 0);
+  EXPECT_EQ(client.EndText(), "Image is not sealed against writing.");
+}
+
+TEST_F(ConnectionTest, DrainIsAnsweredOnceEarlierCommandsAreDone) {
+  Client client(device_);
+  for (int i = 0; i < 100; ++i) client.Send(Command::kCopyInline, wire::CopyBody{4096, 0, 0, 0, 0, 0});
+  client.connection().RequestDrain(5);
+  while (client.connection().drained_tag() != 5) std::this_thread::yield();
+  EXPECT_EQ(client.session().copies.load(), 100u);
+}
+
+// --- Garbage ----------------------------------------------------------------------------------------------------------
+
+TEST_F(ConnectionTest, EveryOpcodeSurvivesEveryTruncation) {
+  std::vector<uint16_t> opcodes;
+  for (uint16_t i = 1; i <= static_cast<uint16_t>(Command::kContextSynchronize); ++i) opcodes.push_back(i);
+  for (uint16_t i = 0; i < 64; ++i) opcodes.push_back(wire::kFirstGeneratedOpcode + i);
+  for (const uint16_t opcode : opcodes)
+    for (const uint16_t slot : {uint16_t{0}, wire::kNoReply}) {
+      for (size_t bytes = 0; bytes <= 128; bytes += 8) {
+        Client client(device_);
+        client.Send(opcode, std::vector<std::byte>(bytes), slot);
+        client.connection().Stop();
+        client.WaitForEnd();
+      }
+    }
+}
+
+TEST_F(ConnectionTest, RandomCommandsNeverCrashTheServer) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 300; ++round) {
+    Client client(device_);
+    for (int i = 0; i < 200 && !client.connection().ended(); ++i) {
+      std::vector<uint64_t> body(random() % 24);
+      for (uint64_t& word : body) {
+        constexpr uint64_t kKinds[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06};
+        switch (random() % 4) {
+          case 0: word = random(); break;
+          case 1: word = random() % 64; break;
+          case 2: word = client.welcome().window_base + random() % 64 * 4096; break;
+          default: word = kKinds[random() % 6] << 56 | (random() % 3) << 32 | random() % 4;
+        }
+      }
+      const uint16_t opcode = random() % 2 ? 1 + random() % static_cast<uint16_t>(Command::kContextSynchronize)
+                                           : wire::kFirstGeneratedOpcode + random() % 64;
+      const uint16_t slot = random() % 3 ? random() % wire::kReplySlots : wire::kNoReply;
+      if (!client.Send(opcode, std::as_bytes(std::span(body)), slot)) break;
+    }
+    client.connection().Stop();
+    client.WaitForEnd();
+  }
+}
+
+TEST_F(ConnectionTest, RandomRingContentsNeverCrashTheServer) {
+  std::mt19937_64 random(4);
+  for (int round = 0; round < 300; ++round) {
+    Client client(device_);
+    for (size_t i = 0; i < 65536; i += 8) {
+      const uint64_t word = round % 2 ? random() : random() & 0x0000ffff003f00f8ull;
+      std::memcpy(client.ring() + i, &word, sizeof word);
+    }
+    client.header().ring.tail.store(round % 3 ? random() % 65536 / 8 * 8 : random());
+    client.connection().Stop();
+    client.WaitForEnd();
+  }
+}
+
+}  // namespace
+}  // namespace mignificient::server
