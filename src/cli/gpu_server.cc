@@ -1,0 +1,99 @@
+#include "cli/gpu_server.h"
+
+#include <poll.h>
+
+#include <array>
+
+namespace mignificient::cli {
+namespace {
+
+constexpr uint32_t kSession = 1;
+
+// The number of the control socket in the server.
+constexpr int kControlFd = 3;
+
+std::vector<std::string> OurEnvironment() {
+  std::vector<std::string> environment;
+  for (char** entry = ::environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  return environment;
+}
+
+os::ChildOptions ServerProcess(const GpuServerOptions& options, int control) {
+  os::ChildOptions process{.argv = {options.program, "--control-fd", std::to_string(kControlFd), "--driver",
+                                    options.driver, "--device", options.device},
+                           .environment = OurEnvironment(),
+                           .fds = {{control, kControlFd}}};
+  if (options.device_memory_bytes) {
+    process.argv.emplace_back("--memory");
+    process.argv.push_back(std::to_string(*options.device_memory_bytes));
+  }
+  return process;
+}
+
+}  // namespace
+
+Result<GpuServer> GpuServer::Start(const GpuServerOptions& options) {
+  MIG_ASSIGN(auto control, os::SocketPair());
+  MIG_ASSIGN(wire::Gate gate, wire::Gate::Create(wire::GateState::kFull));
+  MIG_ASSIGN(os::Child process, os::Child::Spawn(ServerProcess(options, control.second.get())));
+  control.second.Reset();
+  GpuServer server(std::move(process), std::move(control.first), std::move(gate));
+  MIG_TRY(server.OpenSession(options));
+  return server;
+}
+
+Result<> GpuServer::OpenSession(const GpuServerOptions& options) {
+  MIG_ASSIGN(const wire::ControlMessage ready, Receive());
+  if (ready.kind == wire::ControlKind::kFailed)
+    return Fail(Code::kUnavailable, "The GPU server cannot use its device: {}", ready.text);
+  if (ready.kind != wire::ControlKind::kReady)
+    return Fail(Code::kPeer, "The GPU server does not say that it is ready.");
+  const uint64_t budget = options.budget_bytes.value_or(ready.free_bytes);
+  if (budget > ready.free_bytes)
+    return Fail(Code::kExhausted, "The program asks for {} MiB of GPU memory, but {} has {} MiB free (of {} MiB).",
+                budget >> 20, ready.text, ready.free_bytes >> 20, ready.total_bytes >> 20);
+
+  MIG_ASSIGN(auto door, os::SocketPair());
+  wire::ControlMessage open{.kind = wire::ControlKind::kOpenSession, .session = kSession, .budget_bytes = budget};
+  const std::array<int, 2> fds = {door.first.get(), gate_.fd()};
+  MIG_TRY(wire::SendControl(control_.get(), open, fds));
+  MIG_ASSIGN(const wire::ControlMessage opened, Receive());
+  if (opened.kind != wire::ControlKind::kSessionOpened)
+    return Fail(Code::kUnavailable, "The GPU server does not open a session: {}", opened.text);
+  door_ = std::move(door.second);
+  return {};
+}
+
+Result<wire::ControlMessage> GpuServer::Receive() {
+  MIG_ASSIGN(auto received, wire::ReceiveControl(control_.get()));
+  if (received) return received->message;
+  return Fail(Code::kUnavailable, "The GPU server {}.", WaitForEnd());
+}
+
+// How the server ended: "exited with status 0". It has hung up or is about to.
+std::string GpuServer::WaitForEnd() {
+  pollfd event{process_.pidfd(), POLLIN, 0};
+  while (event.fd >= 0 && ::poll(&event, 1, -1) < 0) {
+  }
+  const auto status = process_.TryReap();
+  return status && *status ? (*status)->Sentence() : "is gone";
+}
+
+Result<std::optional<wire::ControlMessage>> GpuServer::ReceiveEnd() {
+  MIG_ASSIGN(const wire::ControlMessage message, Receive());
+  if (message.kind != wire::ControlKind::kSessionEnded) return std::nullopt;
+  return message;
+}
+
+Result<wire::ControlMessage> GpuServer::Close() {
+  MIG_TRY(wire::SendControl(control_.get(), {.kind = wire::ControlKind::kCloseSession, .session = kSession}));
+  std::optional<wire::ControlMessage> end;
+  while (!end) {
+    MIG_ASSIGN(end, ReceiveEnd());
+  }
+  control_.Reset();  // the server exits when its owner hangs up
+  WaitForEnd();
+  return *end;
+}
+
+}  // namespace mignificient::cli
