@@ -13,6 +13,8 @@ unsigned PoolThreads(const CpuDriverOptions& options) {
   return wanted != 0 ? wanted : 1;
 }
 
+constexpr size_t kMaxWarnings = 1000;  // a program can make up as many as it likes
+
 // As an H100 answers cuCtxGetLimit, by CUlimit.
 constexpr std::array<size_t, CU_LIMIT_COUNT> kDefaultLimits = {1024, 1 << 20, 8 << 20, 0, 2048, 64, 0, 0, 0, 0};
 
@@ -74,7 +76,7 @@ void Device::SetFault(CUresult fault) {
 void Device::WarnOnce(std::string_view event, const std::string& sentence) {
   {
     const std::lock_guard lock(mutex_);
-    if (!warned_.insert(sentence).second) return;
+    if (warned_.size() == kMaxWarnings || !warned_.insert(sentence).second) return;
   }
   log::Warning(event, {{"reason", sentence}});
 }
