@@ -1,0 +1,96 @@
+#include "executor/cpp/host.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <mignificient/function.hpp>
+
+#include "os/mapping.h"
+
+namespace mignificient::executor {
+namespace {
+
+// Handlers return int or size_t. Results are below 2 GiB, so the low 32 bits hold either, and a negative int stays one.
+using Handler = int (*)(mignificient::Invocation);
+
+Result<> SendFailure(int channel, LoadFailure failure, std::string_view text) {
+  Message message{.kind = MessageKind::kFailed, .failure = failure};
+  SetText(message, text);
+  return SendMessage(channel, message);
+}
+
+// Null where the failure was sent instead.
+Result<Handler> Load(const HostOptions& options) {
+  void* library = ::dlopen(options.function.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    MIG_TRY(SendFailure(options.channel, LoadFailure::kLibrary, ::dlerror()));
+    return nullptr;
+  }
+  void* symbol = ::dlsym(library, options.handler.c_str());
+  if (symbol == nullptr) MIG_TRY(SendFailure(options.channel, LoadFailure::kHandler, options.handler));
+  return reinterpret_cast<Handler>(symbol);
+}
+
+struct Yield {
+  int channel;
+  uint64_t invocation;
+  bool done = false;
+
+  static void Once(void* context) {
+    auto& self = *static_cast<Yield*>(context);
+    if (self.done) return;
+    self.done = true;
+    // A channel that is closed means that this process is about to be killed.
+    (void)SendMessage(self.channel, {.kind = MessageKind::kYielded, .invocation = self.invocation});
+  }
+};
+
+Message Call(Handler handler, const HostOptions& options, const Message& request, std::byte* memory) {
+  Yield yield{options.channel, request.invocation};
+  auto* bytes = reinterpret_cast<uint8_t*>(memory);
+  const mignificient::Invocation invocation({bytes, request.payload_size},
+                                            {bytes + options.layout.result_offset(), 0, options.layout.result_capacity},
+                                            &Yield::Once, &yield);
+  Message answer{.kind = MessageKind::kReturned, .invocation = request.invocation};
+  try {
+    answer.value = handler(invocation);
+  } catch (const std::exception& exception) {
+    answer.kind = MessageKind::kThrew;
+    SetText(answer, exception.what());
+  } catch (...) {
+    answer.kind = MessageKind::kThrew;
+    SetText(answer, "an exception that is not a std::exception");
+  }
+  return answer;
+}
+
+void FlushOutput() {
+  std::cout.flush();
+  std::fflush(nullptr);
+}
+
+}  // namespace
+
+Result<> RunHost(const HostOptions& options) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a crash loses no whole line
+  for (const int fd : {options.channel, options.memory}) ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // not for its children
+  MIG_ASSIGN(const os::Mapping memory, os::Mapping::Create(options.memory, options.layout.total()));
+  MIG_ASSIGN(const Handler handler, Load(options));
+  FlushOutput();
+  if (handler == nullptr) return {};
+  MIG_TRY(SendMessage(options.channel, {.kind = MessageKind::kReady}));
+  for (;;) {
+    MIG_ASSIGN(const std::optional<Message> request, ReceiveMessage(options.channel));
+    if (!request) return {};
+    if (request->kind != MessageKind::kInvoke || request->payload_size > options.layout.payload_capacity)
+      return Fail(Code::kPeer, "The orchestrator sent a message that is no invocation.");
+    const Message answer = Call(handler, options, *request, memory.data());
+    FlushOutput();
+    MIG_TRY(SendMessage(options.channel, answer));
+  }
+}
+
+}  // namespace mignificient::executor

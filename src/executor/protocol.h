@@ -1,0 +1,64 @@
+// The invocation channel between the orchestrator and an executor: packets of one fixed size over a SOCK_SEQPACKET
+// socket, and one sealed memfd that holds the payload and the result.
+//
+//   orchestrator                              executor
+//     spawn: mignificient-executor --channel-fd N --memory-fd M --payload-capacity B --result-capacity B
+//            --function FILE --handler SYMBOL
+//                                             <- kReady | kFailed        the library is loaded, or why not
+//     payload into memory, kInvoke ->         <- kYielded (at most once) the function needs no GPU any more
+//                                             <- kReturned | kThrew
+//     close the socket                        the executor exits
+//
+// The executor is tenant code: the orchestrator copies a packet out before it looks at it, trusts no number in it, and
+// never reads its own sizes back from the shared memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace mignificient::executor {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+
+enum class MessageKind : uint32_t { kReady = 1, kFailed, kInvoke, kYielded, kReturned, kThrew };
+
+enum class LoadFailure : uint32_t {
+  kNone = 0,
+  kLibrary,  // the file is no loadable library; text: dlerror
+  kHandler,  // the library has no such symbol
+};
+
+struct Message {
+  uint32_t version = kProtocolVersion;
+  MessageKind kind{};
+  LoadFailure failure{};      // kFailed
+  uint32_t text_size = 0;     // bytes of `text` that are meant
+  uint64_t invocation = 0;    // kInvoke; echoed in kYielded, kReturned, kThrew
+  uint64_t payload_size = 0;  // kInvoke
+  int64_t value = 0;          // kReturned: what the handler returned
+  char text[1024] = {};       // kFailed, kThrew: a sentence
+};
+
+void SetText(Message& message, std::string_view text);  // cut to fit
+std::string_view Text(const Message& message);          // never beyond the array, whatever text_size says
+
+// As os::SendPacket.
+Result<> SendMessage(int socket, const Message& message);
+// nullopt: the other side closed. kTimeout: none there (non-blocking). kPeer: not a message of this version.
+Result<std::optional<Message>> ReceiveMessage(int socket);
+
+// Where payload and result lie in the memfd. The byte after the payload is zero.
+struct Layout {
+  uint64_t payload_capacity = 0;
+  uint64_t result_capacity = 0;  // below 2 GiB: a handler's int must be able to name it
+
+  uint64_t result_offset() const { return (payload_capacity + 1 + 4095) & ~uint64_t{4095}; }
+  uint64_t total() const { return (result_offset() + result_capacity + 4095) & ~uint64_t{4095}; }
+};
+inline constexpr uint64_t kResultLimit = (uint64_t{1} << 31) - 1;
+
+}  // namespace mignificient::executor
