@@ -116,7 +116,7 @@ void Scheduler::MakeRoom(const Demand& demand, const std::set<size_t>& blocked) 
   if (!best) return;
   for (const ContainerId id : *best) {
     containers_.at(id).state = ContainerState::kEnding;
-    actions_.push_back(Evict{id});
+    actions_.emplace_back(std::in_place_type<Evict>, Evict{id});
   }
 }
 
