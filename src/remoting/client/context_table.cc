@@ -1,0 +1,50 @@
+#include "remoting/client/context_table.h"
+
+#include "remoting/client/call.h"
+#include "remoting/client/context.h"
+
+namespace mignificient::client {
+namespace {
+
+constinit ContextTable table;
+constinit thread_local ContextStack current_stack{};  // trivial: works in exit handlers too
+
+}  // namespace
+
+ContextTable& Contexts() { return table; }
+ContextStack& CurrentStack() { return current_stack; }
+CUcontext CurrentContext() { return current_stack.top(); }
+
+CUcontext ContextTable::CreateLocked(uint32_t slot, unsigned flags) {
+  ContextRecord& record = records[slot];
+  // The primary context keeps its handle, as programs hold on to it across a reset.
+  const uint32_t generation =
+      slot == kPrimarySlot ? 1 : (record.generation.load(std::memory_order_relaxed) + 1) & 0xffffff;
+  record.generation.store(generation, std::memory_order_relaxed);
+  record.flags.store(flags, std::memory_order_relaxed);
+  record.cache_config.store(0, std::memory_order_relaxed);
+  record.shared_config.store(1, std::memory_order_relaxed);
+  record.id.store(next_id.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
+  record.alive.store(true, std::memory_order_release);
+  return Handle(slot, generation);
+}
+
+CUcontext ContextTable::CreateLocked(unsigned flags) {
+  for (uint32_t slot = kPrimarySlot + 1; slot < records.size(); ++slot)
+    if (!records[slot].alive.load(std::memory_order_relaxed)) return CreateLocked(slot, flags);
+  return nullptr;
+}
+
+CUresult ResolveContext(CUcontext& context) {
+  if (context == nullptr) context = CurrentContext();
+  return table.Find(context) == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+}
+
+CUresult ContextId(CUcontext context, uint64_t& id) {
+  const ContextRecord* record = table.Find(context);
+  if (record == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  id = record->id.load(std::memory_order_relaxed);
+  return CUDA_SUCCESS;
+}
+
+}  // namespace mignificient::client

@@ -1,0 +1,70 @@
+// The records behind context handles, and the stack of current contexts of each thread. See context.h.
+//
+// Records live in a fixed table and are found without a lock; their state changes under Lock(). All of it is
+// constant-initialised and never destroyed: entry points are called before our constructors and after our destructors.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "abi/cuda.h"
+#include "remoting/wire/attach.h"
+
+namespace mignificient::client {
+
+struct ContextRecord {
+  std::atomic<uint32_t> generation{0};
+  std::atomic<bool> alive{false};
+  std::atomic<unsigned> flags{0};
+  std::atomic<int> cache_config{0};
+  std::atomic<int> shared_config{1};  // four-byte banks
+  std::atomic<uint64_t> id{0};
+  unsigned references = 0;  // of the primary context; guarded by ContextTable::lock
+};
+
+inline constexpr uint32_t kPrimarySlot = 0;
+
+struct ContextTable {
+  std::array<ContextRecord, 1024> records;
+  std::mutex lock;
+  std::atomic<uint64_t> next_id{1};
+
+  static CUcontext Handle(uint32_t slot, uint32_t generation) {
+    return reinterpret_cast<CUcontext>(wire::PackHandle({wire::HandleKind::kContext, generation, slot}));
+  }
+
+  // The record of a living context; null otherwise.
+  ContextRecord* Find(CUcontext context) {
+    const wire::Handle handle = wire::UnpackHandle(reinterpret_cast<uint64_t>(context));
+    if (handle.kind != wire::HandleKind::kContext || handle.slot >= records.size()) return nullptr;
+    ContextRecord& record = records[handle.slot];
+    const bool living = record.alive.load(std::memory_order_acquire) &&
+                        record.generation.load(std::memory_order_relaxed) == handle.generation;
+    return living ? &record : nullptr;
+  }
+
+  // Null when the table is full. The caller holds `lock`.
+  CUcontext CreateLocked(uint32_t slot, unsigned flags);
+  CUcontext CreateLocked(unsigned flags);
+};
+
+ContextTable& Contexts();
+
+// The calling thread's contexts, innermost last.
+struct ContextStack {
+  static constexpr int kMaxDepth = 64;
+  CUcontext entries[kMaxDepth];
+  int depth;
+
+  CUcontext top() const { return depth == 0 ? nullptr : entries[depth - 1]; }
+  bool Push(CUcontext context) {
+    if (depth == kMaxDepth) return false;
+    entries[depth++] = context;
+    return true;
+  }
+};
+ContextStack& CurrentStack();
+
+}  // namespace mignificient::client

@@ -1,0 +1,100 @@
+// What generated entry points send, and what they do with the answer.
+
+#include <gtest/gtest.h>
+
+#include "gen/commands.h"
+#include "remoting/client/context.h"
+#include "remoting/client/fake_call.h"
+
+extern "C" {
+CUresult cuCtxSetCurrent(CUcontext);
+CUresult cuMemsetD8_v2(CUdeviceptr, unsigned char, size_t);
+CUresult cuMemsetD8_v2_ptds(CUdeviceptr, unsigned char, size_t);
+CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
+CUresult cuMemsetD32Async_ptsz(CUdeviceptr, unsigned, size_t, CUstream);
+CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule, const char*);
+CUresult cuKernelSetAttribute(int, int, CUkernel, CUdevice);
+CUresult cuGraphCreate(void*, unsigned);
+CUresult cuStreamBeginCapture_v2_ptsz(CUstream, int);
+}
+
+namespace mignificient::client {
+namespace {
+
+class ForwardTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    fake::Reset();
+    CUcontext context = nullptr;
+    RetainPrimary(&context, 0);
+    cuCtxSetCurrent(context);
+  }
+  const fake::Command& Last() { return fake::Get().commands.back(); }
+};
+
+TEST_F(ForwardTest, SynchronousMemsetIsPostedOnTheDefaultStream) {
+  EXPECT_EQ(cuMemsetD8_v2(0x7000, 0xab, 5), CUDA_SUCCESS);
+  EXPECT_FALSE(Last().waits);
+  EXPECT_EQ(Last().opcode, wire::api::cuMemsetD8_v2::kOpcode);
+  const auto body = Last().As<wire::api::cuMemsetD8_v2::Body>();
+  EXPECT_EQ(body.dst, 0x7000u);
+  EXPECT_EQ(body.value, 0xab);
+  EXPECT_EQ(body.count, 5u);
+  EXPECT_EQ(body.default_stream, 0u);
+  cuMemsetD8_v2_ptds(0x7000, 0xab, 5);
+  EXPECT_EQ(Last().As<wire::api::cuMemsetD8_v2::Body>().default_stream, 2u);
+}
+
+TEST_F(ForwardTest, NullStreamIsThePerThreadStreamInPtszForm) {
+  const auto stream = reinterpret_cast<CUstream>(0x1234);
+  cuMemsetD32Async(0, 0, 0, nullptr);
+  EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, 0u);
+  cuMemsetD32Async_ptsz(0, 0, 0, nullptr);
+  EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, 2u);
+  cuMemsetD32Async_ptsz(0, 0, 0, stream);
+  EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, 0x1234u);
+}
+
+TEST_F(ForwardTest, StringFollowsTheBody) {
+  fake::Get().answer = [](const fake::Command&, std::span<std::byte> reply) {
+    const wire::api::cuModuleGetGlobal_v2::Reply value{.ptr = 0x9000, .bytes = 64};
+    std::memcpy(reply.data(), &value, sizeof value);
+    return CUDA_SUCCESS;
+  };
+  size_t bytes = 0;
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, "weights"), CUDA_SUCCESS);
+  EXPECT_EQ(bytes, 64u);
+  EXPECT_EQ(Last().tail, "weights");
+  EXPECT_EQ(Last().As<wire::api::cuModuleGetGlobal_v2::Body>().name_bytes, 7u);
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
+  const std::string endless(1 << 20, 'x');
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, endless.c_str()), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST_F(ForwardTest, OutputIsLeftAloneWhenTheCallFails) {
+  fake::Get().answer = [](const fake::Command&, std::span<std::byte>) { return CUDA_ERROR_NOT_FOUND; };
+  CUdeviceptr ptr = 77;
+  EXPECT_EQ(cuModuleGetGlobal_v2(&ptr, nullptr, nullptr, "x"), CUDA_ERROR_NOT_FOUND);
+  EXPECT_EQ(ptr, 77u);
+}
+
+TEST_F(ForwardTest, DeviceIsCheckedHere) {
+  EXPECT_EQ(cuKernelSetAttribute(8, 1, nullptr, 1), CUDA_ERROR_INVALID_DEVICE);
+  EXPECT_TRUE(fake::Get().commands.empty());
+}
+
+TEST_F(ForwardTest, NothingIsSentWithoutAContextUnlessTheCallNeedsNone) {
+  cuCtxSetCurrent(nullptr);
+  EXPECT_EQ(cuMemsetD8_v2(0x7000, 0, 5), CUDA_ERROR_INVALID_CONTEXT);
+  EXPECT_TRUE(fake::Get().commands.empty());
+  EXPECT_EQ(cuKernelSetAttribute(8, 1, nullptr, 0), CUDA_SUCCESS);
+}
+
+TEST_F(ForwardTest, RefusalsNameTheirSymbol) {
+  EXPECT_EQ(cuGraphCreate(nullptr, 0), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(cuStreamBeginCapture_v2_ptsz(nullptr, 0), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(fake::Get().refused, (std::vector<std::string>{"cuGraphCreate", "cuStreamBeginCapture_v2_ptsz"}));
+}
+
+}  // namespace
+}  // namespace mignificient::client
