@@ -1,0 +1,310 @@
+#include "node/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <variant>
+
+#include "executor/protocol.h"
+#include "node/nearest_name.h"
+
+namespace mignificient::node {
+namespace {
+
+namespace json = boost::json;
+
+// One key: where its value lives and what is allowed. A std::string with choices is one of them.
+using Place = std::variant<std::string*, bool*, double*, uint16_t*, uint32_t*, uint64_t*, std::vector<std::string>*>;
+struct Key {
+  std::string_view name;
+  Place place;
+  double least = 0, most = 1e15;  // of numbers
+  std::vector<std::string_view> choices = {};
+};
+
+std::vector<Key> Keys(Config& c) {
+  return {
+      {"name", &c.name},
+      {"sharing-model", &c.sharing_model, 0, 0, {"sequential"}},
+      {"compatible-status", &c.compatible_status},
+      {"devices", &c.devices},
+      {"http.address", &c.http.address},
+      {"http.port", &c.http.port, 0, 65535},
+      {"http.unix-socket", &c.http.unix_socket},
+      {"http.header-timeout", &c.http.header_timeout_s, 0.001, 86400},
+      {"http.body-timeout", &c.http.body_timeout_s, 0.001, 86400},
+      {"http.idle-timeout", &c.http.idle_timeout_s, 0.001, 86400},
+      {"http.connections", &c.http.connections, 1, 1000000},
+      {"limits.payload", &c.limits.payload_bytes, 1, 1ull << 32},
+      {"limits.result", &c.limits.result_bytes, 1, static_cast<double>(executor::kResultLimit)},
+      {"limits.queue", &c.limits.queue, 1, 1000000},
+      {"limits.timeout", &c.limits.timeout_s, 0.001, 1e6},
+      {"limits.timeout-max", &c.limits.timeout_max_s, 0.001, 1e6},
+      {"limits.log", &c.limits.log_bytes, 4096, 1ull << 40},
+      {"functions.allowed-paths", &c.functions.allowed_paths},
+      {"functions.allow-ld-preload", &c.functions.allow_ld_preload},
+      {"gpu-server.driver", &c.gpu_server.driver, 0, 0, {"auto", "cuda", "cpu"}},
+      {"gpu-server.start-timeout", &c.gpu_server.start_timeout_s, 0.001, 86400},
+      {"gpu-server.context-memory", &c.gpu_server.context_memory_mib},
+      {"paths.executor", &c.paths.executor},
+      {"paths.gpu-server", &c.paths.gpu_server},
+      {"paths.library", &c.paths.library},
+      {"paths.logs", &c.paths.logs},
+      {"log-level", &c.log_level, 0, 0, {"debug", "info", "warning", "error"}},
+  };
+}
+
+// Keys of the original's files that are accepted and change nothing, and why.
+struct Ignored {
+  std::string_view name;  // everything below it, too
+  std::string_view why;
+};
+constexpr Ignored kIgnored[] = {
+    {"timeout-check-interval-ms", "timeouts are exact"},
+    {"http.threads", "one thread serves all connections"},
+    {"ipc.backend", "channels are sealed memfds"},
+    {"ipc.polling", "waiting is by events"},
+    {"ipc.buffer-config", "limits.payload and limits.result bound the buffers"},
+    {"executor.use-vmm", "GPU memory is always virtual-memory-managed"},
+    {"executor.poll-sleep", "waiting is by events"},
+    {"executor.poll-gpuless-sleep", "waiting is by events"},
+    {"executor.cpu-bind-executor", "processes are not bound to CPUs"},
+    {"executor.cpu-bind-gpuless", "processes are not bound to CPUs"},
+    {"executor.cpu-bind-gpuless-separate", "processes are not bound to CPUs"},
+    {"executor.bare-metal-executor", "paths.executor and paths.gpu-server name the programs"},
+};
+
+const Ignored* FindIgnored(std::string_view name) {
+  for (const Ignored& ignored : kIgnored)
+    if (name == ignored.name || (name.starts_with(ignored.name) && name[ignored.name.size()] == '.')) return &ignored;
+  return nullptr;
+}
+
+template <typename... Args>
+std::unexpected<Error> BadKey(std::string_view name, fmt::format_string<Args...> format, Args&&... args) {
+  return Fail(Code::kInvalidArgument, "Key [{}]: {}", name, fmt::format(format, std::forward<Args>(args)...));
+}
+
+Result<> Assign(const Key& key, std::string* place, const json::value& value) {
+  if (!value.is_string()) return BadKey(key.name, "{} is given; a string is allowed.", json::serialize(value));
+  const std::string text(value.as_string());
+  if (!key.choices.empty() && std::ranges::find(key.choices, text) == key.choices.end())
+    return BadKey(key.name, "\"{}\" is given; allowed is {}.", text, fmt::join(key.choices, ", "));
+  *place = text;
+  return {};
+}
+
+Result<> Assign(const Key& key, bool* place, const json::value& value) {
+  if (!value.is_bool()) return BadKey(key.name, "{} is given; true or false is allowed.", json::serialize(value));
+  *place = value.as_bool();
+  return {};
+}
+
+template <typename Number>
+Result<> Assign(const Key& key, Number* place, const json::value& value) {
+  boost::system::error_code error;
+  const double number = value.is_number() ? value.to_number<double>(error) : std::nan("");
+  const bool whole = std::is_floating_point_v<Number> || number == std::floor(number);
+  if (!(number >= key.least && number <= key.most) || !whole)
+    return BadKey(key.name, "{} is given; a {}number from {} to {} is allowed.", json::serialize(value),
+                  std::is_floating_point_v<Number> ? "" : "whole ", key.least, key.most);
+  *place = static_cast<Number>(number);
+  return {};
+}
+
+Result<> Assign(const Key& key, std::vector<std::string>* place, const json::value& value) {
+  std::vector<std::string> list;
+  if (!value.is_array()) return BadKey(key.name, "{} is given; a list of strings is allowed.", json::serialize(value));
+  for (const json::value& element : value.as_array()) {
+    if (!element.is_string()) return BadKey(key.name, "{} is in the list; strings are allowed.", json::serialize(element));
+    list.emplace_back(element.as_string());
+  }
+  *place = std::move(list);
+  return {};
+}
+
+Result<> Assign(const Key& key, const json::value& value) {
+  return std::visit([&](auto* place) { return Assign(key, place, value); }, key.place);
+}
+
+// Text from the environment or the command line becomes the JSON that the file would hold.
+json::value FromText(const Key& key, const std::string& text) {
+  if (std::holds_alternative<std::string*>(key.place)) return json::value(text);
+  if (std::holds_alternative<std::vector<std::string>*>(key.place)) {
+    json::array list;
+    std::stringstream stream(text);
+    for (std::string part; std::getline(stream, part, ':');)
+      if (!part.empty()) list.emplace_back(part);
+    return list;
+  }
+  boost::system::error_code error;
+  json::value value = json::parse(text, error);
+  return error ? json::value(text) : value;
+}
+
+std::unexpected<Error> UnknownKey(std::string_view name, const std::vector<Key>& keys) {
+  std::vector<std::string_view> known;
+  for (const Key& key : keys) known.push_back(key.name);
+  for (const Ignored& ignored : kIgnored) known.push_back(ignored.name);
+  known.insert(known.end(), {"executor.type"});
+  const std::string_view nearest = NearestName(name, known);
+  return Fail(Code::kInvalidArgument, "Key [{}] is not known.{}", name,
+              nearest.empty() ? "" : fmt::format(" Did you mean [{}]?", nearest));
+}
+
+const Key* FindKey(const std::vector<Key>& keys, std::string_view name) {
+  const auto found = std::ranges::find(keys, name, &Key::name);
+  return found == keys.end() ? nullptr : &*found;
+}
+
+// The names of the objects that hold keys: "http", "limits", "ipc", ...
+bool IsSection(const std::vector<Key>& keys, std::string_view name) {
+  const auto below = [&](std::string_view key) { return key.starts_with(name) && key.size() > name.size() && key[name.size()] == '.'; };
+  return std::ranges::any_of(keys, below, &Key::name) || std::ranges::any_of(kIgnored, below, &Ignored::name);
+}
+
+// The original's choices of a sharing model and an executor are known words; saying that they are not there yet is better than
+// calling them wrong.
+Result<> CheckOriginalsChoices(std::string_view name, const json::value& value) {
+  if (!value.is_string()) return {};
+  const std::string_view text(value.as_string().data(), value.as_string().size());
+  if (name == "sharing-model" && (text == "overlap_cpu" || text == "overlap_cpu_memcpy" || text == "full_overlap"))
+    return BadKey(name, "\"{}\" does not exist yet in this version; allowed is sequential.", text);
+  if (name == "executor.type" && text != "bare-metal")
+    return BadKey(name, "\"{}\" does not exist yet in this version; allowed is bare-metal.", text);
+  return {};
+}
+
+Result<> Apply(const json::object& object, const std::string& prefix, const std::vector<Key>& keys, LoadedConfig& loaded) {
+  for (const auto& [member, value] : object) {
+    const std::string name = prefix + std::string(member.data(), member.size());
+    MIG_TRY(CheckOriginalsChoices(name, value));
+    if (const Key* key = FindKey(keys, name)) {
+      MIG_TRY(Assign(*key, value));
+    } else if (const Ignored* ignored = FindIgnored(name)) {
+      loaded.warnings.push_back(fmt::format("Key [{}] has no effect: {}.", name, ignored->why));
+    } else if (IsSection(keys, name)) {
+      if (!value.is_object()) return BadKey(name, "{} is given; an object is allowed.", json::serialize(value));
+      MIG_TRY(Apply(value.as_object(), name + ".", keys, loaded));
+    } else if (name != "executor.type") {
+      return UnknownKey(name, keys);
+    }
+  }
+  return {};
+}
+
+// http.port -> MIGNIFICIENT_HTTP_PORT
+std::string VariableName(std::string_view key) {
+  std::string name = "MIGNIFICIENT_";
+  for (const char c : key) name += c == '.' || c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return name;
+}
+
+Result<> ApplyEnvironment(std::span<const std::string> environment, const std::vector<Key>& keys) {
+  for (const Key& key : keys) {
+    const std::string assignment = VariableName(key.name) + "=";
+    for (const std::string& entry : environment) {
+      if (!entry.starts_with(assignment)) continue;
+      auto assigned = Assign(key, FromText(key, entry.substr(assignment.size())));
+      if (!assigned)
+        return std::unexpected(std::move(assigned).error().While(fmt::format("reading the variable {}", VariableName(key.name))));
+    }
+  }
+  return {};
+}
+
+Result<> CheckTogether(const Config& config) {
+  if (config.limits.timeout_s > config.limits.timeout_max_s)
+    return BadKey("limits.timeout", "{} is given; at most limits.timeout-max ({}) is allowed.", config.limits.timeout_s,
+                  config.limits.timeout_max_s);
+  for (const std::string& path : config.functions.allowed_paths)
+    if (!path.starts_with('/')) return BadKey("functions.allowed-paths", "\"{}\" is given; absolute paths are allowed.", path);
+  const std::string& memory = config.gpu_server.context_memory_mib;
+  if (memory != "auto" && (memory.empty() || memory.size() > 9 || memory.find_first_not_of("0123456789") != memory.npos))
+    return BadKey("gpu-server.context-memory", "\"{}\" is given; \"auto\" or a number of MiB as a string is allowed.", memory);
+  return {};
+}
+
+Result<json::object> ParseObject(std::string_view text) {
+  boost::system::error_code error;
+  const json::value root = json::parse(json::string_view(text.data(), text.size()), error, {},
+                                       {.max_depth = 32, .allow_comments = true, .allow_trailing_commas = true});
+  if (error) return Fail(Code::kInvalidArgument, "The configuration is no JSON: {}.", error.message());
+  if (!root.is_object()) return Fail(Code::kInvalidArgument, "The configuration must be a JSON object.");
+  return root.as_object();
+}
+
+json::value ToJson(const Place& place) {
+  return std::visit(
+      [](auto* at) -> json::value {
+        if constexpr (std::is_same_v<decltype(at), std::vector<std::string>*>)
+          return json::array(at->begin(), at->end());
+        else
+          return json::value(*at);
+      },
+      place);
+}
+
+}  // namespace
+
+Result<LoadedConfig> ParseConfig(std::string_view text, std::span<const std::string> environment,
+                                 std::span<const Override> overrides) {
+  LoadedConfig loaded;
+  const std::vector<Key> keys = Keys(loaded.config);
+  MIG_ASSIGN(const json::object root, ParseObject(text));
+  MIG_TRY(Apply(root, "", keys, loaded));
+  MIG_TRY(ApplyEnvironment(environment, keys));
+  for (const Override& override : overrides) {
+    const Key* key = FindKey(keys, override.key);
+    if (key == nullptr) return UnknownKey(override.key, keys);
+    MIG_TRY(Assign(*key, FromText(*key, override.value)));
+  }
+  MIG_TRY(CheckTogether(loaded.config));
+  return loaded;
+}
+
+Result<LoadedConfig> LoadConfig(const std::optional<std::string>& path, std::span<const std::string> environment,
+                                std::span<const Override> overrides) {
+  if (!path) return ParseConfig("{}", environment, overrides);
+  std::ifstream file(*path);
+  if (!file) return FailErrno(fmt::format("opening the configuration [{}]", *path), errno);
+  std::stringstream text;
+  text << file.rdbuf();
+  auto loaded = ParseConfig(text.str(), environment, overrides);
+  if (!loaded) return std::unexpected(std::move(loaded).error().While(fmt::format("reading [{}]", *path)));
+  return loaded;
+}
+
+std::vector<std::string> ProcessEnvironment() {
+  std::vector<std::string> entries;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) entries.emplace_back(*entry);
+  return entries;
+}
+
+std::string ConfigJson(const Config& config) {
+  Config copy = config;
+  std::string out = "{", section;
+  for (const Key& key : Keys(copy)) {
+    const size_t dot = key.name.find('.');
+    const std::string in(dot == std::string_view::npos ? "" : key.name.substr(0, dot));
+    const std::string_view member = dot == std::string_view::npos ? key.name : key.name.substr(dot + 1);
+    if (in != section && !section.empty()) out += "\n  }";
+    if (out.back() != '{') out += ",";
+    if (in != section && !in.empty()) out += fmt::format("\n  \"{}\": {{", in);
+    section = in;
+    out += fmt::format("\n{}\"{}\": {}", in.empty() ? "  " : "    ", member, json::serialize(ToJson(key.place)));
+  }
+  return out + (section.empty() ? "\n}\n" : "\n  }\n}\n");
+}
+
+}  // namespace mignificient::node

@@ -1,0 +1,68 @@
+#include "node/config.h"
+
+#include <gtest/gtest.h>
+
+namespace mignificient::node {
+namespace {
+
+std::string MessageOf(std::string_view text) {
+  const auto loaded = ParseConfig(text);
+  return loaded ? "loaded" : loaded.error().message();
+}
+
+TEST(ConfigTest, AnEmptyObjectIsValid) {
+  const auto loaded = ParseConfig("{}");
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->config.http.port, 10000);
+  EXPECT_TRUE(loaded->config.functions.allowed_paths.empty());
+}
+
+TEST(ConfigTest, TheOriginalsFileLoadsAndSaysWhatHasNoEffect) {
+  const auto loaded = ParseConfig(R"({"name": "mignificient-orchestrator", "sharing-model": "sequential", "timeout-check-interval-ms": 100,
+    "ipc": {"backend": "iceoryx2", "buffer-config": {"orchestrator-executor": {"invocation-size": 1048576}},
+            "polling": {"mode": "wait", "poll-interval-us": 100}},
+    "http": {"port": 10001, "threads": 1},
+    "executor": {"type": "bare-metal", "use-vmm": true, "bare-metal-executor": {"cpp": "/x", "python": ["a"]}}})");
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(loaded->config.http.port, 10001);
+  EXPECT_EQ(loaded->warnings.size(), 7u);
+}
+
+TEST(ConfigTest, CommentsAndTrailingCommasAreAllowed) {
+  EXPECT_TRUE(ParseConfig("{ // the port\n \"http\": {\"port\": 1,}, /* end */ }"));
+}
+
+TEST(ConfigTest, ErrorsNameTheKeyWhatWasGivenAndWhatIsAllowed) {
+  EXPECT_EQ(MessageOf(R"({"http": {"prot": 1}})"), "Key [http.prot] is not known. Did you mean [http.port]?");
+  EXPECT_EQ(MessageOf(R"({"http": {"port": "x"}})"), "Key [http.port]: \"x\" is given; a whole number from 0 to 65535 is allowed.");
+  EXPECT_EQ(MessageOf(R"({"http": 3})"), "Key [http]: 3 is given; an object is allowed.");
+  EXPECT_EQ(MessageOf(R"({"sharing-model": "full_overlap"})"),
+            "Key [sharing-model]: \"full_overlap\" does not exist yet in this version; allowed is sequential.");
+  EXPECT_EQ(MessageOf(R"({"log-level": "loud"})"), "Key [log-level]: \"loud\" is given; allowed is debug, info, warning, error.");
+  EXPECT_EQ(MessageOf(R"({"functions": {"allowed-paths": ["here"]}})"),
+            "Key [functions.allowed-paths]: \"here\" is given; absolute paths are allowed.");
+  EXPECT_NE(MessageOf("{").find("no JSON"), std::string::npos);
+}
+
+TEST(ConfigTest, CommandLineBeatsEnvironmentBeatsFile) {
+  const std::vector<std::string> environment = {"MIGNIFICIENT_HTTP_PORT=2", "MIGNIFICIENT_LIMITS_QUEUE=7",
+                                                "MIGNIFICIENT_FUNCTIONS_ALLOWED_PATHS=/a:/b"};
+  const std::vector<Override> overrides = {{"http.port", "3"}};
+  const auto loaded = ParseConfig(R"({"http": {"port": 1}, "limits": {"queue": 5}})", environment, overrides);
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(loaded->config.http.port, 3);
+  EXPECT_EQ(loaded->config.limits.queue, 7u);
+  EXPECT_EQ(loaded->config.functions.allowed_paths, (std::vector<std::string>{"/a", "/b"}));
+}
+
+TEST(ConfigTest, TheEffectiveConfigurationParsesBackToTheSame) {
+  const auto loaded = ParseConfig(R"({"http": {"port": 1}, "functions": {"allowed-paths": ["/a b"]}})");
+  ASSERT_TRUE(loaded);
+  const std::string text = ConfigJson(loaded->config);
+  const auto again = ParseConfig(text);
+  ASSERT_TRUE(again) << again.error().message() << text;
+  EXPECT_EQ(ConfigJson(again->config), text);
+}
+
+}  // namespace
+}  // namespace mignificient::node
