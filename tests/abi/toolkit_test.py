@@ -1,0 +1,162 @@
+"""api/ and src/abi/cuda.h against the toolkit's headers and stub library. Skipped where no toolkit is installed."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MIGNIFICIENT_BUILD", ROOT / "build/release"))
+CUDA = pathlib.Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
+INCLUDE = CUDA / "include"
+STUB = CUDA / "lib64/stubs/libcuda.so"
+
+sys.path.insert(0, str(ROOT / "codegen"))
+import model  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not (INCLUDE / "cuda.h").exists(), reason=f"no CUDA toolkit at {CUDA}")
+
+
+@pytest.fixture(scope="module")
+def entries():
+    return model.load(ROOT / "api")
+
+
+@pytest.fixture(scope="module")
+def decided(entries):
+    return {symbol for entry in entries for symbol in entry.symbols}
+
+
+def exported(library):
+    lines = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1].split("@")[0] for line in lines.splitlines()}
+
+
+def test_every_function_of_the_headers_is_decided(decided):
+    source = "#include <cuda.h>\n#include <cudaProfiler.h>\n"
+    text = subprocess.run(
+        ["g++", "-E", "-x", "c++", "-D__CUDA_API_VERSION_INTERNAL", f"-I{INCLUDE}", "-"],
+        input=source, capture_output=True, text=True, check=True,
+    ).stdout
+    declared = set(re.findall(r"^\s*CUresult\s+(cu[A-Z]\w*)\s*\(", text, re.M))
+    assert len(declared) > 400
+    assert sorted(declared - decided) == []
+
+
+@pytest.mark.skipif(not STUB.exists(), reason=f"no stub library at {STUB}")
+def test_every_symbol_of_the_stub_is_decided(decided):
+    assert sorted(s for s in exported(STUB) if s.startswith("cu") and s not in decided) == []
+
+
+@pytest.mark.skipif(not STUB.exists(), reason=f"no stub library at {STUB}")
+def test_our_library_exports_the_stubs_symbols_and_nothing_but_decided_ones(decided):
+    library = BUILD / "lib/libcuda.so.1"
+    if not library.exists():
+        pytest.skip(f"{library} is not built")
+    ours = exported(library)
+    assert sorted(exported(STUB) - ours) == []
+    assert sorted(ours - decided) == []
+
+
+def test_versions_are_those_of_the_typedefs(entries):
+    """cudaTypedefs.h names each function's type by the version that it came with."""
+    text = "".join((INCLUDE / name).read_text() for name in ("cudaTypedefs.h", "cudaProfilerTypedefs.h"))
+    theirs = {(name, int(version), variant[1:]) for name, version, variant in
+              re.findall(r"\*PFN_(cu\w+?)_v(\d+)(_ptsz|_ptds)?\)", text)}
+    bases = {name for name, _, _ in theirs}
+    ours = set()
+    for entry in entries:
+        if entry.base in bases and entry.version:
+            ours.add((entry.base, entry.version, ""))
+        if entry.base in bases and entry.variant:
+            ours.add((entry.base, entry.variant_version, entry.variant))
+    assert ours == theirs
+
+
+# Names of ours that the toolkit spells otherwise.
+RENAMED = {"CU_LIMIT_COUNT": "CU_LIMIT_MAX", "CU_FUNC_ATTRIBUTE_COUNT": "CU_FUNC_ATTRIBUTE_MAX"}
+EXPRESSIONS = {
+    "kLaunchParamEnd": "CU_LAUNCH_PARAM_END",
+    "kLaunchParamBufferPointer": "CU_LAUNCH_PARAM_BUFFER_POINTER",
+    "kLaunchParamBufferSize": "CU_LAUNCH_PARAM_BUFFER_SIZE",
+    "CuStreamLegacy()": "CU_STREAM_LEGACY",
+    "CuStreamPerThread()": "CU_STREAM_PER_THREAD",
+}
+# Type: members of ours and the toolkit's name of each.
+LAYOUTS = {
+    ("CUuuid", "CUuuid"): {"bytes": "bytes"},
+    ("CUmemLocation", "CUmemLocation"): {"type": "type", "id": "id"},
+    ("CUmemAllocationProp", "CUmemAllocationProp"): {
+        "type": "type",
+        "requested_handle_types": "requestedHandleTypes",
+        "location": "location",
+        "win32_handle_meta_data": "win32HandleMetaData",
+        "alloc_flags": "allocFlags",
+    },
+    ("CUmemAccessDesc", "CUmemAccessDesc"): {"location": "location", "flags": "flags"},
+    ("CUlaunchAttribute", "CUlaunchAttribute"): {"id": "id", "pad": "pad", "value": "value"},
+    ("CUlaunchConfig", "CUlaunchConfig"): {
+        "grid_x": "gridDimX",
+        "grid_y": "gridDimY",
+        "grid_z": "gridDimZ",
+        "block_x": "blockDimX",
+        "block_y": "blockDimY",
+        "block_z": "blockDimZ",
+        "shared_bytes": "sharedMemBytes",
+        "stream": "hStream",
+        "attributes": "attrs",
+        "attribute_count": "numAttrs",
+    },
+}
+SCALARS = ["CUresult", "CUdevice", "CUdeviceptr", "CUcontext", "CUmodule", "CUfunction", "CUlibrary", "CUkernel",
+           "CUstream", "CUevent", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback"]
+
+
+def constants():
+    text = (ROOT / "src/abi/cuda.h").read_text()
+    names = re.findall(r"^  (CU(?:DA)?_[A-Z0-9_]+) = -?\w+", text, re.M)
+    names += re.findall(r"^inline constexpr \w+ (CU_[A-Z0-9_]+) =", text, re.M)
+    return names
+
+
+def values(tmp_path, name, includes, lines):
+    body = "\n".join(lines)
+    source = tmp_path / f"{name}.cc"
+    source.write_text(f"{includes}\n#include <cstddef>\n#include <cstdio>\nint main() {{\n{body}\n}}\n")
+    program = tmp_path / name
+    subprocess.run(["g++", "-std=c++20", "-w", f"-I{INCLUDE}", f"-I{ROOT / 'src'}", source, "-o", program], check=True)
+    return subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def line(label, expression):
+    return f'  std::printf("{label} %lld\\n", (long long)({expression}));'
+
+
+def lines_of(ours):
+    side = 0 if ours else 1
+    lines = [line(n, n if ours else RENAMED.get(n, n)) for n in constants()]
+    lines += [line(a, a if ours else b) for a, b in EXPRESSIONS.items()]
+    lines += [line(t, f"sizeof({t})") for t in SCALARS]
+    for types, members in LAYOUTS.items():
+        lines.append(line(f"sizeof {types[0]}", f"sizeof({types[side]})"))
+        for names in members.items():
+            member = f"{types[side]}, {names[side]}"
+            label = f"{types[0]}.{names[0]}"
+            lines.append(line(label, f"offsetof({member})"))
+            lines.append(line(f"{label} size", f"sizeof((({types[side]}*)nullptr)->{names[side]})"))
+    return lines
+
+
+def test_constants_and_layouts_agree_with_cuda_h(tmp_path):
+    assert len(constants()) > 250
+    ours = values(tmp_path, "ours", '#include "abi/cuda.h"', lines_of(True))
+    theirs = values(tmp_path, "theirs", "#include <cuda.h>", lines_of(False))
+    assert ours == theirs
+
+
+def test_every_layout_of_ours_is_compared():
+    structs = re.findall(r"^struct (\w+) \{", (ROOT / "src/abi/cuda.h").read_text(), re.M)
+    assert sorted(structs) == sorted(ours for ours, _ in LAYOUTS)
