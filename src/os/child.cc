@@ -146,6 +146,12 @@ Child& Child::operator=(Child&& other) noexcept {
   return *this;
 }
 
+Result<Child> Child::Adopt(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) return FailErrno("pidfd_open", errno);
+  return Child(pid, std::move(pidfd));
+}
+
 Result<> Child::Signal(int signal) {
   if (pid_ <= 0) return Fail(Code::kNotFound, "The process is gone.");
   if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) == 0) return {};
@@ -202,20 +208,13 @@ std::vector<pid_t> ChildrenOfThisProcess() {
 
 }  // namespace
 
-size_t EndStrangers(const std::vector<pid_t>& known) {
-  size_t ended = 0;
-  for (bool found = true; found;) {
-    found = false;
-    for (const pid_t pid : ChildrenOfThisProcess()) {
-      if (std::find(known.begin(), known.end(), pid) != known.end()) continue;
-      ::kill(pid, SIGKILL);
-      while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-      }
-      found = true;
-      ++ended;
-    }
+std::vector<Child> AdoptStrangers(const std::vector<pid_t>& known) {
+  std::vector<Child> strangers;
+  for (const pid_t pid : ChildrenOfThisProcess()) {
+    if (std::find(known.begin(), known.end(), pid) != known.end()) continue;
+    if (auto child = Child::Adopt(pid)) strangers.push_back(std::move(*child));
   }
-  return ended;
+  return strangers;
 }
 
 }  // namespace mignificient::os

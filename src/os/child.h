@@ -56,6 +56,9 @@ class Child {
   // Kills what is left of the group and reaps the child if it has ended; nullopt while it runs. Never blocks.
   Result<std::optional<ExitStatus>> TryReap();
 
+  // Takes over a child of this process that it did not spawn (an orphan that was given to it).
+  static Result<Child> Adopt(pid_t pid);
+
  private:
   Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
   void Reset();
@@ -67,8 +70,8 @@ class Child {
 // Orphaned descendants become children of this process instead of init's.
 Result<> BecomeSubreaper();
 
-// Kills and reaps children of this process that are not in `known`: processes that left their group and lost their
-// parent. Repeats until none appears. Returns how many it ended. Waits only for processes that it has killed.
-size_t EndStrangers(const std::vector<pid_t>& known);
+// Children of this process that are not in `known`: processes that left their group and lost their parent. Destroying
+// them kills and reaps them; theirs appear at the next call.
+std::vector<Child> AdoptStrangers(const std::vector<pid_t>& known);
 
 }  // namespace mignificient::os

@@ -91,7 +91,7 @@ TEST(ChildTest, IsNotSignalledAfterItWasReaped) {
   EXPECT_FALSE(child->TryReap());
 }
 
-TEST(ChildTest, EndStrangersFindsAProcessThatLeftItsGroup) {
+TEST(ChildTest, AProcessThatLeftItsGroupIsFoundAndEnded) {
   ASSERT_TRUE(BecomeSubreaper());
   auto pair = SocketPair();
   ASSERT_TRUE(pair);
@@ -101,7 +101,7 @@ TEST(ChildTest, EndStrangersFindsAProcessThatLeftItsGroup) {
   ASSERT_TRUE(child);
   pair->second.Reset();
   AwaitEnd(*child);
-  EndStrangers({});
+  EXPECT_EQ(AdoptStrangers({}).size(), 1u);  // and destroyed
   std::array<std::byte, 1> byte;
   const auto packet = ReceivePacket(pair->first.get(), byte);
   ASSERT_TRUE(packet);

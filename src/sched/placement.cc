@@ -64,7 +64,7 @@ bool Scheduler::Place(InvocationId id, const std::set<size_t>& blocked) {
   if (const auto container = QueueableContainer(demand, blocked)) return Enqueue(id, *container), true;
   const auto partition = PartitionWithRoom(demand, blocked);
   if (!partition) return false;
-  Enqueue(id, StartContainer(*partition, demand));
+  Enqueue(id, StartContainer(*partition, id));
   return true;
 }
 
@@ -144,12 +144,13 @@ size_t Scheduler::Load(size_t partition) const {
   return partitions_[partition].queue.size() + (partitions_[partition].owner ? 1 : 0);
 }
 
-ContainerId Scheduler::StartContainer(size_t partition, const Demand& demand) {
+ContainerId Scheduler::StartContainer(size_t partition, InvocationId invocation) {
+  const Demand& demand = invocations_.at(invocation).demand;
   const ContainerId id = next_container_++;
   const uint64_t reserved = demand.memory_mib + specs_[partition].context_mib;
   partitions_[partition].free_mib -= reserved;
   containers_.emplace(id, Container{partition, demand.owner, reserved, demand.memory_mib});
-  actions_.push_back(Start{id, partition, demand});
+  actions_.push_back(Start{id, invocation, partition, demand});
   return id;
 }
 

@@ -66,6 +66,7 @@ using Event = std::variant<Arrived, Started, Yielded, Finished, Withdrawn, Endin
 // Actions.
 struct Start {
   ContainerId container = 0;
+  InvocationId invocation = 0;  // the one it is started for
   size_t partition = 0;  // index into the specs
   Demand demand;
 };
@@ -143,7 +144,7 @@ class Scheduler {
   bool HasEnding(size_t partition) const;
   size_t Load(size_t partition) const;
 
-  ContainerId StartContainer(size_t partition, const Demand& demand);
+  ContainerId StartContainer(size_t partition, InvocationId id);
   void Enqueue(InvocationId id, ContainerId container);
   void GrantTurns();
   void Release(InvocationId id);

@@ -1,0 +1,110 @@
+// A container: the GPU server and the executor of one user and function, their channels, their end.
+//
+//   Starting -> Idle <-> Running -> Ending -> Gone
+//
+// Lives on the node's loop (one thread). Both processes are spawned at once; the container is started when the GPU
+// server serves the executor's door and the function's library is loaded. Whatever goes wrong ends both processes: the first
+// reason counts, Gone follows when both are reaped.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "base/result.h"
+#include "device/inventory.h"
+#include "executor/protocol.h"
+#include "node/request.h"
+
+namespace mignificient::node {
+
+struct ContainerSpec {
+  std::string id;  // "c-7"
+  std::string user, function, handler, path;
+  uint64_t gpu_memory_mib = 0;
+  device::Partition partition;
+};
+
+// The same for all containers of a node.
+struct ContainerSetup {
+  std::string executor_program, gpu_server_program, library_folder, log_folder;
+  executor::Layout layout;
+  uint64_t log_bytes = 0;
+  std::chrono::nanoseconds start_timeout{};
+};
+
+struct EndReason {
+  enum class Kind {
+    kStart,           // a process could not be started, or did not get ready
+    kLibrary,         // the function's file is no loadable library
+    kHandler,         // it has no such handler
+    kExecutorDied,
+    kGpuServerDied,
+    kOutOfMemory,
+    kMisuse,          // a tenant's process broke a protocol
+    kTimeout,
+    kKilled,          // on request
+    kEvicted,         // idle, and its memory is needed
+    kUnusable,        // its GPU context is broken; found after an invocation
+    kShutdown,
+  } kind;
+  std::string sentence;
+};
+
+// What an invocation that runs in it hears.
+struct Returned {
+  int64_t value;
+};
+struct Threw {
+  std::string what;
+};
+struct YieldAsked {};
+struct WorkDrained {
+  uint64_t tag;  // of Drain
+};
+using ContainerEvent = std::variant<Returned, Threw, YieldAsked, WorkDrained>;
+
+class Container {
+ public:
+  struct Listener {
+    std::function<void()> started;
+    std::function<void(ContainerEvent)> event;     // of the invocation that Run was called for
+    std::function<void(const EndReason&)> ending;  // once
+    std::function<void()> gone;                    // once, last; its processes are reaped
+  };
+
+  virtual ~Container() = default;
+
+  // Never fails here: what goes wrong is told to the listener, never before Start has returned.
+  static std::shared_ptr<Container> Start(boost::asio::any_io_executor executor, ContainerSpec spec,
+                                          std::shared_ptr<const ContainerSetup> setup, Listener listener);
+
+  // Writes the payload, opens the gate and tells the function to run.
+  virtual void Run(uint64_t invocation, const std::string& payload) = 0;
+  // Asks the GPU server to say WorkDrained when all GPU work issued so far is done.
+  // Returns the tag that WorkDrained will carry.
+  virtual uint64_t Drain() = 0;
+  // Closes the gate: to the owner of no turn.
+  virtual void CloseGate() = 0;
+  // The first `size` bytes of the result area, copied. `size` must be within the capacity.
+  virtual std::string ReadResult(uint64_t size) const = 0;
+  // Ends both processes. Only the first call counts.
+  virtual void End(EndReason reason) = 0;
+
+  virtual const ContainerSpec& spec() const = 0;
+  virtual bool started() const = 0;
+  // The session is over although the processes live: the container must not be used again. Empty: usable.
+  virtual const std::string& unusable() const = 0;
+  // Times of the start: spawn, context, attach.
+  virtual Timing start_timing() const = 0;
+  // What the function printed since the last Run, at most 4 KiB.
+  virtual std::string LogTail() = 0;
+  virtual std::string log_path() const = 0;
+  virtual int executor_pid() const = 0;    // 0: not running
+  virtual int gpu_server_pid() const = 0;
+};
+
+}  // namespace mignificient::node

@@ -1,0 +1,43 @@
+// Where one coroutine waits for what happens to it. One reader; posts from the same thread; posts are never lost.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <deque>
+#include <optional>
+
+namespace mignificient::node {
+
+template <typename Event>
+class Mailbox {
+ public:
+  explicit Mailbox(boost::asio::any_io_executor executor) : timer_(std::move(executor)) {}
+
+  void Post(Event event) {
+    events_.push_back(std::move(event));
+    timer_.cancel();
+  }
+
+  // The oldest event, or nullopt once `deadline` has passed and there is none.
+  boost::asio::awaitable<std::optional<Event>> Next(std::chrono::steady_clock::time_point deadline) {
+    while (events_.empty()) {
+      if (std::chrono::steady_clock::now() >= deadline) co_return std::nullopt;
+      timer_.expires_at(deadline);
+      boost::system::error_code ignored;
+      co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    }
+    std::optional<Event> event(std::move(events_.front()));
+    events_.pop_front();
+    co_return event;
+  }
+
+ private:
+  boost::asio::steady_timer timer_;
+  std::deque<Event> events_;
+};
+
+}  // namespace mignificient::node

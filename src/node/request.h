@@ -1,0 +1,65 @@
+// What the node is asked and what it answers; all that src/http knows of it besides Node.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mignificient::node {
+
+struct Request {
+  std::string call_id;
+  std::string user;
+  std::string function;
+  std::string handler;
+  std::string path;  // canonical, allowed, exists
+  std::string mig_instance = "any";
+  uint64_t gpu_memory_mib = 0;
+  std::chrono::nanoseconds timeout{};  // from `accepted` on
+  std::chrono::steady_clock::time_point accepted;
+  std::string payload;
+};
+
+enum class Outcome {
+  kOk,
+  kBadRequest,
+  kForbidden,
+  kNotFound,
+  kPayloadTooLarge,
+  kQueueFull,
+  kFunctionError,
+  kFunctionCrashed,
+  kNoCapacity,
+  kTimeout,
+  kOutOfMemory,
+  kInternal,
+};
+
+// Milliseconds; those that do not apply are empty.
+struct Timing {
+  std::optional<double> queue, spawn, context, attach, exec, total;
+};
+
+struct Answer {
+  Outcome outcome = Outcome::kOk;
+  std::string body;   // kOk: the function's output
+  std::string error;  // else: a sentence
+  bool granted = false;  // it had a turn: the rest is meant
+  bool cold = false;     // its container was started for it or while it waited
+  Timing timing;
+  std::string container;
+  std::string partition;      // uuid
+  std::string instance_size;  // of the partition
+};
+
+struct ContainerInfo {
+  std::string id, user, function, status, partition, instance_size;
+  uint64_t gpu_memory_mib = 0;
+  uint64_t invocations = 0;
+  int executor_pid = 0, gpu_server_pid = 0;  // 0: not running (any more)
+  std::string log;
+};
+
+}  // namespace mignificient::node
