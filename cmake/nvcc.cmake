@@ -17,7 +17,7 @@ set(NVCC_FUNCTION_ARCHITECTURES -gencode=arch=compute_75,code=compute_75
 
 # nvcc_object(OUTPUT SOURCE FLAGS...)
 function(nvcc_object output source)
-  file(GLOB headers CONFIGURE_DEPENDS ${COMMON}/*.h)
+  set(headers ${COMMON}/example.h ${COMMON}/payload.h ${COMMON}/cuda_check.h)
   add_custom_command(
     OUTPUT ${output}
     COMMAND ${CCACHE} ${NVCC} ${NVCC_FLAGS} ${ARGN} -I${COMMON} -I${CMAKE_SOURCE_DIR}/include -c ${source} -o ${output}
