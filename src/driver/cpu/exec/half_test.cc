@@ -1,0 +1,1 @@
+#include "driver/cpu/exec/fixture.h"
