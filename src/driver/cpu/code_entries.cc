@@ -129,10 +129,7 @@ CUresult WithLibrary(CUlibrary handle, Body&& body) {
 
 template <typename Body>
 CUresult WithFunction(CUfunction handle, Body&& body) {
-  return InContext([&](Context& context) {
-    const auto function = context.functions.Find(handle);
-    return function == nullptr ? CUDA_ERROR_INVALID_HANDLE : body(*function);
-  });
+  return InContext([&](Context& context) { return context.WithFunction(handle, body); });
 }
 
 CUfunction AsFunction(CUkernel kernel) {
@@ -190,18 +187,14 @@ CUresult ModuleGetFunctionCount(unsigned* count, CUmodule handle) {
   });
 }
 
-// A kernel that the engine cannot run makes the enumeration fail as its lookup would.
+// A kernel that the engine cannot run is listed too; what is asked about it answers CUDA_ERROR_NOT_SUPPORTED.
 CUresult ModuleEnumerateFunctions(CUfunction* functions, unsigned count, CUmodule handle) {
   return WithModule(handle, [&](Context& context, const std::shared_ptr<Module>& module) {
     if (functions == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
-    unsigned written = 0;
-    for (const auto& name : module->program().KernelNames()) {
-      if (written == count) break;
-      if (const CUresult found = context.FindFunction(module, name.c_str(), &functions[written]);
-          found != CUDA_SUCCESS) {
-        return found;
-      }
-      ++written;
+    const auto names = module->program().KernelNames();
+    for (size_t i = 0; i < std::min<size_t>(count, names.size()); ++i) {
+      const CUresult found = context.FindFunction(module, names[i].c_str(), &functions[i]);
+      if (found != CUDA_SUCCESS && found != CUDA_ERROR_NOT_SUPPORTED) return found;
     }
     return CUDA_SUCCESS;
   });
@@ -239,11 +232,11 @@ int FunctionAttribute(const Function& function, int attribute, const CpuDriverOp
 
 CUresult FuncGetAttribute(int* value, int attribute, CUfunction handle) {
   return InContext([&](Context& context) {
-    const auto function = context.functions.Find(handle);
-    if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-    if (value == nullptr || attribute < 0 || attribute >= CU_FUNC_ATTRIBUTE_COUNT) return CUDA_ERROR_INVALID_VALUE;
-    *value = FunctionAttribute(*function, attribute, context.device().options());
-    return CUDA_SUCCESS;
+    return context.WithFunction(handle, [&](Function& function) {
+      if (value == nullptr || attribute < 0 || attribute >= CU_FUNC_ATTRIBUTE_COUNT) return CUDA_ERROR_INVALID_VALUE;
+      *value = FunctionAttribute(function, attribute, context.device().options());
+      return CUDA_SUCCESS;
+    });
   });
 }
 

@@ -114,21 +114,21 @@ CUresult Context::FindFunction(const std::shared_ptr<Module>& module, const char
   const std::lock_guard lock(module->functions_mutex);
   if (const auto known = module->functions.find(name); known != module->functions.end()) {
     *handle = known->second;
-    return CUDA_SUCCESS;
+    return WithFunction(*handle, [](Function&) { return CUDA_SUCCESS; });
   }
   const auto kernel = module->program().FindKernel(name);
-  if (!kernel) {
-    if (kernel.error().code() == Code::kNotFound) return CUDA_ERROR_NOT_FOUND;
-    device_.WarnOnce("kernel_not_supported", kernel.error().message());
-    return CUDA_ERROR_NOT_SUPPORTED;
-  }
+  if (!kernel && kernel.error().code() == Code::kNotFound) return CUDA_ERROR_NOT_FOUND;
+  if (!kernel) device_.WarnOnce("kernel_not_supported", kernel.error().message());
   auto function = std::make_shared<Function>();
   function->module = module;
-  function->kernel = *kernel;
-  function->max_dynamic_shared = std::max(0, kDefaultSharedBytes - static_cast<int>((*kernel)->static_shared_bytes()));
+  if (kernel) {
+    function->kernel = *kernel;
+    function->max_dynamic_shared =
+        std::max(0, kDefaultSharedBytes - static_cast<int>((*kernel)->static_shared_bytes()));
+  }
   *handle = functions.Add(std::move(function));
   module->functions.emplace(name, *handle);
-  return CUDA_SUCCESS;
+  return kernel ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 void Context::Unload(const std::shared_ptr<Module>& module) {

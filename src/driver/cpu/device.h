@@ -74,7 +74,7 @@ struct Event {
 // A kernel as the program set it up. `kernel` belongs to the module's program.
 struct Function {
   std::shared_ptr<Module> module;
-  const Kernel* kernel = nullptr;
+  const Kernel* kernel = nullptr;  // null: listed by cuModuleEnumerateFunctions, but the engine cannot run it
   std::atomic<int> max_dynamic_shared{0};
   std::atomic<int> carveout{-1};
 };
@@ -91,7 +91,8 @@ class Context {
   // The stream behind a handle, special ones included; null for an invalid one.
   std::shared_ptr<Stream> FindStream(CUstream handle);
 
-  // The handle of a kernel of `module`, the same for every lookup of a name.
+  // The handle of a kernel of `module`, the same for every lookup of a name. Of a kernel that the engine cannot run,
+  // CUDA_ERROR_NOT_SUPPORTED, and the handle of a function without kernel.
   CUresult FindFunction(const std::shared_ptr<Module>& module, const char* name, CUfunction* handle);
   void Unload(const std::shared_ptr<Module>& module);
 
@@ -104,6 +105,14 @@ class Context {
   void Cancel() { cancelled_.store(true, std::memory_order_release); }
   const std::atomic<bool>& cancelled() const { return cancelled_; }
   bool Stopped() const { return cancelled_.load(std::memory_order_acquire) || device_.fault() != CUDA_SUCCESS; }
+
+  // Calls `body(Function&)` for a function that has a kernel.
+  template <typename Body>
+  CUresult WithFunction(CUfunction handle, Body&& body) const {
+    const auto function = functions.Find(handle);
+    if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    return function->kernel == nullptr ? CUDA_ERROR_NOT_SUPPORTED : body(*function);
+  }
 
   // What a synchronising call answers once its wait is over.
   CUresult Settled();

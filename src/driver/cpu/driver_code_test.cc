@@ -8,8 +8,6 @@ namespace mignificient::cpu {
 namespace {
 
 using testing::Contains;
-using testing::HasSubstr;
-using testing::IsSupersetOf;
 
 class DriverCodeTest : public DriverTest {
  protected:
@@ -69,6 +67,15 @@ TEST_F(DriverCodeTest, AnUnknownInstructionFailsItsKernelAlone) {
   EXPECT_OK(cu->cuModuleLoadDataEx(&module, fatbin.data(), 0, nullptr, nullptr));
   CUfunction function = nullptr;
   EXPECT_CUDA(cu->cuModuleGetFunction(&function, module, "odd"), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_CUDA(cu->cuModuleGetFunction(&function, module, "odd"), CUDA_ERROR_NOT_SUPPORTED);
+  unsigned count = 0;
+  EXPECT_OK(cu->cuModuleGetFunctionCount(&count, module));
+  std::vector<CUfunction> functions(count);
+  EXPECT_OK(cu->cuModuleEnumerateFunctions(functions.data(), count, module));  // "odd" is the last
+  int value = 0;
+  EXPECT_CUDA(cu->cuFuncGetAttribute(&value, 0, functions.back()), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_CUDA(cu->cuLaunchKernel(functions.back(), 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr),
+              CUDA_ERROR_NOT_SUPPORTED);
   EXPECT_OK(cu->cuModuleGetFunction(&function, module, "store"));
 }
 

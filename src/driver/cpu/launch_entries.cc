@@ -158,6 +158,7 @@ CUresult Start(CUfunction handle, const Request& request, void** params, void** 
   return InContext([&](Context& context) {
     const auto function = context.functions.Find(handle);
     if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    if (function->kernel == nullptr) return CUDA_ERROR_NOT_SUPPORTED;
     const auto stream = context.FindStream(request.stream);
     if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     std::vector<std::shared_ptr<Event>> events;
@@ -263,15 +264,14 @@ CUresult LaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void*
 }
 
 template <typename Body>
-CUresult WithFunction(CUfunction handle, Body&& body) {
+CUresult WithKernel(CUfunction handle, Body&& body) {
   return InContext([&](Context& context) {
-    const auto function = context.functions.Find(handle);
-    return function == nullptr ? CUDA_ERROR_INVALID_HANDLE : body(context, *function->kernel);
+    return context.WithFunction(handle, [&](Function& function) { return body(*function.kernel); });
   });
 }
 
 CUresult MaxActiveBlocks(int* blocks, CUfunction handle, int block_size, size_t dynamic_shared_bytes, unsigned) {
-  return WithFunction(handle, [&](Context&, const Kernel& kernel) {
+  return WithKernel(handle, [&](const Kernel& kernel) {
     if (blocks == nullptr || block_size <= 0) return CUDA_ERROR_INVALID_VALUE;
     *blocks = BlocksPerSm(kernel, static_cast<uint64_t>(block_size), dynamic_shared_bytes);
     return CUDA_SUCCESS;
@@ -279,7 +279,7 @@ CUresult MaxActiveBlocks(int* blocks, CUfunction handle, int block_size, size_t 
 }
 
 CUresult AvailableDynamicShared(size_t* bytes, CUfunction handle, int blocks, int block_size) {
-  return WithFunction(handle, [&](Context&, const Kernel& kernel) {
+  return WithKernel(handle, [&](const Kernel& kernel) {
     if (bytes == nullptr || blocks <= 0 || block_size <= 0) return CUDA_ERROR_INVALID_VALUE;
     const auto available = DynamicSharedFor(kernel, static_cast<uint64_t>(blocks), static_cast<uint64_t>(block_size));
     if (!available) return CUDA_ERROR_INVALID_VALUE;
@@ -290,7 +290,7 @@ CUresult AvailableDynamicShared(size_t* bytes, CUfunction handle, int blocks, in
 
 // Without clusters none can be active.
 CUresult MaxActiveClusters(int* clusters, CUfunction handle, const CUlaunchConfig* config) {
-  return WithFunction(handle, [&](Context&, const Kernel&) {
+  return WithKernel(handle, [&](const Kernel&) {
     if (clusters == nullptr || config == nullptr) return CUDA_ERROR_INVALID_VALUE;
     if (config->attribute_count != 0 && config->attributes == nullptr) return CUDA_ERROR_INVALID_VALUE;
     if (ClusterBlocks(*config) > 1) return CUDA_ERROR_NOT_SUPPORTED;
