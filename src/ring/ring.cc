@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "os/barrier.h"
 #include "os/futex.h"
 
 namespace mignificient::ring {
@@ -10,18 +11,34 @@ namespace {
 
 constexpr int kSpins = 2000;
 
-void Wake(std::atomic<uint32_t>& asleep) {
-  // Sequentially consistent: ordered after our publication, so that either we see the sleeper or it sees our record.
-  if (asleep.load(std::memory_order_seq_cst) == 0) return;
+// After a publication: wakes the other side if it sleeps.
+void WakeAfterPublishing(std::atomic<uint32_t>& asleep, Barrier barrier) {
+  // Orders our publication before our look at the sleeper; pairs with AnnounceSleep, which under kAsymmetric executes
+  // this barrier for us.
+  if (barrier == Barrier::kSymmetric)
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  else
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (asleep.load(std::memory_order_relaxed) == 0) [[likely]]
+    return;
   asleep.store(0, std::memory_order_relaxed);
   os::FutexWakeAll(asleep);
+}
+
+// Orders the announcement before the sleeper's second look; pairs with WakeAfterPublishing.
+void AnnounceSleep(std::atomic<uint32_t>& asleep, Barrier barrier) {
+  asleep.store(1, std::memory_order_relaxed);
+  if (barrier == Barrier::kSymmetric)
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  else
+    os::BarrierEverywhere();
 }
 
 }  // namespace
 
 bool Producer::Fits(uint64_t bytes) {
   if (tail_ + bytes - head_ <= storage_.size()) return true;
-  // Pairs with the store in Consumer::Release: the space before `head` is no longer read.
+  // Pairs with the store in Consumer::PublishHead: the space before `head` is no longer read.
   const uint64_t head = control_->head.load(std::memory_order_acquire);
   if (head < head_ || head > tail_) return false;  // not a position our consumer can have; wait, and time out
   head_ = head;
@@ -45,9 +62,9 @@ std::byte* Producer::Reserve(uint32_t bytes) {
 
 void Producer::Publish() {
   tail_ = reserved_;
-  // Releases the record to Consumer::Next; sequentially consistent for the sleep protocol.
-  control_->tail.store(tail_, std::memory_order_seq_cst);
-  Wake(control_->consumer_asleep);
+  // Releases the record to Consumer::Available.
+  control_->tail.store(tail_, std::memory_order_release);
+  WakeAfterPublishing(control_->consumer_asleep, barrier_);
 }
 
 void Producer::WaitForRoom(uint64_t timeout_ns) {
@@ -55,8 +72,8 @@ void Producer::WaitForRoom(uint64_t timeout_ns) {
     if (control_->head.load(std::memory_order_acquire) != head_) return;
     os::SpinPause();
   }
-  control_->producer_asleep.store(1, std::memory_order_seq_cst);
-  if (control_->head.load(std::memory_order_seq_cst) == head_)
+  AnnounceSleep(control_->producer_asleep, barrier_);
+  if (control_->head.load(std::memory_order_acquire) == head_)
     os::FutexWait(control_->producer_asleep, 1, std::chrono::nanoseconds(timeout_ns));
   control_->producer_asleep.store(0, std::memory_order_relaxed);
 }
@@ -78,13 +95,25 @@ Result<RecordHeader> Consumer::Check(uint64_t available) const {
   return header;
 }
 
-Result<std::optional<Record>> Consumer::Next() {
-  for (;;) {
+Result<uint64_t> Consumer::Available() {
+  if (tail_ == head_) {
     // Pairs with the store in Producer::Publish: the records before `tail` are complete.
-    const uint64_t available = control_->tail.load(std::memory_order_acquire) - head_;
-    if (available == 0) return std::nullopt;
+    const uint64_t tail = control_->tail.load(std::memory_order_acquire);
+    const uint64_t available = tail - head_;
     if (available > storage_.size() || available % 8 != 0)
       return Fail(Code::kPeer, "Ring claims {} unread bytes (capacity {}).", available, storage_.size());
+    tail_ = tail;
+  }
+  return tail_ - head_;
+}
+
+Result<std::optional<Record>> Consumer::Next() {
+  for (;;) {
+    MIG_ASSIGN(const uint64_t available, Available());
+    if (available == 0) {
+      if (released_ != head_) PublishHead();
+      return std::nullopt;
+    }
     MIG_ASSIGN(const RecordHeader header, Check(available));
     next_ = head_ + header.bytes;
     if (header.opcode == kSkip) {
@@ -100,14 +129,19 @@ Result<std::optional<Record>> Consumer::Next() {
 
 void Consumer::Release() {
   head_ = next_;
+  if (head_ - released_ >= storage_.size() / 16) PublishHead();
+}
+
+void Consumer::PublishHead() {
+  released_ = head_;
   // Pairs with the loads in Producer::Fits and WaitForRoom.
-  control_->head.store(head_, std::memory_order_seq_cst);
-  Wake(control_->producer_asleep);
+  control_->head.store(head_, std::memory_order_release);
+  WakeAfterPublishing(control_->producer_asleep, barrier_);
 }
 
 bool Consumer::PrepareSleep() {
-  control_->consumer_asleep.store(1, std::memory_order_seq_cst);
-  if (control_->tail.load(std::memory_order_seq_cst) == head_) return true;
+  AnnounceSleep(control_->consumer_asleep, barrier_);
+  if (control_->tail.load(std::memory_order_acquire) == head_) return true;
   CancelSleep();
   return false;
 }

@@ -6,8 +6,9 @@
 // memory. The consumer copies a record out once, checks the copy, and hands out the copy.
 //
 // Sleeping: a side that finds nothing to do announces it (`*_asleep` = 1), looks again, and sleeps on that word. The
-// other side, after publishing, clears the word and wakes. Publish and announcement are sequentially consistent, so at
-// least one side sees the other.
+// other side publishes, then looks at that word, and wakes. Between the store and the load of either side stands a full
+// barrier, so at least one sees the other. With Barrier::kAsymmetric the side that goes to sleep executes both of them
+// (os/barrier.h), and publishing is a plain store: it need not wait until its cache line comes back from the reader.
 #pragma once
 
 #include <atomic>
@@ -38,11 +39,17 @@ struct RingControl {
   alignas(64) std::atomic<uint32_t> producer_asleep;  // futex word
 };
 
+enum class Barrier {
+  kSymmetric,   // each side has its own
+  kAsymmetric,  // both processes have succeeded in os::RegisterForBarrier
+};
+
 // The writing end. Not thread-safe: callers serialise.
 class Producer {
  public:
   // `storage` is the ring itself; its size is a power of two. A record may take at most a quarter of it.
-  Producer(RingControl& control, std::span<std::byte> storage) : control_(&control), storage_(storage) {}
+  Producer(RingControl& control, std::span<std::byte> storage, Barrier barrier)
+      : control_(&control), storage_(storage), barrier_(barrier) {}
 
   uint32_t max_record_bytes() const { return static_cast<uint32_t>(storage_.size() / 4); }
 
@@ -59,6 +66,7 @@ class Producer {
 
   RingControl* control_;
   std::span<std::byte> storage_;
+  Barrier barrier_;
   uint64_t tail_ = 0;
   uint64_t reserved_ = 0;  // where tail_ goes at the next Publish
   uint64_t head_ = 0;      // the consumer's position as last seen
@@ -73,13 +81,14 @@ struct Record {
 // The reading end, on one thread.
 class Consumer {
  public:
-  Consumer(RingControl& control, std::span<const std::byte> storage, uint32_t max_record_bytes)
-      : control_(&control), storage_(storage), copy_(max_record_bytes / sizeof(uint64_t)) {}
+  Consumer(RingControl& control, std::span<const std::byte> storage, uint32_t max_record_bytes, Barrier barrier)
+      : control_(&control), storage_(storage), barrier_(barrier), copy_(max_record_bytes / sizeof(uint64_t)) {}
 
   // The next record, copied out; nullopt when there is none. kPeer when the shared words or the record are not what a
   // correct producer writes; the ring is unusable from then on.
   Result<std::optional<Record>> Next();
-  // Gives the space of the last record back to the producer. Call once per record, as early as its copy allows.
+  // Says that the last record is done with. Call once per record, as early as its copy allows. The producer gets the space
+  // back in larger pieces, and at the latest when Next() has found the ring empty.
   void Release();
 
   // Where the consumer stands, and where the producer says it stands (unchecked: only compare).
@@ -93,12 +102,18 @@ class Consumer {
 
  private:
   Result<RecordHeader> Check(uint64_t available) const;
+  // Bytes published and not yet consumed; looks at the shared word only when the last look is used up.
+  Result<uint64_t> Available();
+  void PublishHead();
 
   RingControl* control_;
   std::span<const std::byte> storage_;
+  Barrier barrier_;
   std::vector<uint64_t> copy_;
   uint64_t head_ = 0;
-  uint64_t next_ = 0;  // where head_ goes at the next Release
+  uint64_t next_ = 0;      // where head_ goes at the next Release
+  uint64_t tail_ = 0;      // the producer's position as last seen and checked
+  uint64_t released_ = 0;  // the head that the producer has been told
 };
 
 }  // namespace mignificient::ring

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "os/barrier.h"
 #include "os/futex.h"
 #include "ring/completion.h"
 
@@ -35,8 +36,8 @@ class RingTest : public testing::Test {
   bool WriteZeros(uint16_t opcode, size_t bytes) { return Write(opcode, std::vector<std::byte>(bytes)); }
 
   std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
-  Producer producer_{shared_->control, shared_->storage};
-  Consumer consumer_{shared_->control, shared_->storage, 1024};
+  Producer producer_{shared_->control, shared_->storage, Barrier::kSymmetric};
+  Consumer consumer_{shared_->control, shared_->storage, 1024, Barrier::kSymmetric};
 };
 
 TEST_F(RingTest, RecordsArriveInOrderWithTheirBytes) {
@@ -60,6 +61,7 @@ TEST_F(RingTest, FullRingRefusesUntilSpaceIsReleased) {
   while (WriteZeros(1, 1000)) ++written;
   EXPECT_EQ(written, 4u);
   ASSERT_TRUE(consumer_.Next()->has_value());
+  EXPECT_FALSE(WriteZeros(1, 1000));
   consumer_.Release();
   EXPECT_TRUE(WriteZeros(1, 1000));
 }
@@ -99,7 +101,7 @@ TEST_F(RingTest, ConsumerDoesNotReadItsOwnHeadBack) {
 TEST_F(RingTest, EveryMalformedLengthIsThePeersFault) {
   for (const uint32_t bytes : {0u, 4u, 7u, 12u, 2048u, 0xffffffffu}) {
     auto shared = std::make_unique<Shared>();
-    Consumer consumer(shared->control, shared->storage, 1024);
+    Consumer consumer(shared->control, shared->storage, 1024, Barrier::kSymmetric);
     const RecordHeader header{bytes, 1, 0};
     std::memcpy(shared->storage.data(), &header, sizeof header);
     shared->control.tail.store(2048);
@@ -116,7 +118,7 @@ TEST_F(RingTest, RandomContentsNeverCrashTheConsumer) {
       std::memcpy(shared->storage.data() + i, &word, 8);
     }
     shared->control.tail.store(round % 3 ? random() : (random() % 512) * 8);
-    Consumer consumer(shared->control, shared->storage, 1024);
+    Consumer consumer(shared->control, shared->storage, 1024, Barrier::kSymmetric);
     for (int i = 0; i < 1000; ++i) {
       auto record = consumer.Next();
       if (!record || !*record) break;
@@ -126,7 +128,22 @@ TEST_F(RingTest, RandomContentsNeverCrashTheConsumer) {
   }
 }
 
-TEST_F(RingTest, TwoThreadsMoveAMillionRecordsWithSleepsOnBothSides) {
+TEST_F(RingTest, SmallRecordsGiveTheirSpaceBackWhenTheRingIsEmpty) {
+  ASSERT_TRUE(WriteZeros(1, 8));
+  ASSERT_TRUE(consumer_.Next()->has_value());
+  consumer_.Release();
+  EXPECT_EQ(shared_->control.head.load(), 0u);
+  EXPECT_FALSE(consumer_.Next()->has_value());
+  EXPECT_EQ(shared_->control.head.load(), 16u);
+}
+
+class TwoThreadsTest : public RingTest, public testing::WithParamInterface<Barrier> {};
+INSTANTIATE_TEST_SUITE_P(Barriers, TwoThreadsTest, testing::Values(Barrier::kSymmetric, Barrier::kAsymmetric));
+
+TEST_P(TwoThreadsTest, AMillionRecordsArriveWithSleepsOnBothSides) {
+  if (GetParam() == Barrier::kAsymmetric && !os::RegisterForBarrier()) GTEST_SKIP() << "The kernel has no membarrier.";
+  producer_ = Producer(shared_->control, shared_->storage, GetParam());
+  consumer_ = Consumer(shared_->control, shared_->storage, 1024, GetParam());
   constexpr uint64_t kCount = 1'000'000;
   std::thread writer([&] {
     for (uint64_t i = 0; i < kCount; ++i)

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "os/futex.h"
+#include "os/barrier.h"
 #include "os/socket.h"
 #include "remoting/wire/control.h"
 
@@ -45,6 +45,7 @@ Result<std::unique_ptr<Channel>> Channel::Open() {
   MIG_ASSIGN(auto ends, os::SocketPair());
   wire::AttachRequest request;
   request.pid = static_cast<uint32_t>(::getpid());
+  request.can_barrier = os::RegisterForBarrier();
   const int theirs = ends.second.get();
   MIG_TRY(os::SendPacket(door, std::as_bytes(std::span(&request, 1)), std::span(&theirs, 1)));
   ends.second.Reset();
@@ -67,7 +68,8 @@ Channel::Channel(os::UniqueFd socket, os::Mapping region, const wire::Welcome& w
     : socket_(std::move(socket)),
       region_(std::move(region)),
       welcome_(welcome),
-      producer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes)),
+      producer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes),
+                welcome.asymmetric_barrier != 0 ? ring::Barrier::kAsymmetric : ring::Barrier::kSymmetric),
       free_slots_(~uint64_t{0}),
       free_chunks_((uint64_t{1} << wire::kStagingChunks) - 1) {
   static_assert(wire::kReplySlots == 64);

@@ -17,15 +17,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
-constexpr nanoseconds kSpin{50'000};       // how long an idle dispatcher looks before it sleeps
-constexpr nanoseconds kShortestPoll{20'000};
+constexpr nanoseconds kSpin{100'000};      // how long an idle dispatcher looks before it sleeps
+constexpr nanoseconds kShortestPoll{10'000};
 constexpr nanoseconds kLongestPoll{500'000};
 constexpr uint32_t kObjectLimit = 65536;
 constexpr uint32_t kKernelLimit = 1 << 20;
 
 // Addresses far from where Linux places mappings of its own, so that client and server can both have them.
 constexpr uint64_t kDeviceWindows = uint64_t{0x2000} << 32;  // 32 TiB
-constexpr uint64_t kHostWindows = uint64_t{0x5000} << 32;    // 80 TiB
+constexpr uint64_t kHostWindows = uint64_t{0x3000} << 32;    // 48 TiB
 constexpr uint64_t kWindowSpacing = uint64_t{1} << 40;
 constexpr uint64_t kHostWindowBytes = uint64_t{1} << 40;
 
@@ -56,51 +56,54 @@ bool IsSticky(CUresult result) {
 }  // namespace
 
 Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std::shared_ptr<Session> session,
-                                                       os::UniqueFd socket, uint32_t ordinal,
+                                                       os::UniqueFd socket, Options options,
                                                        std::function<void()> notify) {
   MIG_ASSIGN(os::UniqueFd region_fd, os::CreateSealedMemory("mignificient-channel", wire::kRegionBytes));
   MIG_ASSIGN(os::Mapping region, os::Mapping::Create(region_fd.get(), wire::kRegionBytes));
   MIG_ASSIGN(auto window, Window::Reserve(device, *session, WindowBytes(session->budget_bytes),
-                                          kDeviceWindows + ordinal % 16 * kWindowSpacing));
+                                          kDeviceWindows + options.ordinal % 16 * kWindowSpacing));
   // DMA reaches reply slots and staging chunks; the ring is only read by the dispatcher.
   const CUresult registered = device.driver->cuMemHostRegister_v2(region.data() + wire::kReplyOffset,
                                                                   wire::kRingOffset - wire::kReplyOffset, 0);
   if (registered != CUDA_SUCCESS)
     return Fail(Code::kExhausted, "Registering the staging memory fails with {}.", static_cast<unsigned>(registered));
   wire::Welcome welcome;
+  welcome.asymmetric_barrier = options.asymmetric_barrier;
   welcome.region_bytes = wire::kRegionBytes;
   welcome.window_base = window->base();
   welcome.window_bytes = window->bytes();
   welcome.granule_bytes = device.granule_bytes;
   welcome.budget_bytes = session->budget_bytes - session->mapped_bytes.load(std::memory_order_relaxed);
-  welcome.host_window_base = kHostWindows + ordinal % 16 * kHostWindowBytes;
+  welcome.host_window_base = kHostWindows + options.ordinal % 16 * kHostWindowBytes;
   welcome.host_window_bytes = kHostWindowBytes;
   welcome.device = device.info;
   welcome.device.total_bytes = session->budget_bytes;
   const int fd = region_fd.get();
   MIG_TRY(os::SendPacket(socket.get(), std::as_bytes(std::span(&welcome, 1)), std::span(&fd, 1)));
+  const auto barrier = options.asymmetric_barrier ? ring::Barrier::kAsymmetric : ring::Barrier::kSymmetric;
   std::unique_ptr<Connection> connection(new Connection(device, std::move(session), std::move(socket),
-                                                        std::move(region), std::move(window), std::move(notify)));
+                                                        std::move(region), std::move(window), barrier,
+                                                        std::move(notify)));
   connection->thread_ = std::thread([self = connection.get()] { self->Run(); });
   return connection;
 }
 
 Connection::Connection(const Device& device, std::shared_ptr<Session> session, os::UniqueFd socket, os::Mapping region,
-                       std::unique_ptr<Window> window, std::function<void()> notify)
+                       std::unique_ptr<Window> window, ring::Barrier barrier, std::function<void()> notify)
     : device_(device),
       session_(std::move(session)),
       socket_(std::move(socket)),
       region_(std::move(region)),
       window_(std::move(window)),
       notify_(std::move(notify)),
-      consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes),
+      consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes,
+                barrier),
       waits_(*device.driver),
       streams_(wire::HandleKind::kStream, kObjectLimit),
       events_(wire::HandleKind::kEvent, kObjectLimit),
       modules_(wire::HandleKind::kModule, kObjectLimit),
       libraries_(wire::HandleKind::kLibrary, kObjectLimit),
-      kernels_(wire::HandleKind::kFunction, kKernelLimit),
-      last_work_(Clock::now()) {}
+      kernels_(wire::HandleKind::kFunction, kKernelLimit) {}
 
 Connection::~Connection() {
   Stop();
@@ -141,7 +144,7 @@ bool Connection::Step() {
   if (!record) return Misuse(record.error().message());
   if (!*record) return Idle();
   consumer_.Release();
-  last_work_ = Clock::now();
+  worked_ = true;
   if (!Dispatch(**record)) return false;
   if (!waits_.empty()) PollWaits();
   return true;
@@ -149,7 +152,9 @@ bool Connection::Step() {
 
 bool Connection::Idle() {
   if (!waits_.empty()) PollWaits();
-  const nanoseconds idle_for = Clock::now() - last_work_;
+  const auto now = Clock::now();
+  if (std::exchange(worked_, false)) idle_since_ = now;
+  const nanoseconds idle_for = now - idle_since_;
   if (idle_for < kSpin)
     os::SpinPause();
   else
@@ -165,15 +170,13 @@ void Connection::Sleep(nanoseconds idle_for) {
   const os::FutexExpectation words[] = {{&consumer_.sleep_word(), 1}, {&attention_, attention}};
   std::optional<nanoseconds> timeout;
   // Work on the device does not wake us, so look again, less often the longer it takes.
-  if (!waits_.empty() || draining) timeout = std::clamp(idle_for / 8, kShortestPoll, kLongestPoll);
+  if (!waits_.empty() || draining) timeout = std::clamp(idle_for / 32, kShortestPoll, kLongestPoll);
   os::FutexWaitAny(words, timeout);
   consumer_.CancelSleep();
 }
 
 void Connection::PollWaits() {
-  CUresult error = CUDA_SUCCESS;
-  if (waits_.Poll(error)) last_work_ = Clock::now();
-  if (error != CUDA_SUCCESS) NoteSticky(error);
+  if (waits_.Poll([this](CUresult error) { NoteSticky(error); })) worked_ = true;
 }
 
 void Connection::ServeDrain() {

@@ -30,11 +30,14 @@ enum class GateClass { kCopy, kKernel };
 
 class Connection {
  public:
-  // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher.
-  // `ordinal` spaces the windows of several connections apart. `notify` is called from the dispatcher thread when the
+  struct Options {
+    uint32_t ordinal = 0;             // spaces the windows of several connections apart
+    bool asymmetric_barrier = false;  // both processes are registered, see os/barrier.h
+  };
+  // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher. `notify` is called from the dispatcher thread when the
   // connection has ended or a drain is complete; it must not block.
   static Result<std::unique_ptr<Connection>> Accept(const Device& device, std::shared_ptr<Session> session,
-                                                    os::UniqueFd socket, uint32_t ordinal,
+                                                    os::UniqueFd socket, Options options,
                                                     std::function<void()> notify);
   ~Connection();
 
@@ -61,7 +64,7 @@ class Connection {
   };
 
   Connection(const Device& device, std::shared_ptr<Session> session, os::UniqueFd socket, os::Mapping region,
-             std::unique_ptr<Window> window, std::function<void()> notify);
+             std::unique_ptr<Window> window, ring::Barrier barrier, std::function<void()> notify);
 
   // --- dispatcher (connection.cc) ---
   void Run();
@@ -154,7 +157,8 @@ class Connection {
   std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
   std::vector<void*> launch_params_;
-  std::chrono::steady_clock::time_point last_work_;
+  bool worked_ = true;                                // since the dispatcher last looked at the clock
+  std::chrono::steady_clock::time_point idle_since_;
   std::optional<uint64_t> drain_position_;
 
   std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain

@@ -28,11 +28,12 @@ class Client {
   explicit Client(const Device& device, wire::GateState gate = wire::GateState::kFull)
       : session_(std::make_shared<Session>(1, kBudget, wire::Gate::Create(gate).value())) {
     auto ends = os::SocketPair().value();
-    connection_ = Connection::Accept(device, session_, std::move(ends.first), 0, [this] { Notified(); }).value();
+    connection_ = Connection::Accept(device, session_, std::move(ends.first), {}, [this] { Notified(); }).value();
     socket_ = std::move(ends.second);
     auto packet = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&welcome_, 1))).value();
     region_ = os::Mapping::Create(packet.fds.at(0).get(), welcome_.region_bytes).value();
-    producer_.emplace(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes));
+    producer_.emplace(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes),
+                      ring::Barrier::kSymmetric);
   }
 
   // Writes one record. False: the ring stayed full, because nobody reads it any more.

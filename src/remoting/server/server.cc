@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "os/barrier.h"
 #include "os/socket.h"
 
 namespace mignificient::server {
@@ -14,7 +15,8 @@ namespace mignificient::server {
 Result<std::unique_ptr<Server>> Server::Create(const Device& device, os::UniqueFd control) {
   os::UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return FailErrno("eventfd", errno);
-  return std::unique_ptr<Server>(new Server(device, std::move(control), std::move(event)));
+  return std::unique_ptr<Server>(
+      new Server(device, std::move(control), std::move(event), os::RegisterForBarrier()));
 }
 
 Result<> Server::Run() {
@@ -149,7 +151,8 @@ Result<> Server::AdmitOne(Open& open) {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(event, &one, sizeof one);
   };
-  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(socket), next_ordinal_++, notify));
+  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(socket),
+                                                       {next_ordinal_++, can_barrier_ && request.can_barrier != 0}, notify));
   open.connections.push_back(std::move(connection));
   wire::ControlMessage message;
   message.pid = request.pid;

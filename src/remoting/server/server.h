@@ -38,8 +38,8 @@ class Server {
     bool gone = false;                          // the door's other end is closed
   };
 
-  Server(const Device& device, os::UniqueFd control, os::UniqueFd event)
-      : device_(device), control_(std::move(control)), event_(std::move(event)) {}
+  Server(const Device& device, os::UniqueFd control, os::UniqueFd event, bool can_barrier)
+      : device_(device), control_(std::move(control)), event_(std::move(event)), can_barrier_(can_barrier) {}
 
   // False: the owner has closed the socket.
   Result<bool> ServeControl();
@@ -55,6 +55,7 @@ class Server {
   const Device& device_;
   os::UniqueFd control_;
   os::UniqueFd event_;  // eventfd: a connection ended or drained
+  bool can_barrier_;
   std::map<uint32_t, Open> sessions_;
   uint32_t next_ordinal_ = 0;
   uint64_t next_drain_ = 0;

@@ -69,7 +69,7 @@ CUresult Waits::Check(Wait& wait) {
   return CUDA_SUCCESS;
 }
 
-bool Waits::Poll(CUresult& error) {
+bool Waits::Poll(const std::function<void(CUresult)>& on_error) {
   bool progress = false;
   for (size_t i = 0; i < waits_.size();) {
     const CUresult result = Check(waits_[i]);
@@ -77,7 +77,7 @@ bool Waits::Poll(CUresult& error) {
       ++i;
       continue;
     }
-    if (result != CUDA_SUCCESS) error = result;
+    if (result != CUDA_SUCCESS) on_error(result);
     waits_[i].completion->Finish(result);
     waits_.erase(waits_.begin() + static_cast<long>(i));
     progress = true;

@@ -5,6 +5,7 @@
 // dispatcher pins its waits to the present (Pin): each gets an event recorded now, and waits for that instead.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -32,8 +33,8 @@ class Waits {
   void Pin() {
     if (unpinned_ > 0) PinAll();
   }
-  // Ends what is complete. True if anything was. `error` receives the error of a wait that failed.
-  bool Poll(CUresult& error);
+  // Ends what is complete. True if anything was. `on_error` hears of a wait that failed before its client does.
+  bool Poll(const std::function<void(CUresult)>& on_error);
   // Destroys a client's event as soon as no wait uses it.
   void Retire(CUevent event);
 

@@ -30,7 +30,7 @@ struct AttachRequest {
   uint32_t magic = kAttachMagic;
   uint32_t version = kProtocolVersion;
   uint32_t pid = 0;
-  uint32_t reserved = 0;
+  uint32_t can_barrier = 0;  // 1: the client has succeeded in os::RegisterForBarrier
 };
 
 inline constexpr int kAttributeCount = 160;  // CUdeviceAttribute values below this are known to the client
@@ -54,7 +54,7 @@ struct Welcome {
   uint32_t magic = kAttachMagic;
   uint32_t version = kProtocolVersion;
   AttachStatus status = AttachStatus::kOk;
-  uint32_t reserved = 0;
+  uint32_t asymmetric_barrier = 0;  // 1: both ends of the ring use ring::Barrier::kAsymmetric
   uint64_t region_bytes = 0;
   // Device addresses [window_base, window_base + window_bytes) are the client's to allocate from, in granules.
   uint64_t window_base = 0;
