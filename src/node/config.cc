@@ -60,6 +60,7 @@ std::vector<Key> Keys(Config& c) {
       {"paths.gpu-server", &c.paths.gpu_server},
       {"paths.library", &c.paths.library},
       {"paths.logs", &c.paths.logs},
+      {"shutdown-grace", &c.shutdown_grace_s, 0, 86400},
       {"log-level", &c.log_level, 0, 0, {"debug", "info", "warning", "error"}},
   };
 }

@@ -58,6 +58,7 @@ struct Config {
   } paths;
 
   std::string log_level = "info";
+  double shutdown_grace_s = 5;  // what runs at SIGTERM may go on for so long
 };
 
 struct LoadedConfig {

@@ -40,13 +40,14 @@ Result<std::pair<os::UniqueFd, os::UniqueFd>> Pipe() {
 }
 
 // The orchestrator's own variables are no tenant's business.
-std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup) {
+std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const std::string& ld_preload) {
   std::vector<std::string> environment;
   for (const char* name : {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"})
     if (const char* value = ::getenv(name)) environment.push_back(fmt::format("{}={}", name, value));
   const char* inherited = ::getenv("LD_LIBRARY_PATH");
   environment.push_back(fmt::format("LD_LIBRARY_PATH={}{}{}", setup.library_folder, inherited ? ":" : "", inherited ? inherited : ""));
   environment.push_back(fmt::format("{}={}", wire::kDoorVariable, kDoorFd));
+  if (!ld_preload.empty()) environment.push_back("LD_PRELOAD=" + ld_preload);
   return environment;
 }
 
@@ -180,7 +181,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
                     "--result-capacity", std::to_string(setup_->layout.result_capacity),
                     "--function", spec_.path,
                     "--handler", spec_.handler};
-    options.environment = ExecutorEnvironment(*setup_);
+    options.environment = ExecutorEnvironment(*setup_, spec_.ld_preload);
     options.fds = {{channel, kChannelFd}, {memory, kMemoryFd}, {door, kDoorFd}, {output, 1}, {output, 2}};
     return os::Child::Spawn(options);
   }

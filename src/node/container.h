@@ -23,7 +23,7 @@ namespace mignificient::node {
 
 struct ContainerSpec {
   std::string id;  // "c-7"
-  std::string user, function, handler, path;
+  std::string user, function, handler, path, ld_preload;
   uint64_t gpu_memory_mib = 0;
   device::Partition partition;
 };

@@ -36,7 +36,7 @@ std::vector<sched::PartitionSpec> Specs(const std::vector<device::Partition>& pa
 // Nobody shares a container with another user or function, and no name can imitate another pair.
 std::string Owner(const Request& request) {
   std::string owner;
-  for (const std::string* part : {&request.user, &request.function, &request.path, &request.handler})
+  for (const std::string* part : {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
     owner += fmt::format("{}:{}", part->size(), *part);
   return owner;
 }
@@ -252,7 +252,7 @@ void Node::Act(const sched::Start& action) {
   ContainerSpec spec;
   const std::shared_ptr<Call> starter = calls_.at(action.invocation);
   const Request& request = starter->request;
-  spec = {fmt::format("c-{}", action.container), request.user, request.function, request.handler, request.path,
+  spec = {fmt::format("c-{}", action.container), request.user, request.function, request.handler, request.path, request.ld_preload,
           action.demand.memory_mib, partitions_[action.partition]};
   const sched::ContainerId id = action.container;
   Container::Listener listener;

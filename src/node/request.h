@@ -15,6 +15,7 @@ struct Request {
   std::string function;
   std::string handler;
   std::string path;  // canonical, allowed, exists
+  std::string ld_preload;  // allowed by the administrator, or empty
   std::string mig_instance = "any";
   uint64_t gpu_memory_mib = 0;
   std::chrono::nanoseconds timeout{};  // from `accepted` on

@@ -1,0 +1,32 @@
+// What goes back to a caller, apart from how it is sent: status, headers, body (CONTRACT 1).
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "node/request.h"
+
+namespace mignificient::http {
+
+struct Reply {
+  unsigned status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+Reply JsonReply(std::string body);
+
+// The error table.
+Reply ErrorReply(node::Outcome outcome, std::string_view error);
+Reply ErrorReply(const Error& error);
+
+// `compatible_status`: timeout and GPU out-of-memory answer 200.
+Reply InvokeReply(const node::Answer& answer, bool compatible_status);
+
+// "queue;dur=0.1, exec;dur=2.5, total;dur=3"
+std::string ServerTiming(const node::Timing& timing);
+
+}  // namespace mignificient::http

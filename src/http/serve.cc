@@ -1,0 +1,111 @@
+#include "http/serve.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <filesystem>
+
+#include "base/log.h"
+#include "http/server.h"
+#include "node/node.h"
+#include "os/child.h"
+
+namespace mignificient::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace filesystem = std::filesystem;
+
+// Beside the running program unless configured: bin/ and ../lib/ of a build tree or a package.
+Result<std::string> Program(const std::string& configured, const filesystem::path& folder, const char* name, const char* key) {
+  const std::string path = configured.empty() ? (folder / name).string() : configured;
+  if (::access(path.c_str(), X_OK) == 0) return path;
+  return Fail(Code::kNotFound, "Program [{}] is not there (key {}).", path, key);
+}
+
+Result<std::string> LogFolder(const std::string& configured) {
+  std::error_code error;
+  if (!configured.empty()) {
+    filesystem::create_directories(configured, error);
+    if (error) return Fail(Code::kOs, "Folder [{}] (key paths.logs) cannot be made: {}.", configured, error.message());
+    return configured;
+  }
+  std::string pattern = (filesystem::temp_directory_path(error) / "mignificient-logs-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) return FailErrno("mkdtemp", errno);
+  return pattern;
+}
+
+Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& config) {
+  const filesystem::path folder = filesystem::read_symlink("/proc/self/exe").parent_path();
+  auto setup = std::make_shared<node::ContainerSetup>();
+  MIG_ASSIGN(setup->executor_program, Program(config.paths.executor, folder, "mignificient-executor", "paths.executor"));
+  MIG_ASSIGN(setup->gpu_server_program, Program(config.paths.gpu_server, folder, "mignificient-gpu-server", "paths.gpu-server"));
+  setup->library_folder = config.paths.library.empty() ? (folder.parent_path() / "lib").string() : config.paths.library;
+  MIG_ASSIGN(setup->log_folder, LogFolder(config.paths.logs));
+  setup->layout = {.payload_capacity = config.limits.payload_bytes, .result_capacity = config.limits.result_bytes};
+  setup->log_bytes = config.limits.log_bytes;
+  setup->start_timeout = std::chrono::nanoseconds(static_cast<int64_t>(config.gpu_server.start_timeout_s * 1e9));
+  return setup;
+}
+
+Result<device::Inventory> Devices(const node::Config& config) {
+  if (!config.devices.empty()) return device::ReadInventory(config.devices);
+  using device::Preference;
+  const std::string& driver = config.gpu_server.driver;
+  return device::Discover(driver == "cuda" ? Preference::kCuda : driver == "cpu" ? Preference::kCpu : Preference::kAutomatic);
+}
+
+void SetLogLevel(const std::string& name) {
+  using log::Level;
+  log::SetLevel(name == "debug" ? Level::kDebug : name == "info" ? Level::kInfo : name == "warning" ? Level::kWarning : Level::kError);
+}
+
+// Each container takes about ten descriptors, each connection one.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, node::Node& node, const node::Config& config,
+                                   asio::io_context& loop) {
+  const int signal = co_await signals.async_wait(asio::use_awaitable);
+  log::Info("stopping", {{"signal", signal}});
+  server.StopAccepting();
+  co_await node.Stop(std::chrono::nanoseconds(static_cast<int64_t>(config.shutdown_grace_s * 1e9)));
+  co_await server.Finish(std::chrono::seconds(5));
+  log::Info("stopped");
+  loop.stop();
+}
+
+}  // namespace
+
+Result<> Serve(const node::Config& config) {
+  SetLogLevel(config.log_level);
+  RaiseDescriptorLimit();
+  ::signal(SIGPIPE, SIG_IGN);
+  MIG_TRY(os::BecomeSubreaper());
+  MIG_ASSIGN(const auto setup, Setup(config));
+  MIG_ASSIGN(device::Inventory inventory, Devices(config));
+  for (const device::Partition& partition : device::Partitions(inventory))
+    log::Info("partition", {{"uuid", partition.uuid}, {"instance", partition.instance_size}, {"memory_mib", partition.memory_mib},
+                            {"driver", device::DriverName(partition.driver)}});
+
+  asio::io_context loop(1);
+  asio::signal_set signals(loop, SIGTERM, SIGINT);  // before anybody can be told that we listen
+  node::Node node(loop.get_executor(), config, std::move(inventory), setup);
+  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), config, node));
+  asio::co_spawn(loop, StopOnSignal(signals, *server, node, config, loop), asio::detached);
+  loop.run();
+  return {};
+}
+
+}  // namespace mignificient::http
