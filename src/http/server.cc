@@ -142,7 +142,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // A request that cannot be read: answered, then the connection ends, because where the next one would begin is unknown.
   asio::awaitable<bool> Refuse(Error error) {
-    if (error == wire::error::end_of_stream || error == asio::error::operation_aborted || error == asio::error::connection_reset)
+    const bool silent = error == beast::error::timeout;  // the stream is closed already
+    if (silent || error == wire::error::end_of_stream || error == asio::error::operation_aborted ||
+        error == asio::error::connection_reset)
       co_return false;
     Reply reply = ErrorReply(node::Outcome::kBadRequest, "The request is no HTTP/1.1: " + error.message() + ".");
     if (error == wire::error::body_limit) {
@@ -152,12 +154,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     } else if (error == wire::error::header_limit) {
       reply = ErrorReply(node::Outcome::kBadRequest, fmt::format("The request's header is larger than {} bytes.", kHeaderBytes));
       reply.status = 431;
-    } else if (error == beast::error::timeout) {
-      reply = ErrorReply(node::Outcome::kBadRequest, "The request did not arrive in time (http.header-timeout, http.body-timeout).");
-      reply.status = 408;
     }
     reply.headers.emplace_back("X-Call-Id", MakeCallId());
-    linger_ = error != beast::error::timeout && co_await Write(reply, 11, false, false);
+    linger_ = co_await Write(reply, 11, false, false);
     co_return false;
   }
 

@@ -1,0 +1,124 @@
+// Functions that behave and misbehave.
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mignificient/executor/function.hpp>
+#include <stdexcept>
+#include <string>
+
+using mignificient::Invocation;
+
+namespace {
+
+int counter = 0;
+
+int Door() { return std::atoi(std::getenv("MIGNIFICIENT_GPU_FD")); }
+
+void TellServer(const char* what) { (void)!::send(Door(), what, 1, 0); }
+
+int Write(const Invocation& invocation, const std::string& text) {
+  std::memcpy(invocation.result.data, text.data(), text.size());
+  return static_cast<int>(text.size());
+}
+
+[[noreturn]] void WaitForever() {
+  for (;;) ::pause();
+}
+
+}  // namespace
+
+extern "C" {
+
+int echo(Invocation invocation) {
+  if (invocation.payload.data[invocation.payload.size] != 0) return -9;
+  std::memcpy(invocation.result.data, invocation.payload.data, invocation.payload.size);
+  return static_cast<int>(invocation.payload.size);
+}
+size_t echo_size_t(Invocation invocation) { return static_cast<size_t>(echo(invocation)); }
+int count(Invocation invocation) { return Write(invocation, std::to_string(++counter)); }
+int nothing(Invocation) { return 0; }
+int negative(Invocation) {
+  std::printf("about to fail\n");
+  return -7;
+}
+int too_large(Invocation invocation) { return static_cast<int>(invocation.result.capacity + 1); }
+int throws(Invocation) { throw std::runtime_error("out of paper"); }
+int throws_number(Invocation) { throw 3; }
+int exits(Invocation) { std::exit(3); }
+int segfaults(Invocation) {
+  std::printf("last words\n");
+  ::raise(SIGSEGV);
+  return 0;
+}
+int hangs(Invocation) {
+  volatile bool forever = true;
+  while (forever) {
+  }
+  return 0;
+}
+int waits(Invocation) { WaitForever(); }
+// Touches the file that the payload names, then waits until the file NAME.go exists.
+int waits_for_file(Invocation invocation) {
+  const std::string name = reinterpret_cast<const char*>(invocation.payload.data);
+  std::fclose(std::fopen(name.c_str(), "w"));
+  while (::access((name + ".go").c_str(), F_OK) != 0) ::usleep(1000);
+  return 0;
+}
+// The same, without the GPU.
+int yields(Invocation invocation) {
+  invocation.gpu_yield();
+  return waits_for_file(invocation);
+}
+int out_of_memory(Invocation) {
+  TellServer("o");
+  WaitForever();
+}
+int misuse(Invocation) {
+  TellServer("m");
+  WaitForever();
+}
+int device_error(Invocation) {
+  TellServer("d");
+  return 0;
+}
+int server_exits(Invocation) {
+  TellServer("x");
+  WaitForever();
+}
+int never_drains(Invocation) {
+  TellServer("h");
+  return 0;
+}
+int gate(Invocation invocation) {
+  TellServer("g");
+  return static_cast<int>(::recv(Door(), invocation.result.data, 1, 0));
+}
+int prints(Invocation) {
+  for (int i = 0; i < 20000; ++i) std::printf("line %d of many\n", i);
+  return 0;
+}
+// A process that leaves group and parent; its pid is the result.
+int detaches(Invocation invocation) {
+  int ends[2];
+  if (::pipe(ends) != 0) return -1;
+  if (::fork() == 0) {
+    ::setsid();
+    const pid_t pid = ::fork();
+    if (pid == 0) WaitForever();
+    (void)!::write(ends[1], &pid, sizeof pid);
+    ::_exit(0);
+  }
+  pid_t pid = 0;
+  (void)!::read(ends[0], &pid, sizeof pid);
+  return Write(invocation, std::to_string(pid));
+}
+int environment(Invocation invocation) {
+  std::string text;
+  for (char** entry = ::environ; *entry != nullptr; ++entry) text += std::string(*entry) + "\n";
+  return Write(invocation, text);
+}
+}
