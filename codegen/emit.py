@@ -29,7 +29,7 @@ def reply_fields(entry):
 
 
 def _struct(name, fields):
-    lines = [f"    {wire_type} {field} = 0;" for wire_type, field, _ in fields]
+    lines = [f"    {wire_type} {field}{{}};" for wire_type, field, _ in fields]
     used = sum(size for _, _, size in fields)
     total = max(8, -(-used // 8) * 8)
     if total > used:
@@ -50,7 +50,7 @@ def commands(entries):
     ours = forwards(entries)
     parts = [
         BANNER,
-        "#pragma once\n\n#include <cstdint>\n\n#include \"remoting/wire/attach.h\"\n\n",
+        "#pragma once\n\n#include <cstdint>\n\n#include \"remoting/wire/attach.h\"\n#include \"remoting/wire/launch_shape.h\"\n\n",
         "namespace mignificient::wire::api {\n\n",
     ]
     parts += [_command(entry, index) + "\n" for index, entry in enumerate(ours)]
@@ -81,6 +81,8 @@ def _body_value(entry, field):
         if argument.type_name == "string" and field == f"{argument.name}_bytes":
             return f"static_cast<uint32_t>({argument.name}_length)"
         if argument.name == field:
+            if argument.type_name == "shape":
+                return f"wire::Shape(*{field})"
             return f"Name({field})" if argument.type.resolver else field
     raise AssertionError(field)
 
@@ -89,6 +91,8 @@ def _client_checks(entry):
     lines = [f"  if (const CUresult ready = {'Initialized' if entry.anywhere else 'Ready'}(); ready != CUDA_SUCCESS) return ready;"]
     for argument in entry.arguments:
         if argument.out and not argument.optional:
+            lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
+        if argument.type_name == "shape":
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
         if argument.type_name == "device":
             lines.append(f"  if ({argument.name} != 0) return CUDA_ERROR_INVALID_DEVICE;")
@@ -185,7 +189,7 @@ def _call_argument(entry, name):
     if name == model.DEFAULT_STREAM or name.isdigit():
         return name
     argument = next(a for a in entry.arguments if a.name == name)
-    if argument.out:
+    if argument.out or argument.type_name == "shape":
         return f"&{name}"
     if argument.type_name == "string":
         return f"{name}.c_str()"
@@ -195,6 +199,9 @@ def _call_argument(entry, name):
 def _server_call(entry):
     call = f"driver().{entry.call}({', '.join(_call_argument(entry, n) for n in entry.call_arguments)})"
     lines = [f"    {a.type.c_type} {a.name}{{}};" for a in entry.outputs]
+    for shape in (a.name for a in entry.inputs if a.type_name == "shape"):
+        lines.append(f"    CUlaunchAttribute {shape}_attributes[wire::kShapeAttributes];")
+        lines.append(f"    const CUlaunchConfig {shape} = wire::Expand(in.{shape}, {shape}_attributes);")
     if not entry.synchronous:
         lines.append(f"    Defer({call});")
     elif not entry.outputs:

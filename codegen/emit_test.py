@@ -62,6 +62,18 @@ class ServerTest(unittest.TestCase):
         self.assertIn("name.c_str()", out)
 
 
+class ShapeTest(unittest.TestCase):
+    CLUSTERS = "forward sync cached cuClusters(out i32 clusters, function function, shape config)  11.7\n"
+
+    def test_client_sends_the_values_and_the_server_builds_a_configuration(self):
+        out = text(emit.client_forward, self.CLUSTERS)
+        self.assertIn("if (config == nullptr) return CUDA_ERROR_INVALID_VALUE;", out)
+        self.assertIn(".config = wire::Shape(*config)", out)
+        out = text(emit.server_dispatch, self.CLUSTERS)
+        self.assertIn("wire::Expand(in.config, config_attributes)", out)
+        self.assertIn("cuClusters(&clusters, function, &config)", out)
+
+
 class TableTest(unittest.TestCase):
     def test_refused_symbols_and_their_variants_say_their_name(self):
         out = text(emit.refusals, "refuse: x\n  cuA_v2  3.2 ptsz 7.0\n")

@@ -40,13 +40,14 @@ TYPES = {
     "library": _handle("CUlibrary", "ResolveLibrary"),
     "function": _handle("CUfunction", "ResolveFunction"),
     "kernel": _handle("CUkernel", "ResolveKernel"),
+    "shape": Type("const CUlaunchConfig*", "LaunchShape", 56),  # what a launch configuration says about occupancy
     "device": Type("CUdevice", "", 0),  # checked in the client, never sent: a session has one device
     "string": Type("const char*", "uint32_t", 4),  # the body holds its length, the bytes follow the body
 }
 
 DECISIONS = ("forward", "client", "hand", "refuse")
 DEFAULT_STREAM = "default_stream"
-MAX_CACHED_BODY = 40
+MAX_CACHED_BODY = 64
 MAX_CACHED_REPLY = 16
 
 
@@ -156,7 +157,7 @@ def _argument(text, where):
         raise ApiError(f"{where}: Type [{type_name}] is unknown (known: {', '.join(TYPES)}).")
     out = bool(match["out"])
     type_ = TYPES[type_name]
-    if out and (type_.resolver or type_name in ("device", "string")):
+    if out and (type_.resolver or type_name in ("device", "shape", "string")):
         raise ApiError(f"{where}: A value of type [{type_name}] cannot be an output.")
     return Argument(type_, type_name, match["name"], out, match["out"] == "out?")
 

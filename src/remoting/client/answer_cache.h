@@ -11,7 +11,7 @@
 
 namespace mignificient::client {
 
-inline constexpr size_t kMaxCachedBody = 40;   // as in codegen/model.py
+inline constexpr size_t kMaxCachedBody = 64;   // as in codegen/model.py
 inline constexpr size_t kMaxCachedReply = 16;  // as in codegen/model.py
 
 // As Call() of call.h, for a body and a reply of at most these sizes, both multiples of 8. Remembers successes and

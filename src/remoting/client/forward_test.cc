@@ -14,6 +14,7 @@ CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuMemsetD32Async_ptsz(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule, const char*);
 CUresult cuKernelSetAttribute(int, int, CUkernel, CUdevice);
+CUresult cuOccupancyMaxActiveClusters(int*, CUfunction, const CUlaunchConfig*);
 CUresult cuGraphCreate(void*, unsigned);
 CUresult cuStreamBeginCapture_v2_ptsz(CUstream, int);
 }
@@ -88,6 +89,27 @@ TEST_F(ForwardTest, NothingIsSentWithoutAContextUnlessTheCallNeedsNone) {
   EXPECT_EQ(cuMemsetD8_v2(0x7000, 0, 5), CUDA_ERROR_INVALID_CONTEXT);
   EXPECT_TRUE(fake::Get().commands.empty());
   EXPECT_EQ(cuKernelSetAttribute(8, 1, nullptr, 0), CUDA_SUCCESS);
+}
+
+TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
+  CUlaunchAttribute attributes[2]{};
+  attributes[0].id = 7;  // an event: of no account here
+  attributes[1].id = wire::kClusterDimensionAttribute;
+  const uint32_t cluster[3] = {2, 1, 1};
+  std::memcpy(attributes[1].value, cluster, sizeof cluster);
+  const CUlaunchConfig config{64, 1, 1, 128, 1, 1, 4096, CuStreamLegacy(), attributes, 2};
+  int clusters = 0;
+  EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, nullptr, &config), CUDA_SUCCESS);
+  const auto body = Last().As<wire::api::cuOccupancyMaxActiveClusters::Body>();
+  CUlaunchAttribute received[wire::kShapeAttributes];
+  const CUlaunchConfig again = wire::Expand(body.config, received);
+  EXPECT_EQ(again.grid_x, 64u);
+  EXPECT_EQ(again.block_x, 128u);
+  EXPECT_EQ(again.shared_bytes, 4096u);
+  ASSERT_EQ(again.attribute_count, 1u);
+  EXPECT_EQ(again.attributes[0].id, wire::kClusterDimensionAttribute);
+  EXPECT_EQ(std::memcmp(again.attributes[0].value, cluster, sizeof cluster), 0);
+  EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
 }
 
 TEST_F(ForwardTest, RefusalsNameTheirSymbol) {
