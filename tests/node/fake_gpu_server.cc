@@ -81,7 +81,8 @@ int main(int argc, char** argv) {
   for (;;) {
     std::array<pollfd, 2> events = {{{fake.control, POLLIN, 0}, {fake.door.get(), POLLIN, 0}}};
     if (::poll(events.data(), events.size(), -1) < 0) return 1;
-    if (events[0].revents != 0 && !fake.OnControl()) return 0;
+    // The door first: a function speaks before it returns, and a drain follows its return.
     if (events[1].revents != 0 && events[1].fd >= 0) fake.OnDoor();
+    if (events[0].revents != 0 && !fake.OnControl()) return 0;
   }
 }
