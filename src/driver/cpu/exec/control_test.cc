@@ -94,6 +94,14 @@ BASE: st.param.b32 [ret+0], %r1; ret; }
   }
 }
 
+TEST(ControlTest, LocalsOfACalleeAreAlignedAfterOddLocalsOfItsCaller) {
+  const auto out = Results(R"(.local .align 4 .b8 depot[28]; mov.u64 %rd4, depot; st.local.u32 [%rd4+24], 5; call (%r5), f, (%r1);
+    ld.local.u32 %r6, [%rd4+24]; add.u32 %r5, %r5, %r6; st.global.u32 [%rd3], %r5; ret;)", 32, 1, R"(
+.func (.param .b32 r) f(.param .b32 a) { .local .align 8 .b8 depot[16]; .reg .b64 %rd<3>; .reg .b32 %r1;
+  ld.param.b32 %r1, [a]; mov.u64 %rd1, depot; cvt.u64.u32 %rd2, %r1; st.local.u64 [%rd1+8], %rd2; ld.local.u32 %r1, [%rd1+8]; st.param.b32 [r], %r1; ret; })");
+  for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(out[i], i + 5);
+}
+
 TEST(ControlTest, IndirectCallsGoThroughATableOfFunctions) {
   constexpr std::string_view kFunctions = R"(
 .func (.param .b32 r) f(.param .b32 a) { .reg .b32 %r1; ld.param.b32 %r1, [a]; add.u32 %r1, %r1, 1; st.param.b32 [r], %r1; ret; }

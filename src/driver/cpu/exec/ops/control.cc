@@ -53,7 +53,7 @@ bool Enter(Warp& w, const Inst* i, const Function& callee, uint32_t m) {
   const uint32_t caller = w.FrameOffset();
   const uint32_t here = w.Word(kLocalBase);
   const auto* function = *w.Row<const Function*>(kFrameFunction);
-  const uint32_t local = here + function->local_bytes;
+  const uint32_t local = here + ((function->local_bytes + 15) & ~15u);  // as aligned as any variable may ask
   const uint32_t lane = static_cast<uint32_t>(std::countr_zero(m));
   if (base + callee.frame_bytes > kMaxFrameBytes || local + callee.local_bytes > w.local_stride) {
     w.Fault(i, LaunchStatus::kStackOverflow, lane, fmt::format("overflows its stack calling [{}]", callee.name));
