@@ -51,7 +51,7 @@ TEST_F(PrivateTablesTest, TablesBeginWithTheirSize) {
   EXPECT_EQ(reinterpret_cast<size_t>(Table("263e88607cd2614392f6bbd5006dfa7e")[0]), 15u * 8);
   EXPECT_EQ(reinterpret_cast<size_t>(Table("42d85a8123f6cb478298f6e78a3aecdc")[0]), 3u * 8);
   EXPECT_EQ(reinterpret_cast<size_t>(Table(kIdentity)[0]), 93u * 8);
-  EXPECT_EQ(reinterpret_cast<size_t>(Table("1734dc26800d47458746c0f1e7dd8bca")[0]), 17u * 8);
+  EXPECT_EQ(reinterpret_cast<size_t>(Table("1734dc26800d47458726c0f1e7dd8bca")[0]), 17u * 8);
   EXPECT_EQ(reinterpret_cast<size_t>(Table("6e163fbeb958444d835ce182aff1991e")[0]), 99u * 8);
 }
 
