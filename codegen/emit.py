@@ -87,8 +87,16 @@ def _body_value(entry, field):
     raise AssertionError(field)
 
 
+def _readiness(entry):
+    """As the driver: a call that names its object, or a stream of the program's own, needs no current context."""
+    if entry.anywhere:
+        return "ReadyAnywhere()"
+    stream = next((a.name for a in entry.inputs if a.type_name == "stream"), "")
+    return f"ReadyOn({stream})" if stream else "Ready()"
+
+
 def _client_checks(entry):
-    lines = [f"  if (const CUresult ready = {'Initialized' if entry.anywhere else 'Ready'}(); ready != CUDA_SUCCESS) return ready;"]
+    lines = [f"  if (const CUresult ready = {_readiness(entry)}; ready != CUDA_SUCCESS) return ready;"]
     for argument in entry.arguments:
         if argument.out and not argument.optional:
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")

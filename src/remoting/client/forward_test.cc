@@ -88,6 +88,10 @@ TEST_F(ForwardTest, NothingIsSentWithoutAContextUnlessTheCallNeedsNone) {
   cuCtxSetCurrent(nullptr);
   EXPECT_EQ(cuMemsetD8_v2(0x7000, 0, 5), CUDA_ERROR_INVALID_CONTEXT);
   EXPECT_TRUE(fake::Get().commands.empty());
+  EXPECT_EQ(cuMemsetD32Async(0x7000, 0, 5, nullptr), CUDA_ERROR_INVALID_CONTEXT);
+  EXPECT_EQ(cuMemsetD32Async_ptsz(0x7000, 0, 5, nullptr), CUDA_ERROR_INVALID_CONTEXT);
+  EXPECT_TRUE(fake::Get().commands.empty());
+  EXPECT_EQ(cuMemsetD32Async(0x7000, 0, 5, reinterpret_cast<CUstream>(0x1234)), CUDA_SUCCESS);
   EXPECT_EQ(cuKernelSetAttribute(8, 1, nullptr, 0), CUDA_SUCCESS);
 }
 
