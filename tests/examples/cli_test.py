@@ -212,10 +212,10 @@ def test_config_check_refuses_and_exits_with_2(tmp_path, text, complaint):
 
 def test_serve_refuses_a_bad_configuration_with_2(tmp_path):
     file = tmp_path / "orchestrator.json"
-    file.write_text('{"htpp": {}}')
+    file.write_text('{"sharing-modle": "sequential"}')
     result = mignificient("serve", "--config", file)
     assert result.returncode == 2
-    assert "`http`" in result.stderr or "http" in result.stderr
+    assert "sharing-model" in result.stderr
 
 
 def test_devices_prints_the_software_gpu_where_there_is_no_other():

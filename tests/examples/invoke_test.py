@@ -84,7 +84,7 @@ def test_library_that_is_not_allowed(node):
 
 
 def test_memory_that_no_partition_has(node):
-    result = invoke(node, "vector_add_ptx", "--gpu-memory", str(1 << 30))
+    result = invoke(node, "vector_add_ptx", "--gpu-memory", str(1 << 29))
     assert result.returncode == 4
     assert "no_capacity" in result.stderr
 
