@@ -57,4 +57,14 @@ CUresult Refused(const char* name);
 // One device, one server context; the program may have several handles to it (primary, created). Defined in context.cc.
 CUcontext CurrentContext();  // null: none
 
+// As Ready(), for a call that names an object and so needs no current context.
+inline CUresult ReadyAnywhere() { return CurrentContext() == nullptr ? Initialized() : Ready(); }
+
+// As Ready(), for a call on a stream: one that the program made names its context; the default streams are those of the
+// current one.
+inline CUresult ReadyOn(CUstream stream) {
+  const bool is_default = stream == nullptr || stream == CuStreamLegacy() || stream == CuStreamPerThread();
+  return is_default ? Ready() : ReadyAnywhere();
+}
+
 }  // namespace mignificient::client

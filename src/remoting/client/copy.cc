@@ -50,7 +50,7 @@ CUresult ThroughChunks(CUdeviceptr dst, const std::byte* src, size_t bytes, CUst
 enum class Until { kIssued, kComplete };
 
 CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream, Until until) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (src == nullptr || dst == 0) return CUDA_ERROR_INVALID_VALUE;
   if (ThePinnedMemory().Contains(src, bytes)) {
@@ -132,7 +132,7 @@ class Collector {
 };
 
 CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (dst == nullptr || src == 0) return CUDA_ERROR_INVALID_VALUE;
   if (ThePinnedMemory().Contains(dst, bytes)) {
@@ -150,7 +150,7 @@ CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until
 bool OnDevice(CUdeviceptr address) { return TheDeviceMemory().InWindow(address); }
 
 CUresult Unified(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (OnDevice(dst) && OnDevice(src)) return cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
   if (OnDevice(dst)) return ToDevice(dst, reinterpret_cast<const void*>(src), bytes, stream, until);
   if (OnDevice(src)) return ToHost(reinterpret_cast<void*>(dst), src, bytes, stream, until);

@@ -12,15 +12,6 @@ namespace {
 constexpr size_t kMaxStringBytes = 32 * 1024;  // names of kernels and variables; the longest mangled ones are some KiB
 static_assert(kMaxStringBytes + 1024 <= wire::kMaxCommandBytes);
 
-// As Ready(), for a call that names an object and so needs no current context.
-CUresult ReadyAnywhere() { return CurrentContext() == nullptr ? Initialized() : Ready(); }
-
-// A stream that the program made names its context; the default streams are those of the current one.
-CUresult ReadyOn(CUstream stream) {
-  const bool is_default = stream == nullptr || stream == CuStreamLegacy() || stream == CuStreamPerThread();
-  return is_default ? Ready() : ReadyAnywhere();
-}
-
 template <typename Handle>
 uint64_t Name(Handle* handle) {
   return reinterpret_cast<uint64_t>(handle);

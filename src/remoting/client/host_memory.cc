@@ -99,7 +99,8 @@ MIG_EXPORT CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned flags)
 MIG_EXPORT CUresult cuMemAllocHost_v2(void** address, size_t bytes) { return cuMemHostAlloc(address, bytes, 0); }
 
 MIG_EXPORT CUresult cuMemFreeHost(void* address) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (address == nullptr) return CUDA_SUCCESS;
   return ThePinnedMemory().Free(address);
 }
 

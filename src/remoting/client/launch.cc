@@ -72,7 +72,7 @@ struct Arguments {
 constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 
 CUresult Launch(const Arguments& arguments) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyOn(arguments.stream); ready != CUDA_SUCCESS) return ready;
   const Function* function = FindFunction(arguments.function);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult shape = CheckShape(*function, arguments.shape); shape != CUDA_SUCCESS) return shape;

@@ -82,7 +82,7 @@ MIG_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr* ptr, size_t* pitch, size_t w
 }
 
 MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (ptr == 0) return CUDA_SUCCESS;
   if (ThePinnedMemory().Find(ptr)) return ThePinnedMemory().Free(reinterpret_cast<void*>(ptr));  // managed memory
   return TheDeviceMemory().Free(ptr);

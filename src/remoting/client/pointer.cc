@@ -68,14 +68,14 @@ CUresult Absent(int attribute, void* data) {
 }  // namespace
 
 MIG_EXPORT CUresult cuPointerGetAttribute(void* data, int attribute, CUdeviceptr ptr) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (data == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Pointer pointer = Identify(ptr);
   return pointer.memory_type == 0 ? CUDA_ERROR_INVALID_VALUE : Attribute(pointer, ptr, attribute, data);
 }
 
 MIG_EXPORT CUresult cuPointerGetAttributes(unsigned count, int* attributes, void** data, CUdeviceptr ptr) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (attributes == nullptr || data == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Pointer pointer = Identify(ptr);
   for (unsigned i = 0; i < count; ++i) {

@@ -57,12 +57,12 @@ std::optional<StreamInfo> Describe(CUstream stream) {
 }
 
 CUresult CheckStream(CUstream stream) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   return Describe(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult CheckEvent(CUevent event) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   return Events().Find(Name(event)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
@@ -92,7 +92,7 @@ CUresult NotCapturing(CUstream stream, int* status) {
 
 template <typename T, typename Get>
 CUresult Answer(CUstream stream, T* out, Get get) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const auto info = Describe(stream);
   if (!info) return CUDA_ERROR_INVALID_HANDLE;
@@ -115,7 +115,7 @@ MIG_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
 }
 
 MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (!Streams().Find(Name(stream))) return CUDA_ERROR_INVALID_HANDLE;
   const CUresult result = PostCommand(Command::kStreamDestroy, wire::HandleBody{Name(stream)});
   Streams().Destroy(Name(stream));
