@@ -46,21 +46,23 @@ template <typename T>
 // lanes outside the mask are computed too and dropped. Rows are equal or apart, so lanes do not alias.
 template <auto F, typename D, typename... S>
 const Inst* Map(Warp& w, const Inst* i, uint32_t m) {
-  const uint32_t offsets[4] = {i->a, i->b, i->c, i->e};
-  Slot<D>* d = w.Row<Slot<D>>(i->d);
-  auto loop = [&]<size_t... N>(std::index_sequence<N...>) {
+  // The rows are found before the loop: a store to d might change w otherwise, for all the compiler knows.
+  const auto loop = [m](Slot<D>* d, const Slot<S>*... s) {
     if (m == kAllLanes) {
 #pragma GCC ivdep
-      for (int l = 0; l < 32; ++l) d[l] = Pack<D>(F(Unpack<S>(w.Row<const Slot<S>>(offsets[N])[l])...));
+      for (int l = 0; l < 32; ++l) d[l] = Pack<D>(F(Unpack<S>(s[l])...));
     } else {
 #pragma GCC ivdep
       for (int l = 0; l < 32; ++l) {
-        const Slot<D> v = Pack<D>(F(Unpack<S>(w.Row<const Slot<S>>(offsets[N])[l])...));
+        const Slot<D> v = Pack<D>(F(Unpack<S>(s[l])...));
         d[l] = (m >> l) & 1 ? v : d[l];
       }
     }
   };
-  loop(std::index_sequence_for<S...>{});
+  const uint32_t offsets[4] = {i->a, i->b, i->c, i->e};
+  [&]<size_t... N>(std::index_sequence<N...>) {
+    loop(w.Row<Slot<D>>(i->d), w.Row<const Slot<S>>(offsets[N])...);
+  }(std::index_sequence_for<S...>{});
   return i + 1;
 }
 
