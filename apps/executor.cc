@@ -1,4 +1,5 @@
-// mignificient-executor: the process that runs a tenant's C++ function. Started by the orchestrator (executor/protocol.h).
+// mignificient-executor: the process that runs a tenant's C++ function. Started by the orchestrator
+// (executor/protocol.h).
 #include <unistd.h>
 
 #include <charconv>

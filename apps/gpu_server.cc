@@ -3,12 +3,13 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+
+#include <CLI/CLI.hpp>
 
 #include "base/log.h"
 #include "driver/cpu/cpu_driver.h"
@@ -21,7 +22,7 @@ namespace {
 struct Options {
   int control_fd = -1;
   std::string driver;
-  std::string device = "0";  // ordinal; for cuda also a UUID, for cpu also a partition's name
+  std::string device = "0";   // ordinal; for cuda also a UUID, for cpu also a partition's name
   uint64_t memory_bytes = 0;  // of the software GPU
   unsigned sms = 0;           // of the software GPU
   unsigned threads = 0;       // of the software GPU

@@ -6,9 +6,10 @@
 //     return bytes_written;  // negative: the invocation failed
 //   }
 //
-// Build it as a shared library (`nvcc -shared -Xcompiler -fPIC`, or g++ for driver API code). A thrown exception fails the
-// invocation with its what(). Globals live as long as the container, which later invocations of the same user and
-// function reuse. GPU work of static constructors waits until the first invocation; leave it out of them.
+// Build it as a shared library (`nvcc -shared -Xcompiler -fPIC`, or g++ for driver API code). A thrown exception fails
+// the invocation with its what(). Globals live as long as the container, which later invocations of the same user and
+// function reuse. Leave GPU work out of static constructors: the container has no turn on the GPU before its first
+// invocation, so such a library does not load.
 #ifndef MIGNIFICIENT_FUNCTION_HPP
 #define MIGNIFICIENT_FUNCTION_HPP
 
@@ -35,7 +36,8 @@ class Invocation {
   InvocationResultData result;
 
   // Gives the GPU to the next invocation: this one goes on without it. Waits for GPU work that was issued
-  // before. GPU work issued afterwards does not run, so call it once the last result is on the host. A second call does nothing.
+  // before. GPU work issued afterwards does not run, so call it once the last result is on the host. A second call does
+  // nothing.
   void gpu_yield() {
     if (yield_ != nullptr) yield_(context_);
   }

@@ -129,9 +129,14 @@ struct CUuuid {
   unsigned char bytes[16];
 };
 
-// Stream handles with a meaning of their own. Null is the legacy default stream, except in `_ptsz`/`_ptds` entry points.
-inline CUstream CuStreamLegacy() { return reinterpret_cast<CUstream>(1); }
-inline CUstream CuStreamPerThread() { return reinterpret_cast<CUstream>(2); }
+// Stream handles with a meaning of their own. Null is the legacy default stream, except in `_ptsz`/`_ptds` entry
+// points.
+inline CUstream CuStreamLegacy() {
+  return reinterpret_cast<CUstream>(1);
+}
+inline CUstream CuStreamPerThread() {
+  return reinterpret_cast<CUstream>(2);
+}
 
 // Markers in the `extra` list of cuLaunchKernel.
 inline constexpr std::uintptr_t kLaunchParamEnd = 0;

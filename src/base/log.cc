@@ -48,15 +48,19 @@ std::string Timestamp() {
   const std::time_t seconds = ms / 1000;
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
-                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
 }
 
 }  // namespace
 
-void SetLevel(Level level) { threshold.store(level, std::memory_order_relaxed); }
+void SetLevel(Level level) {
+  threshold.store(level, std::memory_order_relaxed);
+}
 
-bool Enabled(Level level) { return level >= threshold.load(std::memory_order_relaxed); }
+bool Enabled(Level level) {
+  return level >= threshold.load(std::memory_order_relaxed);
+}
 
 std::string Format(Level level, std::string_view event, std::initializer_list<Field> fields) {
   std::string line = Timestamp();

@@ -20,8 +20,7 @@ bool Enabled(Level level);
 // A key and its value; values with spaces, quotes or control characters are quoted and escaped.
 struct Field {
   template <typename T>
-  Field(std::string_view field_key, const T& field_value)
-      : key(field_key), value(fmt::format("{}", field_value)) {}
+  Field(std::string_view field_key, const T& field_value) : key(field_key), value(fmt::format("{}", field_value)) {}
   std::string_view key;
   std::string value;
 };

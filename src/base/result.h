@@ -64,17 +64,16 @@ std::unexpected<Error> FailErrno(std::string_view call, int errno_value);
 }  // namespace mignificient
 
 // Passes an error up: `MIG_TRY(channel.Send(message));`
-#define MIG_TRY(expression)                                                             \
-  do {                                                                                  \
-    if (auto mig_try_result = (expression); !mig_try_result)                            \
-      return std::unexpected(std::move(mig_try_result).error());                        \
+#define MIG_TRY(expression)                                      \
+  do {                                                           \
+    if (auto mig_try_result = (expression); !mig_try_result)     \
+      return std::unexpected(std::move(mig_try_result).error()); \
   } while (0)
 
 // Declares a variable or passes the error up: `MIG_ASSIGN(auto fd, OpenRing(path));`
 #define MIG_ASSIGN_CONCAT_(a, b) a##b
 #define MIG_ASSIGN_NAME_(line) MIG_ASSIGN_CONCAT_(mig_assign_, line)
-#define MIG_ASSIGN(declaration, expression)                                             \
-  auto MIG_ASSIGN_NAME_(__LINE__) = (expression);                                       \
-  if (!MIG_ASSIGN_NAME_(__LINE__))                                                      \
-    return std::unexpected(std::move(MIG_ASSIGN_NAME_(__LINE__)).error());              \
+#define MIG_ASSIGN(declaration, expression)                                                               \
+  auto MIG_ASSIGN_NAME_(__LINE__) = (expression);                                                         \
+  if (!MIG_ASSIGN_NAME_(__LINE__)) return std::unexpected(std::move(MIG_ASSIGN_NAME_(__LINE__)).error()); \
   declaration = std::move(*MIG_ASSIGN_NAME_(__LINE__))

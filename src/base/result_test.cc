@@ -17,7 +17,9 @@ Result<int> Quarter(int value) {
   return Half(half);
 }
 
-TEST(ResultTest, AssignPassesTheValueOn) { EXPECT_EQ(*Quarter(12), 3); }
+TEST(ResultTest, AssignPassesTheValueOn) {
+  EXPECT_EQ(*Quarter(12), 3);
+}
 
 TEST(ResultTest, AssignPassesTheErrorOn) {
   const auto result = Quarter(6);

@@ -6,7 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/read_file.h"
 
 namespace mignificient::cli {

@@ -7,9 +7,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/nearest.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "cli/nearest.h"
 
 namespace mignificient::cli {
 namespace {

@@ -18,8 +18,8 @@ Result<std::vector<Instance>> Instances(Nvml& nvml, uint32_t index) {
   for (uint32_t slot = 0; slot < slots; ++slot) {
     MIG_ASSIGN(const std::optional<Nvml::InstanceIdentity> found, nvml.InstanceAt(index, slot));
     if (!found) continue;
-    instances.push_back({found->uuid, fmt::format("{}g", found->slices), Profile(*found), found->memory_mib,
-                         found->multiprocessors});
+    instances.push_back(
+        {found->uuid, fmt::format("{}g", found->slices), Profile(*found), found->memory_mib, found->multiprocessors});
   }
   return instances;
 }
@@ -31,7 +31,10 @@ Result<Inventory> DiscoverWith(Nvml& nvml) {
   MIG_ASSIGN(const uint32_t count, nvml.GpuCount());
   for (uint32_t index = 0; index < count; ++index) {
     MIG_ASSIGN(Nvml::Identity identity, nvml.Gpu(index));
-    Gpu gpu{.uuid = std::move(identity.uuid), .index = index, .name = std::move(identity.name), .memory_mib = identity.memory_mib};
+    Gpu gpu{.uuid = std::move(identity.uuid),
+            .index = index,
+            .name = std::move(identity.name),
+            .memory_mib = identity.memory_mib};
     MIG_ASSIGN(gpu.compute_capability, nvml.ComputeCapability(index));
     MIG_ASSIGN(const bool mig, nvml.MigEnabled(index));
     if (mig) {
@@ -43,12 +46,15 @@ Result<Inventory> DiscoverWith(Nvml& nvml) {
   return inventory;
 }
 
+// Shaped as an H100 whose MIG instances 3g and 4g have 60 and 64 multiprocessors, with a laptop's memory.
 Inventory SoftwareInventory() {
-  return {{Gpu{.uuid = "GPU-software-0",
-               .name = "MIGnificient software GPU",
-               .memory_mib = 7168,
-               .driver = Driver::kCpu,
-               .instances = {{"MIG-software-0", "3g", "3g.3gb", 3072, 0}, {"MIG-software-1", "4g", "4g.4gb", 4096, 0}}}}};
+  return {
+      {Gpu{.uuid = "GPU-software-0",
+           .name = "MIGnificient software GPU",
+           .memory_mib = 7168,
+           .compute_capability = "9.0",
+           .driver = Driver::kCpu,
+           .instances = {{"MIG-software-0", "3g", "3g.3gb", 3072, 60}, {"MIG-software-1", "4g", "4g.4gb", 4096, 64}}}}};
 }
 
 Result<Inventory> Discover(Preference preference) {

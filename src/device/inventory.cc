@@ -1,15 +1,16 @@
 #include "device/inventory.h"
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <cerrno>
 #include <cmath>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 namespace mignificient::device {
 namespace {
@@ -21,11 +22,14 @@ struct Node {
   const json::object& object;
   std::string place;
 
-  std::string Field(std::string_view name) const { return place.empty() ? std::string(name) : fmt::format("{}.{}", place, name); }
+  std::string Field(std::string_view name) const {
+    return place.empty() ? std::string(name) : fmt::format("{}.{}", place, name);
+  }
 };
 
 Result<Node> AsNode(const json::value& value, std::string place) {
-  if (!value.is_object()) return Fail(Code::kInvalidArgument, "Field [{}] must be an object, not {}.", place, json::serialize(value));
+  if (!value.is_object())
+    return Fail(Code::kInvalidArgument, "Field [{}] must be an object, not {}.", place, json::serialize(value));
   return Node{value.as_object(), std::move(place)};
 }
 
@@ -36,7 +40,8 @@ Result<std::string> Text(const Node& node, std::string_view name, std::optional<
     return Fail(Code::kInvalidArgument, "Field [{}] is missing; it must be a string.", node.Field(name));
   }
   if (!value->is_string())
-    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a string.", node.Field(name), json::serialize(*value));
+    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a string.", node.Field(name),
+                json::serialize(*value));
   return std::string(value->as_string());
 }
 
@@ -60,7 +65,8 @@ Result<const json::array*> List(const Node& node, std::string_view name) {
   const json::value* value = node.object.if_contains(name);
   if (value == nullptr || value->is_null()) return &kNone;
   if (!value->is_array())
-    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a list.", node.Field(name), json::serialize(*value));
+    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a list.", node.Field(name),
+                json::serialize(*value));
   return &value->as_array();
 }
 
@@ -74,7 +80,8 @@ Result<Instance> ParseInstance(const Node& node) {
   MIG_ASSIGN(instance.instance_size, Text(node, "instance_size"));
   MIG_ASSIGN(instance.mig_size, Text(node, "mig_size", instance.instance_size.substr(0, 2)));
   if (!IsMigSize(instance.mig_size))
-    return Fail(Code::kInvalidArgument, "Field [{}] is \"{}\"; it must be one of 1g to 7g.", node.Field("mig_size"), instance.mig_size);
+    return Fail(Code::kInvalidArgument, "Field [{}] is \"{}\"; it must be one of 1g to 7g.", node.Field("mig_size"),
+                instance.mig_size);
   MIG_ASSIGN(instance.memory_mib, Number(node, "memory"));
   MIG_ASSIGN(const uint64_t units, Number(node, "compute_units", 0));
   instance.compute_units = static_cast<uint32_t>(units);
@@ -85,7 +92,8 @@ Result<Driver> ParseDriver(const Node& node) {
   MIG_ASSIGN(const std::string name, Text(node, "driver", "cuda"));
   if (name == "cuda") return Driver::kCuda;
   if (name == "cpu") return Driver::kCpu;
-  return Fail(Code::kInvalidArgument, "Field [{}] is \"{}\"; it must be \"cuda\" or \"cpu\".", node.Field("driver"), name);
+  return Fail(Code::kInvalidArgument, "Field [{}] is \"{}\"; it must be \"cuda\" or \"cpu\".", node.Field("driver"),
+              name);
 }
 
 Result<Gpu> ParseGpu(const Node& node, uint32_t position) {
@@ -120,7 +128,8 @@ void Print(const json::value& value, std::string& out, const std::string& indent
   if (value.is_object() && !value.as_object().empty()) {
     const char* separator = "{\n";
     for (const auto& [key, member] : value.as_object()) {
-      out += fmt::format("{}{}\"{}\": ", std::exchange(separator, ",\n"), deeper, std::string_view(key.data(), key.size()));
+      out += fmt::format("{}{}\"{}\": ", std::exchange(separator, ",\n"), deeper,
+                         std::string_view(key.data(), key.size()));
       Print(member, out, deeper);
     }
     out += "\n" + indent + "}";
@@ -155,7 +164,9 @@ json::value ToJson(const Gpu& gpu) {
 
 }  // namespace
 
-std::string_view DriverName(Driver driver) { return driver == Driver::kCuda ? "cuda" : "cpu"; }
+std::string_view DriverName(Driver driver) {
+  return driver == Driver::kCuda ? "cuda" : "cpu";
+}
 
 std::vector<Partition> Partitions(const Inventory& inventory) {
   std::vector<Partition> partitions;
@@ -174,9 +185,8 @@ std::vector<Partition> Partitions(const Inventory& inventory) {
 
 Result<Inventory> ParseInventory(std::string_view text) {
   boost::system::error_code error;
-  const json::value root = json::parse(
-      json::string_view(text.data(), text.size()), error, {},
-      {.max_depth = 32, .allow_comments = true, .allow_trailing_commas = true});
+  const json::value root = json::parse(json::string_view(text.data(), text.size()), error, {},
+                                       {.max_depth = 32, .allow_comments = true, .allow_trailing_commas = true});
   if (error) return Fail(Code::kInvalidArgument, "The text is no JSON: {}.", error.message());
   MIG_ASSIGN(const Node node, AsNode(root, ""));
   if (!node.object.contains("gpus")) return Fail(Code::kInvalidArgument, "Field [gpus] is missing; it must be a list.");

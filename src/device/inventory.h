@@ -58,8 +58,8 @@ Result<Inventory> ReadInventory(const std::string& path);
 
 enum class Preference { kAutomatic, kCuda, kCpu };
 
-// Asks NVML; where there is no NVIDIA driver or no GPU, kAutomatic gives the software GPU's partitions. kCuda fails with
-// kUnavailable instead.
+// Asks NVML; where there is no NVIDIA driver or no GPU, kAutomatic gives the software GPU's partitions. kCuda fails
+// with kUnavailable instead.
 Result<Inventory> Discover(Preference preference = Preference::kAutomatic);
 
 // One software GPU with a `3g` and a `4g` partition.

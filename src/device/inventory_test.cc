@@ -58,7 +58,8 @@ TEST(InventoryTest, TheSoftwareGpuHasAThreeAndAFourSlicePartition) {
 }
 
 TEST(InventoryTest, TheOriginalsFileIsRead) {
-  const auto inventory = ParseInventory(R"({"gpus": [{"uuid": "GPU-1", "memory": 81559.5, "compute_capability": "9.0", "instances": []}]})");
+  const auto inventory = ParseInventory(
+      R"({"gpus": [{"uuid": "GPU-1", "memory": 81559.5, "compute_capability": "9.0", "instances": []}]})");
   ASSERT_TRUE(inventory);
   EXPECT_EQ(Partitions(*inventory)[0].memory_mib, 81559u);
 }
@@ -72,9 +73,11 @@ TEST(InventoryTest, ErrorsNameTheField) {
   EXPECT_EQ(message(R"({"gpus": [{"uuid": 3}]})"), "Field [gpus[0].uuid] is 3; it must be a string.");
   EXPECT_EQ(message(R"({"gpus": [{"uuid": "a", "memory": -1}]})"),
             "Field [gpus[0].memory] is -1; it must be a number that is not negative.");
-  EXPECT_EQ(message(R"({"gpus": [{"uuid": "a", "memory": 1, "instances": [{"uuid": "m", "instance_size": "9g.1gb"}]}]})"),
-            "Field [gpus[0].instances[0].mig_size] is \"9g\"; it must be one of 1g to 7g.");
-  EXPECT_EQ(message(R"({"gpus": [{"uuid": "a", "memory": 1}, {"uuid": "a", "memory": 1}]})"), "Two partitions have the uuid [a].");
+  EXPECT_EQ(
+      message(R"({"gpus": [{"uuid": "a", "memory": 1, "instances": [{"uuid": "m", "instance_size": "9g.1gb"}]}]})"),
+      "Field [gpus[0].instances[0].mig_size] is \"9g\"; it must be one of 1g to 7g.");
+  EXPECT_EQ(message(R"({"gpus": [{"uuid": "a", "memory": 1}, {"uuid": "a", "memory": 1}]})"),
+            "Two partitions have the uuid [a].");
   EXPECT_NE(message("{").find("no JSON"), std::string::npos);
 }
 

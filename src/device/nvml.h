@@ -1,5 +1,5 @@
-// The few questions that discovery asks the NVIDIA management library, behind an interface: the real library where there
-// is one, a fake in tests.
+// The few questions that discovery asks the NVIDIA management library, behind an interface: the real library where
+// there is one, a fake in tests.
 #pragma once
 
 #include <cstdint>

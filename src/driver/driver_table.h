@@ -8,100 +8,99 @@
 #include "abi/cuda.h"
 
 // X(symbol, argument types...)
-#define MIG_DRIVER_FUNCTIONS(X)                                                                                  \
-  /* Initialisation and devices */                                                                               \
-  X(cuInit, unsigned flags)                                                                                      \
-  X(cuDriverGetVersion, int* version)                                                                            \
-  X(cuDeviceGetCount, int* count)                                                                                \
-  X(cuDeviceGet, CUdevice* device, int ordinal)                                                                  \
-  X(cuDeviceGetName, char* name, int length, CUdevice device)                                                    \
-  X(cuDeviceGetUuid_v2, CUuuid* uuid, CUdevice device)                                                           \
-  X(cuDeviceTotalMem_v2, size_t* bytes, CUdevice device)                                                         \
-  X(cuDeviceGetAttribute, int* value, int attribute, CUdevice device)                                            \
-  X(cuGetErrorName, CUresult error, const char** name)                                                           \
-  X(cuGetErrorString, CUresult error, const char** text)                                                         \
-  /* Contexts */                                                                                                 \
-  X(cuDevicePrimaryCtxRetain, CUcontext* context, CUdevice device)                                               \
-  X(cuDevicePrimaryCtxRelease_v2, CUdevice device)                                                               \
-  X(cuDevicePrimaryCtxSetFlags_v2, CUdevice device, unsigned flags)                                              \
-  X(cuCtxSetCurrent, CUcontext context)                                                                          \
-  X(cuCtxGetCurrent, CUcontext* context)                                                                         \
-  X(cuCtxSynchronize)                                                                                            \
-  X(cuCtxGetLimit, size_t* value, int limit)                                                                     \
-  X(cuCtxSetLimit, int limit, size_t value)                                                                      \
-  X(cuCtxGetStreamPriorityRange, int* least, int* greatest)                                                      \
-  X(cuCtxGetApiVersion, CUcontext context, unsigned* version)                                                    \
-  /* Memory: virtual memory management, and host memory that DMA reaches */                                      \
-  X(cuMemGetInfo_v2, size_t* free_bytes, size_t* total_bytes)                                                    \
-  X(cuMemGetAllocationGranularity, size_t* bytes, const CUmemAllocationProp* prop, int option)                   \
-  X(cuMemAddressReserve, CUdeviceptr* ptr, size_t bytes, size_t align, CUdeviceptr hint, unsigned long long flags) \
-  X(cuMemAddressFree, CUdeviceptr ptr, size_t bytes)                                                             \
-  X(cuMemCreate, CUmemGenericAllocationHandle* handle, size_t bytes, const CUmemAllocationProp* prop,            \
-    unsigned long long flags)                                                                                    \
-  X(cuMemRelease, CUmemGenericAllocationHandle handle)                                                           \
-  X(cuMemMap, CUdeviceptr ptr, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,                 \
-    unsigned long long flags)                                                                                    \
-  X(cuMemUnmap, CUdeviceptr ptr, size_t bytes)                                                                   \
-  X(cuMemSetAccess, CUdeviceptr ptr, size_t bytes, const CUmemAccessDesc* desc, size_t count)                    \
-  X(cuMemHostRegister_v2, void* host, size_t bytes, unsigned flags)                                              \
-  X(cuMemHostUnregister, void* host)                                                                             \
-  /* Copies and sets */                                                                                          \
-  X(cuMemcpyHtoDAsync_v2, CUdeviceptr dst, const void* src, size_t bytes, CUstream stream)                       \
-  X(cuMemcpyDtoHAsync_v2, void* dst, CUdeviceptr src, size_t bytes, CUstream stream)                             \
-  X(cuMemcpyDtoDAsync_v2, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)                       \
-  X(cuMemsetD8Async, CUdeviceptr dst, unsigned char value, size_t count, CUstream stream)                        \
-  X(cuMemsetD16Async, CUdeviceptr dst, unsigned short value, size_t count, CUstream stream)                      \
-  X(cuMemsetD32Async, CUdeviceptr dst, unsigned value, size_t count, CUstream stream)                            \
-  X(cuMemsetD2D8Async, CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height,          \
-    CUstream stream)                                                                                             \
-  X(cuMemsetD2D16Async, CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height,        \
-    CUstream stream)                                                                                             \
-  X(cuMemsetD2D32Async, CUdeviceptr dst, size_t pitch, unsigned value, size_t width, size_t height,              \
-    CUstream stream)                                                                                             \
-  /* Streams and events */                                                                                       \
-  X(cuStreamCreateWithPriority, CUstream* stream, unsigned flags, int priority)                                  \
-  X(cuStreamDestroy_v2, CUstream stream)                                                                         \
-  X(cuStreamQuery, CUstream stream)                                                                              \
-  X(cuStreamSynchronize, CUstream stream)                                                                        \
-  X(cuStreamWaitEvent, CUstream stream, CUevent event, unsigned flags)                                           \
-  X(cuEventCreate, CUevent* event, unsigned flags)                                                               \
-  X(cuEventDestroy_v2, CUevent event)                                                                            \
-  X(cuEventRecord, CUevent event, CUstream stream)                                                               \
-  X(cuEventRecordWithFlags, CUevent event, CUstream stream, unsigned flags)                                      \
-  X(cuEventQuery, CUevent event)                                                                                 \
-  X(cuEventSynchronize, CUevent event)                                                                           \
-  X(cuEventElapsedTime_v2, float* milliseconds, CUevent start, CUevent end)                                      \
-  /* Code */                                                                                                     \
-  X(cuModuleLoadDataEx, CUmodule* module, const void* image, unsigned option_count, int* options, void** values) \
-  X(cuModuleUnload, CUmodule module)                                                                             \
-  X(cuModuleGetFunction, CUfunction* function, CUmodule module, const char* name)                                \
-  X(cuModuleGetGlobal_v2, CUdeviceptr* ptr, size_t* bytes, CUmodule module, const char* name)                    \
-  X(cuModuleGetFunctionCount, unsigned* count, CUmodule module)                                                  \
-  X(cuModuleEnumerateFunctions, CUfunction* functions, unsigned count, CUmodule module)                          \
-  X(cuLibraryLoadData, CUlibrary* library, const void* code, int* jit_options, void** jit_values,                \
-    unsigned jit_count, int* options, void** values, unsigned count)                                             \
-  X(cuLibraryUnload, CUlibrary library)                                                                          \
-  X(cuLibraryGetKernel, CUkernel* kernel, CUlibrary library, const char* name)                                   \
-  X(cuLibraryGetModule, CUmodule* module, CUlibrary library)                                                     \
-  X(cuLibraryGetGlobal, CUdeviceptr* ptr, size_t* bytes, CUlibrary library, const char* name)                    \
-  X(cuKernelGetFunction, CUfunction* function, CUkernel kernel)                                                  \
-  X(cuKernelGetAttribute, int* value, int attribute, CUkernel kernel, CUdevice device)                           \
-  X(cuKernelSetAttribute, int attribute, int value, CUkernel kernel, CUdevice device)                            \
-  X(cuKernelGetParamInfo, CUkernel kernel, size_t index, size_t* offset, size_t* size)                           \
-  X(cuFuncGetParamInfo, CUfunction function, size_t index, size_t* offset, size_t* size)                         \
-  X(cuFuncGetAttribute, int* value, int attribute, CUfunction function)                                          \
-  X(cuFuncSetAttribute, CUfunction function, int attribute, int value)                                           \
-  X(cuFuncSetCacheConfig, CUfunction function, int config)                                                       \
-  X(cuFuncGetName, const char** name, CUfunction function)                                                       \
-  /* Execution */                                                                                                \
-  X(cuLaunchKernel, CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,    \
-    unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void** params, void** extra)     \
-  X(cuLaunchKernelEx, const CUlaunchConfig* config, CUfunction function, void** params, void** extra)            \
-  X(cuLaunchCooperativeKernel, CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,           \
-    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void** params) \
-  X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, int* blocks, CUfunction function, int block_size,      \
-    size_t dynamic_shared_bytes, unsigned flags)                                                                 \
-  X(cuOccupancyAvailableDynamicSMemPerBlock, size_t* bytes, CUfunction function, int blocks, int block_size)     \
+#define MIG_DRIVER_FUNCTIONS(X)                                                                                       \
+  /* Initialisation and devices */                                                                                    \
+  X(cuInit, unsigned flags)                                                                                           \
+  X(cuDriverGetVersion, int* version)                                                                                 \
+  X(cuDeviceGetCount, int* count)                                                                                     \
+  X(cuDeviceGet, CUdevice* device, int ordinal)                                                                       \
+  X(cuDeviceGetName, char* name, int length, CUdevice device)                                                         \
+  X(cuDeviceGetUuid_v2, CUuuid* uuid, CUdevice device)                                                                \
+  X(cuDeviceTotalMem_v2, size_t* bytes, CUdevice device)                                                              \
+  X(cuDeviceGetAttribute, int* value, int attribute, CUdevice device)                                                 \
+  X(cuGetErrorName, CUresult error, const char** name)                                                                \
+  X(cuGetErrorString, CUresult error, const char** text)                                                              \
+  /* Contexts */                                                                                                      \
+  X(cuDevicePrimaryCtxRetain, CUcontext* context, CUdevice device)                                                    \
+  X(cuDevicePrimaryCtxRelease_v2, CUdevice device)                                                                    \
+  X(cuDevicePrimaryCtxSetFlags_v2, CUdevice device, unsigned flags)                                                   \
+  X(cuCtxSetCurrent, CUcontext context)                                                                               \
+  X(cuCtxGetCurrent, CUcontext* context)                                                                              \
+  X(cuCtxSynchronize)                                                                                                 \
+  X(cuCtxGetLimit, size_t* value, int limit)                                                                          \
+  X(cuCtxSetLimit, int limit, size_t value)                                                                           \
+  X(cuCtxGetStreamPriorityRange, int* least, int* greatest)                                                           \
+  X(cuCtxGetApiVersion, CUcontext context, unsigned* version)                                                         \
+  /* Memory: virtual memory management, and host memory that DMA reaches */                                           \
+  X(cuMemGetInfo_v2, size_t* free_bytes, size_t* total_bytes)                                                         \
+  X(cuMemGetAllocationGranularity, size_t* bytes, const CUmemAllocationProp* prop, int option)                        \
+  X(cuMemAddressReserve, CUdeviceptr* ptr, size_t bytes, size_t align, CUdeviceptr hint, unsigned long long flags)    \
+  X(cuMemAddressFree, CUdeviceptr ptr, size_t bytes)                                                                  \
+  X(cuMemCreate, CUmemGenericAllocationHandle* handle, size_t bytes, const CUmemAllocationProp* prop,                 \
+    unsigned long long flags)                                                                                         \
+  X(cuMemRelease, CUmemGenericAllocationHandle handle)                                                                \
+  X(cuMemMap, CUdeviceptr ptr, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,                      \
+    unsigned long long flags)                                                                                         \
+  X(cuMemUnmap, CUdeviceptr ptr, size_t bytes)                                                                        \
+  X(cuMemSetAccess, CUdeviceptr ptr, size_t bytes, const CUmemAccessDesc* desc, size_t count)                         \
+  X(cuMemHostRegister_v2, void* host, size_t bytes, unsigned flags)                                                   \
+  X(cuMemHostUnregister, void* host)                                                                                  \
+  /* Copies and sets */                                                                                               \
+  X(cuMemcpyHtoDAsync_v2, CUdeviceptr dst, const void* src, size_t bytes, CUstream stream)                            \
+  X(cuMemcpyDtoHAsync_v2, void* dst, CUdeviceptr src, size_t bytes, CUstream stream)                                  \
+  X(cuMemcpyDtoDAsync_v2, CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream)                            \
+  X(cuMemsetD8Async, CUdeviceptr dst, unsigned char value, size_t count, CUstream stream)                             \
+  X(cuMemsetD16Async, CUdeviceptr dst, unsigned short value, size_t count, CUstream stream)                           \
+  X(cuMemsetD32Async, CUdeviceptr dst, unsigned value, size_t count, CUstream stream)                                 \
+  X(cuMemsetD2D8Async, CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height,               \
+    CUstream stream)                                                                                                  \
+  X(cuMemsetD2D16Async, CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height,             \
+    CUstream stream)                                                                                                  \
+  X(cuMemsetD2D32Async, CUdeviceptr dst, size_t pitch, unsigned value, size_t width, size_t height, CUstream stream)  \
+  /* Streams and events */                                                                                            \
+  X(cuStreamCreateWithPriority, CUstream* stream, unsigned flags, int priority)                                       \
+  X(cuStreamDestroy_v2, CUstream stream)                                                                              \
+  X(cuStreamQuery, CUstream stream)                                                                                   \
+  X(cuStreamSynchronize, CUstream stream)                                                                             \
+  X(cuStreamWaitEvent, CUstream stream, CUevent event, unsigned flags)                                                \
+  X(cuEventCreate, CUevent* event, unsigned flags)                                                                    \
+  X(cuEventDestroy_v2, CUevent event)                                                                                 \
+  X(cuEventRecord, CUevent event, CUstream stream)                                                                    \
+  X(cuEventRecordWithFlags, CUevent event, CUstream stream, unsigned flags)                                           \
+  X(cuEventQuery, CUevent event)                                                                                      \
+  X(cuEventSynchronize, CUevent event)                                                                                \
+  X(cuEventElapsedTime_v2, float* milliseconds, CUevent start, CUevent end)                                           \
+  /* Code */                                                                                                          \
+  X(cuModuleLoadDataEx, CUmodule* module, const void* image, unsigned option_count, int* options, void** values)      \
+  X(cuModuleUnload, CUmodule module)                                                                                  \
+  X(cuModuleGetFunction, CUfunction* function, CUmodule module, const char* name)                                     \
+  X(cuModuleGetGlobal_v2, CUdeviceptr* ptr, size_t* bytes, CUmodule module, const char* name)                         \
+  X(cuModuleGetFunctionCount, unsigned* count, CUmodule module)                                                       \
+  X(cuModuleEnumerateFunctions, CUfunction* functions, unsigned count, CUmodule module)                               \
+  X(cuLibraryLoadData, CUlibrary* library, const void* code, int* jit_options, void** jit_values, unsigned jit_count, \
+    int* options, void** values, unsigned count)                                                                      \
+  X(cuLibraryUnload, CUlibrary library)                                                                               \
+  X(cuLibraryGetKernel, CUkernel* kernel, CUlibrary library, const char* name)                                        \
+  X(cuLibraryGetModule, CUmodule* module, CUlibrary library)                                                          \
+  X(cuLibraryGetGlobal, CUdeviceptr* ptr, size_t* bytes, CUlibrary library, const char* name)                         \
+  X(cuKernelGetFunction, CUfunction* function, CUkernel kernel)                                                       \
+  X(cuKernelGetAttribute, int* value, int attribute, CUkernel kernel, CUdevice device)                                \
+  X(cuKernelSetAttribute, int attribute, int value, CUkernel kernel, CUdevice device)                                 \
+  X(cuKernelGetParamInfo, CUkernel kernel, size_t index, size_t* offset, size_t* size)                                \
+  X(cuFuncGetParamInfo, CUfunction function, size_t index, size_t* offset, size_t* size)                              \
+  X(cuFuncGetAttribute, int* value, int attribute, CUfunction function)                                               \
+  X(cuFuncSetAttribute, CUfunction function, int attribute, int value)                                                \
+  X(cuFuncSetCacheConfig, CUfunction function, int config)                                                            \
+  X(cuFuncGetName, const char** name, CUfunction function)                                                            \
+  /* Execution */                                                                                                     \
+  X(cuLaunchKernel, CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,         \
+    unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void** params, void** extra)          \
+  X(cuLaunchKernelEx, const CUlaunchConfig* config, CUfunction function, void** params, void** extra)                 \
+  X(cuLaunchCooperativeKernel, CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,                \
+    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void** params)      \
+  X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, int* blocks, CUfunction function, int block_size,           \
+    size_t dynamic_shared_bytes, unsigned flags)                                                                      \
+  X(cuOccupancyAvailableDynamicSMemPerBlock, size_t* bytes, CUfunction function, int blocks, int block_size)          \
   X(cuOccupancyMaxActiveClusters, int* clusters, CUfunction function, const CUlaunchConfig* config)
 
 namespace mignificient {

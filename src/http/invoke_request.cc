@@ -5,14 +5,15 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <regex>
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 namespace mignificient::http {
 namespace {
@@ -21,8 +22,9 @@ namespace json = boost::json;
 
 constexpr size_t kNameBytes = 256;
 constexpr std::array<std::string_view, 14> kFields = {
-    "function", "function-handler", "function-path", "function-language", "user",       "uuid",           "modules",
-    "mig-instance", "gpu-memory",   "timeout",       "input-payload",     "ld-preload", "cuda-binary", "cubin-analysis"};
+    "function",      "function-handler", "function-path", "function-language", "user",
+    "uuid",          "modules",          "mig-instance",  "gpu-memory",        "timeout",
+    "input-payload", "ld-preload",       "cuda-binary",   "cubin-analysis"};
 
 template <typename... Args>
 std::unexpected<Error> BadField(std::string_view field, fmt::format_string<Args...> format, Args&&... args) {
@@ -97,7 +99,8 @@ Result<> CheckLanguage(const json::object& body, const std::string& path) {
 Result<> CheckModules(const json::object& body) {
   const json::value* value = Find(body, "modules");
   if (value == nullptr) return {};
-  const bool strings = value->is_array() && std::ranges::all_of(value->as_array(), [](const json::value& v) { return v.is_string(); });
+  const bool strings =
+      value->is_array() && std::ranges::all_of(value->as_array(), [](const json::value& v) { return v.is_string(); });
   if (!strings) return BadField("modules", "{} is given; a list of strings is allowed.", Given(*value));
   return {};
 }
@@ -165,7 +168,7 @@ Result<std::string> AuthorizePath(const std::string& path, const std::vector<std
   });
   if (!allowed)
     return Fail(Code::kForbidden, "Field [function-path]: \"{}\" is not below any of functions.allowed-paths.", path);
-  struct stat status {};
+  struct stat status{};
   if (!canonical || ::stat(canonical->c_str(), &status) != 0)
     return BadField("function-path", "\"{}\" does not exist or cannot be read.", path);
   if (!S_ISREG(status.st_mode)) return BadField("function-path", "\"{}\" is not a regular file.", path);
@@ -199,7 +202,8 @@ std::string MakeCallId() {
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   std::string id;
-  for (size_t i = 0; i < bytes.size(); ++i) id += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+  for (size_t i = 0; i < bytes.size(); ++i)
+    id += fmt::format("{}{:02x}", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
   return id;
 }
 

@@ -16,7 +16,8 @@ struct ParsedInvoke {
   std::vector<std::string> warnings;  // unknown fields, and the original's that have no effect
 };
 
-// Errors name the field, what was given and what is allowed: kInvalidArgument (400), kForbidden (403), kExhausted (413).
+// Errors name the field, what was given and what is allowed: kInvalidArgument (400), kForbidden (403), kExhausted
+// (413).
 Result<ParsedInvoke> ParseInvoke(std::string_view body, const node::Config& config);
 
 // The canonical path of a function's file. Links are followed first: what counts is where the file really is.

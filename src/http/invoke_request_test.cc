@@ -3,10 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <filesystem>
 #include <fstream>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 namespace mignificient::http {
 namespace {
@@ -28,8 +29,12 @@ class InvokeRequestTest : public testing::Test {
   ~InvokeRequestTest() override { filesystem::remove_all(root_); }
 
   json::object Valid() const {
-    return {{"function", "f"}, {"user", "alice"}, {"mig-instance", "3g"}, {"gpu-memory", 100},
-            {"function-path", (root_ / "allowed/f.so").string()}, {"input-payload", "hello"}};
+    return {{"function", "f"},
+            {"user", "alice"},
+            {"mig-instance", "3g"},
+            {"gpu-memory", 100},
+            {"function-path", (root_ / "allowed/f.so").string()},
+            {"input-payload", "hello"}};
   }
   Result<ParsedInvoke> With(std::string_view field, json::value value) const {
     json::object body = Valid();
@@ -61,10 +66,13 @@ TEST_F(InvokeRequestTest, RequiredFieldsAreNamed) {
 }
 
 TEST_F(InvokeRequestTest, MistypedFieldsSayWhatWasGivenAndWhatIsAllowed) {
-  EXPECT_EQ(ErrorWith("gpu-memory", "much"), "Field [gpu-memory]: \"much\" is given; a whole number of MiB from 1 to 1000000000 is allowed.");
+  EXPECT_EQ(ErrorWith("gpu-memory", "much"),
+            "Field [gpu-memory]: \"much\" is given; a whole number of MiB from 1 to 1000000000 is allowed.");
   EXPECT_EQ(ErrorWith("user", 3), "Field [user]: 3 is given; a string is allowed.");
-  EXPECT_EQ(ErrorWith("timeout", -1), "Field [timeout]: -1 is given; a number of seconds above 0 up to limits.timeout-max (3600) is allowed.");
-  EXPECT_EQ(ErrorWith("mig-instance", "9g"), "Field [mig-instance]: \"9g\" is given; allowed is any, 1g to 7g, or a profile such as 3g.40gb.");
+  EXPECT_EQ(ErrorWith("timeout", -1),
+            "Field [timeout]: -1 is given; a number of seconds above 0 up to limits.timeout-max (3600) is allowed.");
+  EXPECT_EQ(ErrorWith("mig-instance", "9g"),
+            "Field [mig-instance]: \"9g\" is given; allowed is any, 1g to 7g, or a profile such as 3g.40gb.");
   EXPECT_EQ(ErrorWith("modules", "torch"), "Field [modules]: \"torch\" is given; a list of strings is allowed.");
   EXPECT_EQ(ErrorWith("function-language", "cobol"), "Field [function-language]: \"cobol\" is given; allowed is cpp.");
   EXPECT_NE(ErrorWith("function-language", "python").find("do not exist yet"), std::string::npos);
@@ -89,9 +97,9 @@ TEST_F(InvokeRequestTest, MalformedJsonIsABadRequest) {
 }
 
 TEST_F(InvokeRequestTest, APathOutsideTheAllowedFoldersIsForbiddenWhetherItExistsOrNot) {
-  for (const std::string& path : std::vector<std::string>{(root_ / "secret.so").string(), (root_ / "nothing.so").string(),
-                                 (root_ / "allowed/../secret.so").string(), (root_ / "allowed/link.so").string(),
-                                 (root_ / "allowed").string() + "-not/f.so"}) {
+  for (const std::string& path : std::vector<std::string>{
+           (root_ / "secret.so").string(), (root_ / "nothing.so").string(), (root_ / "allowed/../secret.so").string(),
+           (root_ / "allowed/link.so").string(), (root_ / "allowed").string() + "-not/f.so"}) {
     const auto parsed = With("function-path", json::string(path));
     ASSERT_FALSE(parsed) << path;
     EXPECT_EQ(parsed.error().code(), Code::kForbidden) << path;
@@ -99,8 +107,10 @@ TEST_F(InvokeRequestTest, APathOutsideTheAllowedFoldersIsForbiddenWhetherItExist
 }
 
 TEST_F(InvokeRequestTest, AMissingFileBelowAnAllowedFolderIsABadRequest) {
-  EXPECT_NE(ErrorWith("function-path", json::string((root_ / "allowed/no.so").string())).find("does not exist"), std::string::npos);
-  EXPECT_NE(ErrorWith("function-path", json::string((root_ / "allowed").string())).find("not a regular file"), std::string::npos);
+  EXPECT_NE(ErrorWith("function-path", json::string((root_ / "allowed/no.so").string())).find("does not exist"),
+            std::string::npos);
+  EXPECT_NE(ErrorWith("function-path", json::string((root_ / "allowed").string())).find("not a regular file"),
+            std::string::npos);
   EXPECT_NE(ErrorWith("function-path", "f.so").find("absolute"), std::string::npos);
 }
 
@@ -115,7 +125,8 @@ TEST_F(InvokeRequestTest, TheOriginalsFieldsAndUnknownOnesWarn) {
   body["gpu-memroy"] = 1;
   const auto parsed = ParseInvoke(json::serialize(body), config_);
   ASSERT_TRUE(parsed);
-  EXPECT_EQ(parsed->warnings, (std::vector<std::string>{"Field [cuda-binary] has no effect.", "Field [gpu-memroy] is not known."}));
+  EXPECT_EQ(parsed->warnings,
+            (std::vector<std::string>{"Field [cuda-binary] has no effect.", "Field [gpu-memroy] is not known."}));
 }
 
 TEST_F(InvokeRequestTest, PreloadIsRefusedUnlessAllowed) {

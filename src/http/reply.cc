@@ -46,11 +46,16 @@ std::string Ascii(std::string_view text) {
 Outcome OutcomeOf(Code code) {
   switch (code) {
     case Code::kInvalidArgument:
-    case Code::kUnsupported: return Outcome::kBadRequest;
-    case Code::kForbidden: return Outcome::kForbidden;
-    case Code::kNotFound: return Outcome::kNotFound;
-    case Code::kExhausted: return Outcome::kPayloadTooLarge;
-    default: return Outcome::kInternal;
+    case Code::kUnsupported:
+      return Outcome::kBadRequest;
+    case Code::kForbidden:
+      return Outcome::kForbidden;
+    case Code::kNotFound:
+      return Outcome::kNotFound;
+    case Code::kExhausted:
+      return Outcome::kPayloadTooLarge;
+    default:
+      return Outcome::kInternal;
   }
 }
 
@@ -64,14 +69,17 @@ Reply JsonReply(std::string body) {
 
 Reply ErrorReply(Outcome outcome, std::string_view error) {
   const Row& row = RowOf(outcome);
-  Reply reply = JsonReply(json::serialize(json::object{{"result", nullptr}, {"error", Ascii(error)}, {"type", row.type}}));
+  Reply reply =
+      JsonReply(json::serialize(json::object{{"result", nullptr}, {"error", Ascii(error)}, {"type", row.type}}));
   reply.status = row.status;
   reply.headers.emplace_back("X-Function-Error", row.type);
   if (outcome == Outcome::kQueueFull) reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
 
-Reply ErrorReply(const Error& error) { return ErrorReply(OutcomeOf(error.code()), error.message()); }
+Reply ErrorReply(const Error& error) {
+  return ErrorReply(OutcomeOf(error.code()), error.message());
+}
 
 std::string ServerTiming(const node::Timing& timing) {
   std::string text;
@@ -94,12 +102,14 @@ Reply InvokeReply(const node::Answer& answer, bool compatible_status) {
     reply.body = answer.body;
   } else {
     reply = ErrorReply(answer.outcome, answer.error);
-    if (compatible_status && (answer.outcome == Outcome::kTimeout || answer.outcome == Outcome::kOutOfMemory)) reply.status = 200;
+    if (compatible_status && (answer.outcome == Outcome::kTimeout || answer.outcome == Outcome::kOutOfMemory))
+      reply.status = 200;
   }
   if (answer.granted) {
     reply.headers.emplace_back("X-Start-Type", answer.cold ? "cold" : "warm");
     reply.headers.emplace_back("X-MIGnificient-Container", answer.container);
-    reply.headers.emplace_back("X-MIGnificient-Partition", fmt::format("{} {}", answer.instance_size, answer.partition));
+    reply.headers.emplace_back("X-MIGnificient-Partition",
+                               fmt::format("{} {}", answer.instance_size, answer.partition));
   }
   reply.headers.emplace_back("Server-Timing", ServerTiming(answer.timing));
   return reply;

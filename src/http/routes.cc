@@ -1,10 +1,11 @@
 #include "http/routes.h"
 
+#include <map>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <map>
 
 #include "base/log.h"
 #include "http/invoke_request.h"
@@ -18,8 +19,9 @@ struct Route {
   std::string_view path, method;
 };
 constexpr Route kRoutes[] = {
-    {"/invoke", "POST"},        {"/containers", "GET"}, {"/v1/containers", "GET"}, {"/kill", "POST"},
-    {"/v1/containers/kill", "POST"}, {"/healthz", "GET"},    {"/readyz", "GET"},        {"/v1/devices", "GET"},
+    {"/invoke", "POST"}, {"/containers", "GET"},          {"/v1/containers", "GET"},
+    {"/kill", "POST"},   {"/v1/containers/kill", "POST"}, {"/healthz", "GET"},
+    {"/readyz", "GET"},  {"/v1/devices", "GET"},
 };
 
 const Route* FindRoute(std::string_view path) {
@@ -44,7 +46,9 @@ void LogWarnings(const ParsedInvoke& parsed) {
 
 std::string Decoded(std::string_view text) {
   std::string decoded;
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; };
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
       decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
@@ -92,7 +96,8 @@ boost::asio::awaitable<Reply> Routes::Answer(RouteRequest request, node::Node::C
   if (route == nullptr) {
     reply = ErrorReply(node::Outcome::kNotFound, fmt::format("There is no path [{}].", path));
   } else if (request.method != route->method && !(request.method == "HEAD" && route->method == "GET")) {
-    reply = ErrorReply(node::Outcome::kBadRequest, fmt::format("Path [{}] allows {}, not {}.", path, route->method, request.method));
+    reply = ErrorReply(node::Outcome::kBadRequest,
+                       fmt::format("Path [{}] allows {}, not {}.", path, route->method, request.method));
     reply.status = 405;
     reply.headers.emplace_back("Allow", route->method);
   } else if (path == "/invoke") {
@@ -130,7 +135,8 @@ boost::asio::awaitable<Reply> Routes::Invoke(RouteRequest& request, node::Node::
 Reply Routes::Immediate(const RouteRequest& request, std::string_view path, std::string_view query) {
   if (path == "/healthz") return JsonReply("{\"status\": \"ok\"}\n");
   if (path == "/readyz")
-    return node_.stopping() ? ErrorReply(node::Outcome::kNoCapacity, "The node is stopping.") : JsonReply("{\"status\": \"ready\"}\n");
+    return node_.stopping() ? ErrorReply(node::Outcome::kNoCapacity, "The node is stopping.")
+                            : JsonReply("{\"status\": \"ready\"}\n");
   if (path == "/v1/devices") return JsonReply(device::InventoryJson(node_.inventory()));
   if (path == "/kill" || path == "/v1/containers/kill") return Kill(request.body);
   return Containers(query);
@@ -148,7 +154,8 @@ Reply Routes::Kill(const std::string& body) {
   boost::system::error_code error;
   const json::value root = json::parse(body, error);
   if (error || !root.is_object())
-    return ErrorReply(node::Outcome::kBadRequest, "The body is no JSON object; {\"user\": ..., \"container\": ...} is allowed.");
+    return ErrorReply(node::Outcome::kBadRequest,
+                      "The body is no JSON object; {\"user\": ..., \"container\": ...} is allowed.");
   std::string values[2];
   const std::string_view names[2] = {"user", "container"};
   for (int i = 0; i < 2; ++i) {

@@ -1,9 +1,10 @@
 // Which request is answered how. Apart from connections and bytes.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <string>
 #include <string_view>
+
+#include <boost/asio/awaitable.hpp>
 
 #include "http/reply.h"
 #include "node/config.h"

@@ -5,12 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <filesystem>
 
 #include "base/log.h"
 #include "http/server.h"
@@ -24,7 +25,8 @@ namespace asio = boost::asio;
 namespace filesystem = std::filesystem;
 
 // Beside the running program unless configured: bin/ and ../lib/ of a build tree or a package.
-Result<std::string> Program(const std::string& configured, const filesystem::path& folder, const char* name, const char* key) {
+Result<std::string> Program(const std::string& configured, const filesystem::path& folder, const char* name,
+                            const char* key) {
   const std::string path = configured.empty() ? (folder / name).string() : configured;
   if (::access(path.c_str(), X_OK) == 0) return path;
   return Fail(Code::kNotFound, "Program [{}] is not there (key {}).", path, key);
@@ -45,8 +47,10 @@ Result<std::string> LogFolder(const std::string& configured) {
 Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& config) {
   const filesystem::path folder = filesystem::read_symlink("/proc/self/exe").parent_path();
   auto setup = std::make_shared<node::ContainerSetup>();
-  MIG_ASSIGN(setup->executor_program, Program(config.paths.executor, folder, "mignificient-executor", "paths.executor"));
-  MIG_ASSIGN(setup->gpu_server_program, Program(config.paths.gpu_server, folder, "mignificient-gpu-server", "paths.gpu-server"));
+  MIG_ASSIGN(setup->executor_program,
+             Program(config.paths.executor, folder, "mignificient-executor", "paths.executor"));
+  MIG_ASSIGN(setup->gpu_server_program,
+             Program(config.paths.gpu_server, folder, "mignificient-gpu-server", "paths.gpu-server"));
   setup->library_folder = config.paths.library.empty() ? (folder.parent_path() / "lib").string() : config.paths.library;
   MIG_ASSIGN(setup->log_folder, LogFolder(config.paths.logs));
   setup->layout = {.payload_capacity = config.limits.payload_bytes, .result_capacity = config.limits.result_bytes};
@@ -59,12 +63,17 @@ Result<device::Inventory> Devices(const node::Config& config) {
   if (!config.devices.empty()) return device::ReadInventory(config.devices);
   using device::Preference;
   const std::string& driver = config.gpu_server.driver;
-  return device::Discover(driver == "cuda" ? Preference::kCuda : driver == "cpu" ? Preference::kCpu : Preference::kAutomatic);
+  return device::Discover(driver == "cuda"  ? Preference::kCuda
+                          : driver == "cpu" ? Preference::kCpu
+                                            : Preference::kAutomatic);
 }
 
 void SetLogLevel(const std::string& name) {
   using log::Level;
-  log::SetLevel(name == "debug" ? Level::kDebug : name == "info" ? Level::kInfo : name == "warning" ? Level::kWarning : Level::kError);
+  log::SetLevel(name == "debug"     ? Level::kDebug
+                : name == "info"    ? Level::kInfo
+                : name == "warning" ? Level::kWarning
+                                    : Level::kError);
 }
 
 // Each container takes about ten descriptors, each connection one.
@@ -75,8 +84,8 @@ void RaiseDescriptorLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, node::Node& node, const node::Config& config,
-                                   asio::io_context& loop) {
+asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, node::Node& node,
+                                   const node::Config& config, asio::io_context& loop) {
   const int signal = co_await signals.async_wait(asio::use_awaitable);
   log::Info("stopping", {{"signal", signal}});
   server.StopAccepting();
@@ -96,7 +105,9 @@ Result<> Serve(const node::Config& config) {
   MIG_ASSIGN(const auto setup, Setup(config));
   MIG_ASSIGN(device::Inventory inventory, Devices(config));
   for (const device::Partition& partition : device::Partitions(inventory))
-    log::Info("partition", {{"uuid", partition.uuid}, {"instance", partition.instance_size}, {"memory_mib", partition.memory_mib},
+    log::Info("partition", {{"uuid", partition.uuid},
+                            {"instance", partition.instance_size},
+                            {"memory_mib", partition.memory_mib},
                             {"driver", device::DriverName(partition.driver)}});
 
   asio::io_context loop(1);

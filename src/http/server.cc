@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <list>
+#include <optional>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -15,8 +18,6 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <list>
-#include <optional>
 
 #include "base/log.h"
 #include "http/invoke_request.h"
@@ -36,9 +37,13 @@ using Error = boost::system::error_code;
 constexpr uint64_t kFieldsBytes = 64 << 10;  // a request's JSON besides its payload
 constexpr uint32_t kHeaderBytes = 16 << 10;
 
-Clock::duration Seconds(double seconds) { return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)); }
+Clock::duration Seconds(double seconds) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
 
-asio::redirect_error_t<asio::use_awaitable_t<>> Into(Error& error) { return asio::redirect_error(asio::use_awaitable, error); }
+asio::redirect_error_t<asio::use_awaitable_t<>> Into(Error& error) {
+  return asio::redirect_error(asio::use_awaitable, error);
+}
 
 // Outlives server and connections: what they share.
 struct Shared {
@@ -126,13 +131,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const Reply reply = co_await shared_->routes.Answer(std::move(route), caller);
     *watched = nullptr;
     stream_.socket().cancel();  // the watch: nothing else is under way
-    const bool alive = co_await Write(reply, request.version(), request.keep_alive(), request.method() == wire::verb::head);
+    const bool alive =
+        co_await Write(reply, request.version(), request.keep_alive(), request.method() == wire::verb::head);
     answering_ = false;
-    co_return alive && request.keep_alive();
+    co_return alive&& request.keep_alive();
   }
 
   // Bytes that arrive meanwhile are the next request; the end of the stream is a caller who has gone.
-  static asio::awaitable<void> WatchLeave(std::shared_ptr<Connection> self, std::shared_ptr<node::Node::Caller*> caller) {
+  static asio::awaitable<void> WatchLeave(std::shared_ptr<Connection> self,
+                                          std::shared_ptr<node::Node::Caller*> caller) {
     Error error;
     co_await self->stream_.socket().async_wait(asio::socket_base::wait_read, Into(error));
     if (error || *caller == nullptr) co_return;
@@ -140,7 +147,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (::recv(self->stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) (*caller)->Leave();
   }
 
-  // A request that cannot be read: answered, then the connection ends, because where the next one would begin is unknown.
+  // A request that cannot be read: answered, then the connection ends, because where the next one would begin is
+  // unknown.
   asio::awaitable<bool> Refuse(Error error) {
     const bool silent = error == beast::error::timeout;  // the stream is closed already
     if (silent || error == wire::error::end_of_stream || error == asio::error::operation_aborted ||
@@ -152,7 +160,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
                          fmt::format("The request's body is larger than limits.payload ({} bytes) allows.",
                                      shared_->config.limits.payload_bytes));
     } else if (error == wire::error::header_limit) {
-      reply = ErrorReply(node::Outcome::kBadRequest, fmt::format("The request's header is larger than {} bytes.", kHeaderBytes));
+      reply = ErrorReply(node::Outcome::kBadRequest,
+                         fmt::format("The request's header is larger than {} bytes.", kHeaderBytes));
       reply.status = 431;
     }
     reply.headers.emplace_back("X-Call-Id", MakeCallId());
@@ -199,10 +208,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool linger_ = false;
 };
 
-asio::awaitable<void> LiveOf(std::shared_ptr<Connection> connection) { co_await connection->Live(); }
+asio::awaitable<void> LiveOf(std::shared_ptr<Connection> connection) {
+  co_await connection->Live();
+}
 
 template <typename Protocol>
-asio::awaitable<void> Accept(std::shared_ptr<asio::basic_socket_acceptor<Protocol>> acceptor, std::shared_ptr<Shared> shared) {
+asio::awaitable<void> Accept(std::shared_ptr<asio::basic_socket_acceptor<Protocol>> acceptor,
+                             std::shared_ptr<Shared> shared) {
   while (acceptor->is_open()) {
     Socket socket(acceptor->get_executor());
     Error error;
@@ -218,7 +230,8 @@ asio::awaitable<void> Accept(std::shared_ptr<asio::basic_socket_acceptor<Protoco
     if (shared->connections.size() >= shared->config.http.connections) continue;  // closed at once
     Error ignored;
     if constexpr (std::is_same_v<Protocol, asio::ip::tcp>) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    asio::co_spawn(acceptor->get_executor(), LiveOf(std::make_shared<Connection>(std::move(socket), shared)), asio::detached);
+    asio::co_spawn(acceptor->get_executor(), LiveOf(std::make_shared<Connection>(std::move(socket), shared)),
+                   asio::detached);
   }
 }
 
@@ -233,7 +246,9 @@ Result<std::shared_ptr<TcpAcceptor>> ListenTcp(asio::any_io_executor executor, c
   const std::string where = fmt::format("{}:{}", config.http.address, config.http.port);
   Error error;
   const auto address = asio::ip::make_address(config.http.address, error);
-  if (error) return Fail(Code::kInvalidArgument, "Key [http.address]: \"{}\" is given; an IP address is allowed.", config.http.address);
+  if (error)
+    return Fail(Code::kInvalidArgument, "Key [http.address]: \"{}\" is given; an IP address is allowed.",
+                config.http.address);
   const asio::ip::tcp::endpoint endpoint(address, config.http.port);
   auto acceptor = std::make_shared<TcpAcceptor>(executor);
   if (acceptor->open(endpoint.protocol(), error)) return FailListen(where, error);
@@ -248,14 +263,15 @@ void RemoveStale(asio::any_io_executor executor, const std::string& path) {
   asio::local::stream_protocol::socket probe(executor);
   Error error;
   probe.connect(asio::local::stream_protocol::endpoint(path), error);
-  struct stat status {};
-  if (error == asio::error::connection_refused && ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
+  struct stat status{};
+  if (error == asio::error::connection_refused && ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
+    ::unlink(path.c_str());
 }
 
 Result<std::shared_ptr<UnixAcceptor>> ListenUnix(asio::any_io_executor executor, const std::string& path) {
   if (path.size() >= sizeof(sockaddr_un::sun_path))
-    return Fail(Code::kInvalidArgument, "Key [http.unix-socket]: a path of {} bytes is given; at most {} are allowed.", path.size(),
-                sizeof(sockaddr_un::sun_path) - 1);
+    return Fail(Code::kInvalidArgument, "Key [http.unix-socket]: a path of {} bytes is given; at most {} are allowed.",
+                path.size(), sizeof(sockaddr_un::sun_path) - 1);
   RemoveStale(executor, path);
   Error error;
   auto acceptor = std::make_shared<UnixAcceptor>(executor);
@@ -299,7 +315,8 @@ class RealServer : public Server {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::Listen(asio::any_io_executor executor, const node::Config& config, node::Node& node) {
+Result<std::unique_ptr<Server>> Server::Listen(asio::any_io_executor executor, const node::Config& config,
+                                               node::Node& node) {
   MIG_ASSIGN(auto tcp, ListenTcp(executor, config));
   std::shared_ptr<UnixAcceptor> local;
   if (!config.http.unix_socket.empty()) {
@@ -309,7 +326,8 @@ Result<std::unique_ptr<Server>> Server::Listen(asio::any_io_executor executor, c
   log::Info("listening", {{"address", config.http.address},
                           {"port", tcp->local_endpoint(ignored).port()},
                           {"unix_socket", config.http.unix_socket.empty() ? "-" : config.http.unix_socket}});
-  return std::make_unique<RealServer>(std::move(tcp), std::move(local), std::make_shared<Shared>(executor, config, node));
+  return std::make_unique<RealServer>(std::move(tcp), std::move(local),
+                                      std::make_shared<Shared>(executor, config, node));
 }
 
 }  // namespace mignificient::http

@@ -1,10 +1,11 @@
 // HTTP/1.1 connections and routes. On the node's loop; knows the node through its request and answer types.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <memory>
 #include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
 #include "node/config.h"

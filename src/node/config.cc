@@ -3,10 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -15,8 +11,13 @@
 #include <sstream>
 #include <variant>
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "base/nearest.h"
 #include "executor/protocol.h"
-#include "node/nearest_name.h"
 
 namespace mignificient::node {
 namespace {
@@ -127,7 +128,8 @@ Result<> Assign(const Key& key, std::vector<std::string>* place, const json::val
   std::vector<std::string> list;
   if (!value.is_array()) return BadKey(key.name, "{} is given; a list of strings is allowed.", json::serialize(value));
   for (const json::value& element : value.as_array()) {
-    if (!element.is_string()) return BadKey(key.name, "{} is in the list; strings are allowed.", json::serialize(element));
+    if (!element.is_string())
+      return BadKey(key.name, "{} is in the list; strings are allowed.", json::serialize(element));
     list.emplace_back(element.as_string());
   }
   *place = std::move(list);
@@ -154,13 +156,13 @@ json::value FromText(const Key& key, const std::string& text) {
 }
 
 std::unexpected<Error> UnknownKey(std::string_view name, const std::vector<Key>& keys) {
-  std::vector<std::string_view> known;
-  for (const Key& key : keys) known.push_back(key.name);
-  for (const Ignored& ignored : kIgnored) known.push_back(ignored.name);
-  known.insert(known.end(), {"executor.type"});
-  const std::string_view nearest = NearestName(name, known);
-  return Fail(Code::kInvalidArgument, "Key [{}] is not known.{}", name,
-              nearest.empty() ? "" : fmt::format(" Did you mean [{}]?", nearest));
+  std::vector<std::string> known{"executor.type"};
+  for (const Key& key : keys) known.emplace_back(key.name);
+  for (const Ignored& ignored : kIgnored) known.emplace_back(ignored.name);
+  // A misspelt section is nearest to a section, not to one of its keys.
+  for (size_t i = 0, count = known.size(); i < count; ++i)
+    if (const size_t dot = known[i].find('.'); dot != std::string::npos) known.push_back(known[i].substr(0, dot));
+  return Fail(Code::kInvalidArgument, "Key [{}] is not known.{}", name, Suggestion(name, known));
 }
 
 const Key* FindKey(const std::vector<Key>& keys, std::string_view name) {
@@ -170,12 +172,14 @@ const Key* FindKey(const std::vector<Key>& keys, std::string_view name) {
 
 // The names of the objects that hold keys: "http", "limits", "ipc", ...
 bool IsSection(const std::vector<Key>& keys, std::string_view name) {
-  const auto below = [&](std::string_view key) { return key.starts_with(name) && key.size() > name.size() && key[name.size()] == '.'; };
+  const auto below = [&](std::string_view key) {
+    return key.starts_with(name) && key.size() > name.size() && key[name.size()] == '.';
+  };
   return std::ranges::any_of(keys, below, &Key::name) || std::ranges::any_of(kIgnored, below, &Ignored::name);
 }
 
-// The original's choices of a sharing model and an executor are known words; saying that they are not there yet is better than
-// calling them wrong.
+// The original's choices of a sharing model and an executor are known words; saying that they are not there yet is
+// better than calling them wrong.
 Result<> CheckOriginalsChoices(std::string_view name, const json::value& value) {
   if (!value.is_string()) return {};
   const std::string_view text(value.as_string().data(), value.as_string().size());
@@ -186,7 +190,8 @@ Result<> CheckOriginalsChoices(std::string_view name, const json::value& value) 
   return {};
 }
 
-Result<> Apply(const json::object& object, const std::string& prefix, const std::vector<Key>& keys, LoadedConfig& loaded) {
+Result<> Apply(const json::object& object, const std::string& prefix, const std::vector<Key>& keys,
+               LoadedConfig& loaded) {
   for (const auto& [member, value] : object) {
     const std::string name = prefix + std::string(member.data(), member.size());
     MIG_TRY(CheckOriginalsChoices(name, value));
@@ -218,7 +223,8 @@ Result<> ApplyEnvironment(std::span<const std::string> environment, const std::v
       if (!entry.starts_with(assignment)) continue;
       auto assigned = Assign(key, FromText(key, entry.substr(assignment.size())));
       if (!assigned)
-        return std::unexpected(std::move(assigned).error().While(fmt::format("reading the variable {}", VariableName(key.name))));
+        return std::unexpected(
+            std::move(assigned).error().While(fmt::format("reading the variable {}", VariableName(key.name))));
     }
   }
   return {};
@@ -229,10 +235,13 @@ Result<> CheckTogether(const Config& config) {
     return BadKey("limits.timeout", "{} is given; at most limits.timeout-max ({}) is allowed.", config.limits.timeout_s,
                   config.limits.timeout_max_s);
   for (const std::string& path : config.functions.allowed_paths)
-    if (!path.starts_with('/')) return BadKey("functions.allowed-paths", "\"{}\" is given; absolute paths are allowed.", path);
+    if (!path.starts_with('/'))
+      return BadKey("functions.allowed-paths", "\"{}\" is given; absolute paths are allowed.", path);
   const std::string& memory = config.gpu_server.context_memory_mib;
-  if (memory != "auto" && (memory.empty() || memory.size() > 9 || memory.find_first_not_of("0123456789") != memory.npos))
-    return BadKey("gpu-server.context-memory", "\"{}\" is given; \"auto\" or a number of MiB as a string is allowed.", memory);
+  if (memory != "auto" &&
+      (memory.empty() || memory.size() > 9 || memory.find_first_not_of("0123456789") != memory.npos))
+    return BadKey("gpu-server.context-memory", "\"{}\" is given; \"auto\" or a number of MiB as a string is allowed.",
+                  memory);
   return {};
 }
 

@@ -21,8 +21,8 @@ struct Config {
 
   struct Http {
     std::string address = "127.0.0.1";
-    uint16_t port = 10000;    // 0: any free port; the log line `listening` names it
-    std::string unix_socket;  // path; empty: none
+    uint16_t port = 10000;         // 0: any free port; the log line `listening` names it
+    std::string unix_socket;       // path; empty: none
     double header_timeout_s = 10;  // a client that has not sent its request by then is disconnected
     double body_timeout_s = 60;
     double idle_timeout_s = 120;  // of a kept-alive connection between requests
@@ -44,8 +44,8 @@ struct Config {
   } functions;
 
   struct GpuServer {
-    std::string driver = "auto";  // auto | cuda | cpu
-    double start_timeout_s = 60;  // of GPU server and executor together
+    std::string driver = "auto";              // auto | cuda | cpu
+    double start_timeout_s = 60;              // of GPU server and executor together
     std::string context_memory_mib = "auto";  // kept free per container for its context; auto: 512 on cuda, 0 on cpu
   } gpu_server;
 

@@ -18,7 +18,8 @@ TEST(ConfigTest, AnEmptyObjectIsValid) {
 }
 
 TEST(ConfigTest, TheOriginalsFileLoadsAndSaysWhatHasNoEffect) {
-  const auto loaded = ParseConfig(R"({"name": "mignificient-orchestrator", "sharing-model": "sequential", "timeout-check-interval-ms": 100,
+  const auto loaded = ParseConfig(
+      R"({"name": "mignificient-orchestrator", "sharing-model": "sequential", "timeout-check-interval-ms": 100,
     "ipc": {"backend": "iceoryx2", "buffer-config": {"orchestrator-executor": {"invocation-size": 1048576}},
             "polling": {"mode": "wait", "poll-interval-us": 100}},
     "http": {"port": 10001, "threads": 1},
@@ -33,12 +34,14 @@ TEST(ConfigTest, CommentsAndTrailingCommasAreAllowed) {
 }
 
 TEST(ConfigTest, ErrorsNameTheKeyWhatWasGivenAndWhatIsAllowed) {
-  EXPECT_EQ(MessageOf(R"({"http": {"prot": 1}})"), "Key [http.prot] is not known. Did you mean [http.port]?");
-  EXPECT_EQ(MessageOf(R"({"http": {"port": "x"}})"), "Key [http.port]: \"x\" is given; a whole number from 0 to 65535 is allowed.");
+  EXPECT_EQ(MessageOf(R"({"http": {"prot": 1}})"), "Key [http.prot] is not known. Did you mean `http.port`?");
+  EXPECT_EQ(MessageOf(R"({"http": {"port": "x"}})"),
+            "Key [http.port]: \"x\" is given; a whole number from 0 to 65535 is allowed.");
   EXPECT_EQ(MessageOf(R"({"http": 3})"), "Key [http]: 3 is given; an object is allowed.");
   EXPECT_EQ(MessageOf(R"({"sharing-model": "full_overlap"})"),
             "Key [sharing-model]: \"full_overlap\" does not exist yet in this version; allowed is sequential.");
-  EXPECT_EQ(MessageOf(R"({"log-level": "loud"})"), "Key [log-level]: \"loud\" is given; allowed is debug, info, warning, error.");
+  EXPECT_EQ(MessageOf(R"({"log-level": "loud"})"),
+            "Key [log-level]: \"loud\" is given; allowed is debug, info, warning, error.");
   EXPECT_EQ(MessageOf(R"({"functions": {"allowed-paths": ["here"]}})"),
             "Key [functions.allowed-paths]: \"here\" is given; absolute paths are allowed.");
   EXPECT_NE(MessageOf("{").find("no JSON"), std::string::npos);

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -11,7 +13,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cstring>
 
 #include "node/function_log.h"
 #include "os/child.h"
@@ -29,7 +30,9 @@ constexpr int kChannelFd = 3, kMemoryFd = 4, kDoorFd = 5;  // in the executor
 constexpr int kControlFd = 3;                              // in the GPU server
 constexpr uint32_t kSession = 1;
 
-double Milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+double Milliseconds(Clock::duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 Result<std::pair<os::UniqueFd, os::UniqueFd>> Pipe() {
   int ends[2];
@@ -45,7 +48,8 @@ std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const 
   for (const char* name : {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"})
     if (const char* value = ::getenv(name)) environment.push_back(fmt::format("{}={}", name, value));
   const char* inherited = ::getenv("LD_LIBRARY_PATH");
-  environment.push_back(fmt::format("LD_LIBRARY_PATH={}{}{}", setup.library_folder, inherited ? ":" : "", inherited ? inherited : ""));
+  environment.push_back(
+      fmt::format("LD_LIBRARY_PATH={}{}{}", setup.library_folder, inherited ? ":" : "", inherited ? inherited : ""));
   environment.push_back(fmt::format("{}={}", wire::kDoorVariable, kDoorFd));
   if (!ld_preload.empty()) environment.push_back("LD_PRELOAD=" + ld_preload);
   return environment;
@@ -63,8 +67,14 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
  public:
   RealContainer(asio::any_io_executor executor, ContainerSpec spec, std::shared_ptr<const ContainerSetup> setup,
                 Listener listener)
-      : executor_(executor), spec_(std::move(spec)), setup_(std::move(setup)), listener_(std::move(listener)),
-        start_deadline_(executor), control_(executor), channel_(executor), log_pipe_(executor) {}
+      : executor_(executor),
+        spec_(std::move(spec)),
+        setup_(std::move(setup)),
+        listener_(std::move(listener)),
+        start_deadline_(executor),
+        control_(executor),
+        channel_(executor),
+        log_pipe_(executor) {}
 
   void Begin() {
     begun_ = Clock::now();
@@ -160,8 +170,13 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   Result<os::Child> SpawnGpuServer(int control) {
     const device::Partition& partition = spec_.partition;
     os::ChildOptions options;
-    options.argv = {setup_->gpu_server_program, "--control-fd", std::to_string(kControlFd), "--driver",
-                    std::string(device::DriverName(partition.driver)), "--device", partition.uuid};
+    options.argv = {setup_->gpu_server_program,
+                    "--control-fd",
+                    std::to_string(kControlFd),
+                    "--driver",
+                    std::string(device::DriverName(partition.driver)),
+                    "--device",
+                    partition.uuid};
     if (partition.driver == device::Driver::kCpu) {
       options.argv.insert(options.argv.end(), {"--memory", std::to_string(partition.memory_mib << 20)});
       if (partition.compute_units != 0)
@@ -175,12 +190,18 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   Result<os::Child> SpawnExecutor(int channel, int memory, int door, int output) {
     os::ChildOptions options;
     options.argv = {setup_->executor_program,
-                    "--channel-fd", std::to_string(kChannelFd),
-                    "--memory-fd", std::to_string(kMemoryFd),
-                    "--payload-capacity", std::to_string(setup_->layout.payload_capacity),
-                    "--result-capacity", std::to_string(setup_->layout.result_capacity),
-                    "--function", spec_.path,
-                    "--handler", spec_.handler};
+                    "--channel-fd",
+                    std::to_string(kChannelFd),
+                    "--memory-fd",
+                    std::to_string(kMemoryFd),
+                    "--payload-capacity",
+                    std::to_string(setup_->layout.payload_capacity),
+                    "--result-capacity",
+                    std::to_string(setup_->layout.result_capacity),
+                    "--function",
+                    spec_.path,
+                    "--handler",
+                    spec_.handler};
     options.environment = ExecutorEnvironment(*setup_, spec_.ld_preload);
     options.fds = {{channel, kChannelFd}, {memory, kMemoryFd}, {door, kDoorFd}, {output, 1}, {output, 2}};
     return os::Child::Spawn(options);
@@ -195,7 +216,8 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   asio::awaitable<bool> Readable(asio::posix::stream_descriptor& descriptor) {
     boost::system::error_code error;
-    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+    co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                   asio::redirect_error(asio::use_awaitable, error));
     co_return !error;
   }
 
@@ -222,12 +244,19 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   void OnControl(const wire::ControlMessage& message) {
     const std::string text(message.text, ::strnlen(message.text, sizeof message.text));
     switch (message.kind) {
-      case wire::ControlKind::kReady: return OnServerReady();
-      case wire::ControlKind::kFailed: return End({EndReason::Kind::kStart, "The GPU server cannot start: " + text});
-      case wire::ControlKind::kSessionOpened: session_open_ = true; return CheckStarted();
-      case wire::ControlKind::kDrained: return listener_.event(WorkDrained{message.drain_tag});
-      case wire::ControlKind::kSessionEnded: return OnSessionEnded(message.end, text);
-      default: return;
+      case wire::ControlKind::kReady:
+        return OnServerReady();
+      case wire::ControlKind::kFailed:
+        return End({EndReason::Kind::kStart, "The GPU server cannot start: " + text});
+      case wire::ControlKind::kSessionOpened:
+        session_open_ = true;
+        return CheckStarted();
+      case wire::ControlKind::kDrained:
+        return listener_.event(WorkDrained{message.drain_tag});
+      case wire::ControlKind::kSessionEnded:
+        return OnSessionEnded(message.end, text);
+      default:
+        return;
     }
   }
 
@@ -247,12 +276,17 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     switch (end) {
       case wire::SessionEnd::kOutOfMemory:
         return End({EndReason::Kind::kOutOfMemory,
-                    fmt::format("The function needs more GPU memory than gpu-memory [{}] MiB: {}", spec_.gpu_memory_mib, text)});
+                    fmt::format("The function needs more GPU memory than gpu-memory [{}] MiB: {}", spec_.gpu_memory_mib,
+                                text)});
       case wire::SessionEnd::kMisuse:
         return End({EndReason::Kind::kMisuse, "The GPU server ended the function's session: " + text});
-      case wire::SessionEnd::kDeviceError: unusable_ = "Its GPU context is broken: " + text; return;
+      case wire::SessionEnd::kDeviceError:
+        unusable_ = "Its GPU context is broken: " + text;
+        return;
       case wire::SessionEnd::kClosed:
-      case wire::SessionEnd::kClientGone: unusable_ = "Its GPU session is over."; return;
+      case wire::SessionEnd::kClientGone:
+        unusable_ = "Its GPU session is over.";
+        return;
     }
   }
 

@@ -3,16 +3,17 @@
 //   Starting -> Idle <-> Running -> Ending -> Gone
 //
 // Lives on the node's loop (one thread). Both processes are spawned at once; the container is started when the GPU
-// server serves the executor's door and the function's library is loaded. Whatever goes wrong ends both processes: the first
-// reason counts, Gone follows when both are reaped.
+// server serves the executor's door and the function's library is loaded. Whatever goes wrong ends both processes: the
+// first reason counts, Gone follows when both are reaped.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 #include <variant>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
 #include "device/inventory.h"
@@ -38,17 +39,17 @@ struct ContainerSetup {
 
 struct EndReason {
   enum class Kind {
-    kStart,           // a process could not be started, or did not get ready
-    kLibrary,         // the function's file is no loadable library
-    kHandler,         // it has no such handler
+    kStart,    // a process could not be started, or did not get ready
+    kLibrary,  // the function's file is no loadable library
+    kHandler,  // it has no such handler
     kExecutorDied,
     kGpuServerDied,
     kOutOfMemory,
-    kMisuse,          // a tenant's process broke a protocol
+    kMisuse,  // a tenant's process broke a protocol
     kTimeout,
-    kKilled,          // on request
-    kEvicted,         // idle, and its memory is needed
-    kUnusable,        // its GPU context is broken; found after an invocation
+    kKilled,    // on request
+    kEvicted,   // idle, and its memory is needed
+    kUnusable,  // its GPU context is broken; found after an invocation
     kShutdown,
   } kind;
   std::string sentence;
@@ -103,7 +104,7 @@ class Container {
   // What the function printed since the last Run, at most 4 KiB.
   virtual std::string LogTail() = 0;
   virtual std::string log_path() const = 0;
-  virtual int executor_pid() const = 0;    // 0: not running
+  virtual int executor_pid() const = 0;  // 0: not running
   virtual int gpu_server_pid() const = 0;
 };
 

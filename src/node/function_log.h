@@ -11,8 +11,8 @@ namespace mignificient::node {
 
 class FunctionLog {
  public:
-  // Reads the non-blocking end of a pipe. The file holds at most `limit_bytes`: when it would grow beyond half of that it
-  // becomes `path`.1 and a new one is begun.
+  // Reads the non-blocking end of a pipe. The file holds at most `limit_bytes`: when it would grow beyond half of that
+  // it becomes `path`.1 and a new one is begun.
   static Result<FunctionLog> Create(std::string path, uint64_t limit_bytes, os::UniqueFd pipe);
 
   int pipe() const { return pipe_.get(); }

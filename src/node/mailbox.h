@@ -1,14 +1,15 @@
 // Where one coroutine waits for what happens to it. One reader; posts from the same thread; posts are never lost.
 #pragma once
 
+#include <chrono>
+#include <deque>
+#include <optional>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <chrono>
-#include <deque>
-#include <optional>
 
 namespace mignificient::node {
 

@@ -36,7 +36,8 @@ std::vector<sched::PartitionSpec> Specs(const std::vector<device::Partition>& pa
 // Nobody shares a container with another user or function, and no name can imitate another pair.
 std::string Owner(const Request& request) {
   std::string owner;
-  for (const std::string* part : {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
+  for (const std::string* part :
+       {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
     owner += fmt::format("{}:{}", part->size(), *part);
   return owner;
 }
@@ -55,13 +56,17 @@ Answer Failed(Answer answer, Outcome outcome, std::string error) {
   return answer;
 }
 
-Answer Failed(Answer answer, const Answer& failure) { return Failed(std::move(answer), failure.outcome, failure.error); }
+Answer Failed(Answer answer, const Answer& failure) {
+  return Failed(std::move(answer), failure.outcome, failure.error);
+}
 
 std::string WithTail(std::string sentence, const std::string& tail) {
   return tail.empty() ? sentence : fmt::format("{} The end of its log: {}", sentence, tail);
 }
 
-double Seconds(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
+double Seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 void LogStarted(const Container& container) {
   log::Info("container_started", {{"id", container.spec().id},
@@ -76,29 +81,45 @@ void LogEnding(const Container& container, const EndReason& reason) {
   log::Info("container_ending", {{"id", container.spec().id}, {"reason", reason.sentence}});
 }
 
-void LogGone(const Container& container) { log::Info("container_gone", {{"id", container.spec().id}}); }
+void LogGone(const Container& container) {
+  log::Info("container_gone", {{"id", container.spec().id}});
+}
 
-void LogStranger(pid_t pid) { log::Warning("stranger_killed", {{"pid", pid}}); }
+void LogStranger(pid_t pid) {
+  log::Warning("stranger_killed", {{"pid", pid}});
+}
 
 }  // namespace
 
 Answer AnswerTo(const EndReason& reason, std::string log_tail) {
   using Kind = EndReason::Kind;
   switch (reason.kind) {
-    case Kind::kHandler: return Failure(Outcome::kBadRequest, reason.sentence);
-    case Kind::kLibrary: return Failure(Outcome::kFunctionError, reason.sentence);
-    case Kind::kOutOfMemory: return Failure(Outcome::kOutOfMemory, reason.sentence);
-    case Kind::kTimeout: return Failure(Outcome::kTimeout, reason.sentence);
-    case Kind::kShutdown: return Failure(Outcome::kNoCapacity, reason.sentence);
-    case Kind::kStart: return Failure(Outcome::kInternal, reason.sentence);
-    default: return Failure(Outcome::kFunctionCrashed, WithTail(reason.sentence, log_tail));
+    case Kind::kHandler:
+      return Failure(Outcome::kBadRequest, reason.sentence);
+    case Kind::kLibrary:
+      return Failure(Outcome::kFunctionError, reason.sentence);
+    case Kind::kOutOfMemory:
+      return Failure(Outcome::kOutOfMemory, reason.sentence);
+    case Kind::kTimeout:
+      return Failure(Outcome::kTimeout, reason.sentence);
+    case Kind::kShutdown:
+      return Failure(Outcome::kNoCapacity, reason.sentence);
+    case Kind::kStart:
+      return Failure(Outcome::kInternal, reason.sentence);
+    default:
+      return Failure(Outcome::kFunctionCrashed, WithTail(reason.sentence, log_tail));
   }
 }
 
 Node::Node(asio::any_io_executor executor, const Config& config, device::Inventory inventory,
            std::shared_ptr<const ContainerSetup> setup)
-    : executor_(executor), config_(config), inventory_(std::move(inventory)), partitions_(device::Partitions(inventory_)),
-      setup_(std::move(setup)), scheduler_(Specs(partitions_, config)), quiet_(executor) {}
+    : executor_(executor),
+      config_(config),
+      inventory_(std::move(inventory)),
+      partitions_(device::Partitions(inventory_)),
+      setup_(std::move(setup)),
+      scheduler_(Specs(partitions_, config)),
+      quiet_(executor) {}
 
 Node::~Node() = default;
 
@@ -107,8 +128,8 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   uint32_t& of_user = calls_of_user_[request.user];
   if (of_user >= config_.limits.queue)
     co_return Failure(Outcome::kQueueFull,
-                      fmt::format("User [{}] has {} invocations that wait or run (limits.queue is {}).", request.user, of_user,
-                                  config_.limits.queue));
+                      fmt::format("User [{}] has {} invocations that wait or run (limits.queue is {}).", request.user,
+                                  of_user, config_.limits.queue));
   ++of_user;
   const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
   calls_[call->id] = call;
@@ -134,12 +155,14 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
       if (IsGranted(*call)) continue;  // too late to give up: the turn is next in the inbox
       Apply(scheduler_.On(sched::Withdrawn{call->id}));
       if (!event)
-        co_return Failure(Outcome::kTimeout, fmt::format("The invocation waited for its turn longer than its timeout of {} s.",
-                                                         Seconds(call->request.timeout)));
+        co_return Failure(Outcome::kTimeout,
+                          fmt::format("The invocation waited for its turn longer than its timeout of {} s.",
+                                      Seconds(call->request.timeout)));
       const bool left = std::holds_alternative<CallerLeft>(*event);
       co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
     }
-    if (auto* rejected = std::get_if<Rejected>(&*event)) co_return Failure(Outcome::kNoCapacity, std::move(rejected->reason));
+    if (auto* rejected = std::get_if<Rejected>(&*event))
+      co_return Failure(Outcome::kNoCapacity, std::move(rejected->reason));
     if (auto* ended = std::get_if<Ended>(&*event)) {
       using Kind = EndReason::Kind;
       const bool asked = ended->reason.kind == Kind::kKilled || ended->reason.kind == Kind::kShutdown;
@@ -176,7 +199,8 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Co
   const std::optional<CallEvent> returned = co_await AwaitReturn(*call, *container);
   answer.timing.exec = MillisecondsSince(began);
   if (!returned) {
-    std::string sentence = fmt::format("The function was killed after its timeout of {} s.", Seconds(call->request.timeout));
+    std::string sentence =
+        fmt::format("The function was killed after its timeout of {} s.", Seconds(call->request.timeout));
     container->End({EndReason::Kind::kTimeout, sentence});
     co_return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
   }
@@ -200,7 +224,8 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Co
 
   const std::optional<CallEvent> drained = co_await AwaitDrained(*call, *container);
   if (!drained) {
-    std::string sentence = fmt::format("The function's GPU work was not done after its timeout of {} s.", Seconds(call->request.timeout));
+    std::string sentence =
+        fmt::format("The function's GPU work was not done after its timeout of {} s.", Seconds(call->request.timeout));
     container->End({EndReason::Kind::kTimeout, sentence});
     co_return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
   }
@@ -240,7 +265,8 @@ asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitDrained(Call& call, C
   for (;;) {
     std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline());
     if (!event || std::holds_alternative<Ended>(*event)) co_return event;
-    if (const auto* drained = std::get_if<WorkDrained>(&*event); drained != nullptr && drained->tag == tag) co_return event;
+    if (const auto* drained = std::get_if<WorkDrained>(&*event); drained != nullptr && drained->tag == tag)
+      co_return event;
   }
 }
 
@@ -252,8 +278,14 @@ void Node::Act(const sched::Start& action) {
   ContainerSpec spec;
   const std::shared_ptr<Call> starter = calls_.at(action.invocation);
   const Request& request = starter->request;
-  spec = {fmt::format("c-{}", action.container), request.user, request.function, request.handler, request.path, request.ld_preload,
-          action.demand.memory_mib, partitions_[action.partition]};
+  spec = {fmt::format("c-{}", action.container),
+          request.user,
+          request.function,
+          request.handler,
+          request.path,
+          request.ld_preload,
+          action.demand.memory_mib,
+          partitions_[action.partition]};
   const sched::ContainerId id = action.container;
   Container::Listener listener;
   listener.started = [this, id] {
@@ -277,7 +309,9 @@ void Node::Act(const sched::Grant& action) {
   slot.running->inbox.Post(Granted{slot.container});
 }
 
-void Node::Act(const sched::Reject& action) { calls_.at(action.invocation)->inbox.Post(Rejected{action.reason}); }
+void Node::Act(const sched::Reject& action) {
+  calls_.at(action.invocation)->inbox.Post(Rejected{action.reason});
+}
 
 void Node::Act(const sched::Abandon& action) {
   const Slot& slot = slots_.at(action.container);
@@ -319,7 +353,8 @@ asio::awaitable<void> Node::EndStrangers() {
       (void)stranger.Signal(SIGKILL);
       asio::posix::stream_descriptor pidfd(executor_, ::fcntl(stranger.pidfd(), F_DUPFD_CLOEXEC, 3));
       boost::system::error_code ignored;
-      co_await pidfd.async_wait(asio::posix::stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, ignored));
+      co_await pidfd.async_wait(asio::posix::stream_descriptor::wait_read,
+                                asio::redirect_error(asio::use_awaitable, ignored));
       (void)stranger.TryReap();
       std::erase(strangers_, pid);
     }
@@ -349,10 +384,13 @@ std::vector<ContainerInfo> Node::Containers() const {
   std::vector<ContainerInfo> infos;
   for (const auto& [id, slot] : slots_) {
     const ContainerSpec& spec = slot.container->spec();
-    const char* status = slot.ended ? "ending" : slot.running ? "running" : slot.container->started() ? "idle" : "starting";
+    const char* status = slot.ended                  ? "ending"
+                         : slot.running              ? "running"
+                         : slot.container->started() ? "idle"
+                                                     : "starting";
     infos.push_back({spec.id, spec.user, spec.function, status, spec.partition.uuid, spec.partition.instance_size,
-                     spec.gpu_memory_mib, slot.invocations, slot.container->executor_pid(), slot.container->gpu_server_pid(),
-                     slot.container->log_path()});
+                     spec.gpu_memory_mib, slot.invocations, slot.container->executor_pid(),
+                     slot.container->gpu_server_pid(), slot.container->log_path()});
   }
   return infos;
 }

@@ -2,13 +2,14 @@
 // Everything happens on one loop (one thread); no call blocks it.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
 #include "device/inventory.h"
@@ -66,7 +67,8 @@ class Node {
   };
   struct CallerLeft {};
   struct Stopping {};
-  using CallEvent = std::variant<Granted, Rejected, Ended, CallerLeft, Stopping, Returned, Threw, YieldAsked, WorkDrained>;
+  using CallEvent =
+      std::variant<Granted, Rejected, Ended, CallerLeft, Stopping, Returned, Threw, YieldAsked, WorkDrained>;
   struct Call {
     Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
         : id(call_id), request(std::move(call_request)), inbox(std::move(executor)) {}
@@ -112,7 +114,7 @@ class Node {
   std::map<sched::ContainerId, Slot> slots_;
   std::map<std::string, uint32_t> calls_of_user_;
   bool stopping_ = false;
-  Mailbox<int> quiet_;  // while stopping: told when a container or a call has gone
+  Mailbox<int> quiet_;            // while stopping: told when a container or a call has gone
   std::vector<pid_t> strangers_;  // being ended
 };
 

@@ -14,7 +14,7 @@ struct Request {
   std::string user;
   std::string function;
   std::string handler;
-  std::string path;  // canonical, allowed, exists
+  std::string path;        // canonical, allowed, exists
   std::string ld_preload;  // allowed by the administrator, or empty
   std::string mig_instance = "any";
   uint64_t gpu_memory_mib = 0;
@@ -45,8 +45,8 @@ struct Timing {
 
 struct Answer {
   Outcome outcome = Outcome::kOk;
-  std::string body;   // kOk: the function's output
-  std::string error;  // else: a sentence
+  std::string body;      // kOk: the function's output
+  std::string error;     // else: a sentence
   bool granted = false;  // it had a turn: the rest is meant
   bool cold = false;     // its container was started for it or while it waited
   Timing timing;

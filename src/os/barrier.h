@@ -1,6 +1,6 @@
-// One side of an asymmetric memory barrier between processes (membarrier(2), global expedited). Two processes that would
-// each need a full barrier, one often and one rarely, put all of the cost on the rare side: it makes every processor that
-// runs a registered process execute one.
+// One side of an asymmetric memory barrier between processes (membarrier(2), global expedited). Two processes that
+// would each need a full barrier, one often and one rarely, put all of the cost on the rare side: it makes every
+// processor that runs a registered process execute one.
 #pragma once
 
 namespace mignificient::os {

@@ -41,7 +41,7 @@ int GiveUp(Launch& launch, const char* step) {
 }
 
 void ResetSignals(const sigset_t& mask) {
-  struct sigaction standard {};
+  struct sigaction standard{};
   standard.sa_handler = SIG_DFL;
   for (int signal = 1; signal < NSIG; ++signal)
     if (signal != SIGKILL && signal != SIGSTOP) ::sigaction(signal, &standard, nullptr);
@@ -96,7 +96,8 @@ pid_t CloneSuspended(Launch& launch, std::byte* stack, int& pidfd) {
   sigset_t all;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &launch.mask);
-  const pid_t pid = ::clone(RunChild, stack + kStackBytes, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
+  const pid_t pid =
+      ::clone(RunChild, stack + kStackBytes, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &launch.mask, nullptr);
   errno = error;
@@ -168,7 +169,8 @@ Result<> Child::KillGroup() {
 Result<std::optional<ExitStatus>> Child::TryReap() {
   if (pid_ <= 0) return Fail(Code::kNotFound, "The process is gone.");
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return FailErrno("waitid", errno);
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+    return FailErrno("waitid", errno);
   if (info.si_pid == 0) return std::optional<ExitStatus>{};
   ::kill(-pid_, SIGKILL);  // what its leader left behind
   if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG) != 0) return FailErrno("waitid", errno);

@@ -13,7 +13,9 @@
 namespace mignificient::os {
 namespace {
 
-ChildOptions Shell(std::string script) { return {.argv = {"/bin/sh", "-c", std::move(script)}, .environment = {"NAME=value"}}; }
+ChildOptions Shell(std::string script) {
+  return {.argv = {"/bin/sh", "-c", std::move(script)}, .environment = {"NAME=value"}};
+}
 
 ExitStatus AwaitEnd(Child& child) {
   pollfd event{child.pidfd(), POLLIN, 0};

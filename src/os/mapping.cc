@@ -26,7 +26,7 @@ Result<uint64_t> SealedSize(int fd) {
   const int seals = ::fcntl(fd, F_GET_SEALS);
   if (seals < 0) return Fail(Code::kPeer, "The peer's descriptor is not a memfd.");
   if ((seals & kSizeSeals) != kSizeSeals) return Fail(Code::kPeer, "The peer's memfd is not sealed against resizing.");
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return FailErrno("fstat", errno);
   return static_cast<uint64_t>(status.st_size);
 }

@@ -8,7 +8,9 @@
 namespace mignificient::os {
 namespace {
 
-std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> Bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 
 TEST(SocketTest, PacketsKeepTheirBoundaries) {
   auto ends = SocketPair().value();

@@ -1,9 +1,9 @@
 // A single-producer single-consumer ring of variable-sized records in shared memory, between two processes that do not
-// trust each other. Records are a multiple of 8 bytes, begin with a RecordHeader, and never wrap around the end: what is
-// left of the ring is skipped with a record of opcode kSkip.
+// trust each other. Records are a multiple of 8 bytes, begin with a RecordHeader, and never wrap around the end: what
+// is left of the ring is skipped with a record of opcode kSkip.
 //
-// Each side keeps its own position privately and only publishes it; neither ever reads its own position back from shared
-// memory. The consumer copies a record out once, checks the copy, and hands out the copy.
+// Each side keeps its own position privately and only publishes it; neither ever reads its own position back from
+// shared memory. The consumer copies a record out once, checks the copy, and hands out the copy.
 //
 // Sleeping: a side that finds nothing to do announces it (`*_asleep` = 1), looks again, and sleeps on that word. The
 // other side publishes, then looks at that word, and wakes. Between the store and the load of either side stands a full
@@ -87,8 +87,8 @@ class Consumer {
   // The next record, copied out; nullopt when there is none. kPeer when the shared words or the record are not what a
   // correct producer writes; the ring is unusable from then on.
   Result<std::optional<Record>> Next();
-  // Says that the last record is done with. Call once per record, as early as its copy allows. The producer gets the space
-  // back in larger pieces, and at the latest when Next() has found the ring empty.
+  // Says that the last record is done with. Call once per record, as early as its copy allows. The producer gets the
+  // space back in larger pieces, and at the latest when Next() has found the ring empty.
   void Release();
 
   // Where the consumer stands, and where the producer says it stands (unchecked: only compare).

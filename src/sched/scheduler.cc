@@ -38,7 +38,9 @@ void Scheduler::Handle(const Started& event) {
   found->second.last_used = tick_;
 }
 
-void Scheduler::Handle(const Yielded& event) { Release(event.invocation); }
+void Scheduler::Handle(const Yielded& event) {
+  Release(event.invocation);
+}
 
 void Scheduler::Handle(const Finished& event) {
   const auto found = invocations_.find(event.invocation);

@@ -67,7 +67,7 @@ using Event = std::variant<Arrived, Started, Yielded, Finished, Withdrawn, Endin
 struct Start {
   ContainerId container = 0;
   InvocationId invocation = 0;  // the one it is started for
-  size_t partition = 0;  // index into the specs
+  size_t partition = 0;         // index into the specs
   Demand demand;
 };
 struct Grant {  // the invocation owns the container's partition and runs now

@@ -162,12 +162,18 @@ class World {
     switch (Pick(8)) {
       case 0:
       case 1:
-      case 2: return Arrive();
-      case 3: return Send(ContainerEvent<Started>(starting_));
-      case 4: return FinishOne();
-      case 5: return YieldOne();
-      case 6: return Pick(3) == 0 ? WithdrawOne() : Send(ContainerEvent<Gone>(ending_));
-      case 7: return Pick(10) == 0 ? CrashOne() : FinishOne();
+      case 2:
+        return Arrive();
+      case 3:
+        return Send(ContainerEvent<Started>(starting_));
+      case 4:
+        return FinishOne();
+      case 5:
+        return YieldOne();
+      case 6:
+        return Pick(3) == 0 ? WithdrawOne() : Send(ContainerEvent<Gone>(ending_));
+      case 7:
+        return Pick(10) == 0 ? CrashOne() : FinishOne();
     }
   }
 

@@ -56,11 +56,17 @@ struct Fake {
     const auto packet = os::ReceivePacket(door.get(), bytes);
     if (!packet || packet->size == 0) return door.Reset();
     switch (static_cast<char>(bytes[0])) {
-      case 'o': return End(wire::SessionEnd::kOutOfMemory, "the budget is used up");
-      case 'm': return End(wire::SessionEnd::kMisuse, "garbage in the ring");
-      case 'd': return End(wire::SessionEnd::kDeviceError, "illegal address");
-      case 'x': ::_exit(9);
-      case 'h': hung = true; return;
+      case 'o':
+        return End(wire::SessionEnd::kOutOfMemory, "the budget is used up");
+      case 'm':
+        return End(wire::SessionEnd::kMisuse, "garbage in the ring");
+      case 'd':
+        return End(wire::SessionEnd::kDeviceError, "illegal address");
+      case 'x':
+        ::_exit(9);
+      case 'h':
+        hung = true;
+        return;
       case 'g': {
         const std::byte state{static_cast<unsigned char>('0' + static_cast<uint32_t>(gate->Get()))};
         (void)os::SendPacket(door.get(), std::span(&state, 1));

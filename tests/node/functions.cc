@@ -6,9 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mignificient/executor/function.hpp>
 #include <stdexcept>
 #include <string>
+
+#include <mignificient/executor/function.hpp>
 
 using mignificient::Invocation;
 
@@ -16,9 +17,13 @@ namespace {
 
 int counter = 0;
 
-int Door() { return std::atoi(std::getenv("MIGNIFICIENT_GPU_FD")); }
+int Door() {
+  return std::atoi(std::getenv("MIGNIFICIENT_GPU_FD"));
+}
 
-void TellServer(const char* what) { (void)!::send(Door(), what, 1, 0); }
+void TellServer(const char* what) {
+  (void)!::send(Door(), what, 1, 0);
+}
 
 int Write(const Invocation& invocation, const std::string& text) {
   std::memcpy(invocation.result.data, text.data(), text.size());
@@ -38,17 +43,31 @@ int echo(Invocation invocation) {
   std::memcpy(invocation.result.data, invocation.payload.data, invocation.payload.size);
   return static_cast<int>(invocation.payload.size);
 }
-size_t echo_size_t(Invocation invocation) { return static_cast<size_t>(echo(invocation)); }
-int count(Invocation invocation) { return Write(invocation, std::to_string(++counter)); }
-int nothing(Invocation) { return 0; }
+size_t echo_size_t(Invocation invocation) {
+  return static_cast<size_t>(echo(invocation));
+}
+int count(Invocation invocation) {
+  return Write(invocation, std::to_string(++counter));
+}
+int nothing(Invocation) {
+  return 0;
+}
 int negative(Invocation) {
   std::printf("about to fail\n");
   return -7;
 }
-int too_large(Invocation invocation) { return static_cast<int>(invocation.result.capacity + 1); }
-int throws(Invocation) { throw std::runtime_error("out of paper"); }
-int throws_number(Invocation) { throw 3; }
-int exits(Invocation) { std::exit(3); }
+int too_large(Invocation invocation) {
+  return static_cast<int>(invocation.result.capacity + 1);
+}
+int throws(Invocation) {
+  throw std::runtime_error("out of paper");
+}
+int throws_number(Invocation) {
+  throw 3;
+}
+int exits(Invocation) {
+  std::exit(3);
+}
 int segfaults(Invocation) {
   std::printf("last words\n");
   ::signal(SIGSEGV, SIG_DFL);  // a sanitizer's own handler would exit instead
@@ -61,7 +80,9 @@ int hangs(Invocation) {
   }
   return 0;
 }
-int waits(Invocation) { WaitForever(); }
+int waits(Invocation) {
+  WaitForever();
+}
 // Touches the file that the payload names, then waits until the file NAME.go exists.
 int waits_for_file(Invocation invocation) {
   const std::string name = reinterpret_cast<const char*>(invocation.payload.data);

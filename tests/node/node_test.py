@@ -341,7 +341,7 @@ def test_it_does_not_start_where_it_cannot_work(make_node, tmp_path):
     config = json.loads((tmp_path / "orchestrator.json").read_text())
     for section, key, value, word in [("http", "port", node.port, "in use"),
                                       ("paths", "executor", "/no/such/program", "paths.executor"),
-                                      ("http", "prot", 1, "Did you mean [http.port]")]:
+                                      ("http", "prot", 1, "Did you mean `http.port`")]:
         changed = json.loads(json.dumps(config))
         changed[section][key] = value
         (tmp_path / "bad.json").write_text(json.dumps(changed))

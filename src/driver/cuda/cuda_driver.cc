@@ -7,7 +7,9 @@
 namespace mignificient::cuda {
 namespace {
 
-CUresult Missing(...) { return CUDA_ERROR_NOT_SUPPORTED; }
+CUresult Missing(...) {
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
 
 // A C-variadic function ignores what it is called with, so it can stand in for any entry point.
 template <typename Entry>

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+
 #include <mignificient/function.hpp>
 
 #include "os/mapping.h"

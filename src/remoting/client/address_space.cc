@@ -8,7 +8,9 @@ namespace {
 constexpr uint64_t kAlign = 512;
 constexpr uint64_t kSlabBytes = 2 << 20;
 
-uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+uint64_t RoundUp(uint64_t value, uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 }  // namespace
 

@@ -2,9 +2,10 @@
 // bookkeeping: no commands, no locks, no clock. The server checks extents and budget itself; a wrong plan hurts only
 // the client that made it.
 //
-// Small allocations share slabs; large ones have an extent of whole granules each. Freed memory stays mapped and is used
-// again; under budget pressure unused extents are unmapped. Memory that is used again may still be read or written by
-// work issued before it was freed, so such a plan asks for a fence (cuMemFree natively waits for the device instead).
+// Small allocations share slabs; large ones have an extent of whole granules each. Freed memory stays mapped and is
+// used again; under budget pressure unused extents are unmapped. Memory that is used again may still be read or written
+// by work issued before it was freed, so such a plan asks for a fence (cuMemFree natively waits for the device
+// instead).
 #pragma once
 
 #include <cstdint>
@@ -75,11 +76,11 @@ class AddressSpace {
   uint64_t mapped_ = 0;
   uint64_t used_ = 0;
   bool freed_since_fence_ = false;
-  FreeRanges addresses_;                          // unmapped parts of the window
-  FreeRanges small_;                              // unused parts of slabs
-  std::set<uint64_t> slabs_;                      // their addresses
-  std::multimap<uint64_t, uint64_t> idle_;        // unused large extents: bytes -> address
-  std::map<uint64_t, uint64_t> allocations_;      // address -> bytes (rounded)
+  FreeRanges addresses_;                      // unmapped parts of the window
+  FreeRanges small_;                          // unused parts of slabs
+  std::set<uint64_t> slabs_;                  // their addresses
+  std::multimap<uint64_t, uint64_t> idle_;    // unused large extents: bytes -> address
+  std::map<uint64_t, uint64_t> allocations_;  // address -> bytes (rounded)
 };
 
 }  // namespace mignificient::client

@@ -10,7 +10,9 @@ namespace {
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kBase = uint64_t{1} << 44;
 
-AddressSpace Space(uint64_t budget = 64 * kMiB) { return {{kBase, 1024 * kMiB}, 2 * kMiB, budget}; }
+AddressSpace Space(uint64_t budget = 64 * kMiB) {
+  return {{kBase, 1024 * kMiB}, 2 * kMiB, budget};
+}
 
 TEST(AddressSpaceTest, SmallAllocationsShareOneSlab) {
   AddressSpace space = Space();

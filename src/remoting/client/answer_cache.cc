@@ -54,6 +54,8 @@ CUresult CallCached(uint16_t opcode, std::span<const std::byte> body, std::span<
 }
 
 // An answer that was on its way during the change is remembered under the epoch in which it was asked.
-void ForgetAnswers() { epoch.fetch_add(1, std::memory_order_release); }
+void ForgetAnswers() {
+  epoch.fetch_add(1, std::memory_order_release);
+}
 
 }  // namespace mignificient::client

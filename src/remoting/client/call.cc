@@ -36,14 +36,19 @@ CUresult Waited(Channel& channel, uint16_t slot, std::span<std::byte> reply) {
 
 }  // namespace
 
-Channel* TheChannel() { return the_channel.load(std::memory_order_acquire); }
+Channel* TheChannel() {
+  return the_channel.load(std::memory_order_acquire);
+}
 
 CUresult Attach() {
   const std::lock_guard lock(attach_lock);
   switch (attached.load()) {
-    case Attached::kYes: return CUDA_SUCCESS;
-    case Attached::kForked: return CUDA_ERROR_NOT_INITIALIZED;
-    case Attached::kNo: break;
+    case Attached::kYes:
+      return CUDA_SUCCESS;
+    case Attached::kForked:
+      return CUDA_ERROR_NOT_INITIALIZED;
+    case Attached::kNo:
+      break;
   }
   auto channel = Channel::Open();
   if (!channel) {
@@ -71,7 +76,9 @@ CUresult Ready() {
   return channel.TakeDeferredError();
 }
 
-const wire::DeviceInfo& Device() { return TheChannel()->welcome().device; }
+const wire::DeviceInfo& Device() {
+  return TheChannel()->welcome().device;
+}
 
 CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail) {
   return TheChannel()->Write(opcode, wire::kNoReply, body, tail) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;

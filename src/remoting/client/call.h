@@ -48,7 +48,9 @@ CUresult CallBody(uint16_t opcode, const Body& body, Reply& reply) {
 }
 
 // The stream as an entry point's `_ptsz`/`_ptds` form means it: null becomes the per-thread stream.
-inline CUstream PerThread(CUstream stream) { return stream == nullptr ? CuStreamPerThread() : stream; }
+inline CUstream PerThread(CUstream stream) {
+  return stream == nullptr ? CuStreamPerThread() : stream;
+}
 
 // Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED.
 CUresult Refused(const char* name);
@@ -58,7 +60,9 @@ CUresult Refused(const char* name);
 CUcontext CurrentContext();  // null: none
 
 // As Ready(), for a call that names an object and so needs no current context.
-inline CUresult ReadyAnywhere() { return CurrentContext() == nullptr ? Initialized() : Ready(); }
+inline CUresult ReadyAnywhere() {
+  return CurrentContext() == nullptr ? Initialized() : Ready();
+}
 
 // As Ready(), for a call on a stream: one that the program made names its context; the default streams are those of the
 // current one.

@@ -52,8 +52,7 @@ Result<std::unique_ptr<Channel>> Channel::Open() {
   wire::Welcome welcome;
   MIG_ASSIGN(os::Packet packet, os::ReceivePacket(ends.first.get(), std::as_writable_bytes(std::span(&welcome, 1))));
   if (packet.size == 0) return Fail(Code::kUnavailable, "The GPU server closed the connection.");
-  if (packet.size != sizeof welcome || welcome.magic != wire::kAttachMagic ||
-      welcome.version != wire::kProtocolVersion)
+  if (packet.size != sizeof welcome || welcome.magic != wire::kAttachMagic || welcome.version != wire::kProtocolVersion)
     return Fail(Code::kPeer, "The GPU server speaks protocol version {} (expected {}).", welcome.version,
                 wire::kProtocolVersion);
   if (welcome.status != wire::AttachStatus::kOk || packet.fds.size() != 1 || welcome.region_bytes != wire::kRegionBytes)

@@ -40,7 +40,9 @@ class Channel {
   uint16_t AcquireSlot();
   void ReleaseSlot(uint16_t slot) { free_slots_.fetch_or(uint64_t{1} << slot, std::memory_order_release); }
   ring::Completion& reply(uint16_t slot) { return header().replies[slot]; }
-  std::byte* reply_data(uint16_t slot) { return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes; }
+  std::byte* reply_data(uint16_t slot) {
+    return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes;
+  }
 
   // A staging chunk whose last use has ended, until released. Waits while all are in use.
   uint32_t AcquireChunk();
@@ -87,8 +89,7 @@ class Channel {
 template <typename Fill>
 bool Channel::WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, size_t tail_bytes,
                         Fill&& fill) {
-  const uint32_t bytes =
-      static_cast<uint32_t>(sizeof(ring::RecordHeader) + (body.size() + tail_bytes + 7) / 8 * 8);
+  const uint32_t bytes = static_cast<uint32_t>(sizeof(ring::RecordHeader) + (body.size() + tail_bytes + 7) / 8 * 8);
   if (bytes > wire::kMaxCommandBytes) return false;
   const ring::RecordHeader record{bytes, opcode, slot};
   const std::lock_guard lock(write_lock_);

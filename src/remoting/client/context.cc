@@ -69,7 +69,7 @@ CUresult RecordOf(CUcontext context, ContextRecord*& record) {
   return record == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 
-CUresult GetSetting(int* value, std::atomic<int> ContextRecord::*setting) {
+CUresult GetSetting(int* value, std::atomic<int> ContextRecord::* setting) {
   ContextRecord* record = nullptr;
   if (const CUresult result = Current(record); result != CUDA_SUCCESS) return result;
   if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
@@ -78,7 +78,7 @@ CUresult GetSetting(int* value, std::atomic<int> ContextRecord::*setting) {
 }
 
 // A preference: the hardware of today has nothing to set, so it is only remembered.
-CUresult SetSetting(int value, int highest, std::atomic<int> ContextRecord::*setting) {
+CUresult SetSetting(int value, int highest, std::atomic<int> ContextRecord::* setting) {
   ContextRecord* record = nullptr;
   if (const CUresult result = Current(record); result != CUDA_SUCCESS) return result;
   if (value < 0 || value > highest) return CUDA_ERROR_INVALID_VALUE;
@@ -106,8 +106,12 @@ MIG_EXPORT CUresult cuCtxCreate_v4(CUcontext* context, const void* parameters, u
   if (parameters != nullptr) return Refused("cuCtxCreate_v4 with parameters");
   return Create(context, flags, device);
 }
-MIG_EXPORT CUresult cuCtxDestroy(CUcontext context) { return Destroy(context); }
-MIG_EXPORT CUresult cuCtxDestroy_v2(CUcontext context) { return Destroy(context); }
+MIG_EXPORT CUresult cuCtxDestroy(CUcontext context) {
+  return Destroy(context);
+}
+MIG_EXPORT CUresult cuCtxDestroy_v2(CUcontext context) {
+  return Destroy(context);
+}
 
 MIG_EXPORT CUresult cuCtxAttach(CUcontext* context, unsigned flags) {
   ContextRecord* record = nullptr;
@@ -116,12 +120,22 @@ MIG_EXPORT CUresult cuCtxAttach(CUcontext* context, unsigned flags) {
   *context = CurrentContext();
   return CUDA_SUCCESS;
 }
-MIG_EXPORT CUresult cuCtxDetach(CUcontext context) { return Destroy(context); }
+MIG_EXPORT CUresult cuCtxDetach(CUcontext context) {
+  return Destroy(context);
+}
 
-MIG_EXPORT CUresult cuCtxPushCurrent(CUcontext context) { return Push(context); }
-MIG_EXPORT CUresult cuCtxPushCurrent_v2(CUcontext context) { return Push(context); }
-MIG_EXPORT CUresult cuCtxPopCurrent(CUcontext* context) { return Pop(context); }
-MIG_EXPORT CUresult cuCtxPopCurrent_v2(CUcontext* context) { return Pop(context); }
+MIG_EXPORT CUresult cuCtxPushCurrent(CUcontext context) {
+  return Push(context);
+}
+MIG_EXPORT CUresult cuCtxPushCurrent_v2(CUcontext context) {
+  return Push(context);
+}
+MIG_EXPORT CUresult cuCtxPopCurrent(CUcontext* context) {
+  return Pop(context);
+}
+MIG_EXPORT CUresult cuCtxPopCurrent_v2(CUcontext* context) {
+  return Pop(context);
+}
 
 MIG_EXPORT CUresult cuCtxGetCurrent(CUcontext* context) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
@@ -201,11 +215,15 @@ MIG_EXPORT CUresult cuCtxGetStreamPriorityRange(int* least, int* greatest) {
   return CUDA_SUCCESS;
 }
 
-MIG_EXPORT CUresult cuCtxGetCacheConfig(int* config) { return GetSetting(config, &ContextRecord::cache_config); }
+MIG_EXPORT CUresult cuCtxGetCacheConfig(int* config) {
+  return GetSetting(config, &ContextRecord::cache_config);
+}
 MIG_EXPORT CUresult cuCtxSetCacheConfig(int config) {
   return SetSetting(config, kHighestCacheConfig, &ContextRecord::cache_config);
 }
-MIG_EXPORT CUresult cuCtxGetSharedMemConfig(int* config) { return GetSetting(config, &ContextRecord::shared_config); }
+MIG_EXPORT CUresult cuCtxGetSharedMemConfig(int* config) {
+  return GetSetting(config, &ContextRecord::shared_config);
+}
 MIG_EXPORT CUresult cuCtxSetSharedMemConfig(int config) {
   return SetSetting(config, kHighestSharedConfig, &ContextRecord::shared_config);
 }

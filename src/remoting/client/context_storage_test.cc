@@ -9,8 +9,12 @@
 namespace mignificient::client {
 namespace {
 
-CUcontext Context(uint64_t n) { return reinterpret_cast<CUcontext>(n); }
-void* Pointer(uint64_t n) { return reinterpret_cast<void*>(n); }
+CUcontext Context(uint64_t n) {
+  return reinterpret_cast<CUcontext>(n);
+}
+void* Pointer(uint64_t n) {
+  return reinterpret_cast<void*>(n);
+}
 
 TEST(ContextStorageTest, ValueIsFoundByContextAndKey) {
   void* value = nullptr;

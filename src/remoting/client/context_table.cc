@@ -11,9 +11,15 @@ constinit thread_local ContextStack current_stack{};  // trivial: works in exit 
 
 }  // namespace
 
-ContextTable& Contexts() { return table; }
-ContextStack& CurrentStack() { return current_stack; }
-CUcontext CurrentContext() { return current_stack.top(); }
+ContextTable& Contexts() {
+  return table;
+}
+ContextStack& CurrentStack() {
+  return current_stack;
+}
+CUcontext CurrentContext() {
+  return current_stack.top();
+}
 
 CUcontext ContextTable::CreateLocked(uint32_t slot, unsigned flags) {
   ContextRecord& record = records[slot];

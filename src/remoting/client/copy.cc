@@ -1,6 +1,6 @@
 // Copies between host and device. Small host-to-device copies travel inside the command; larger pageable ones go
-// through staging chunks, several in flight, so that the DMA of one overlaps the host copy of the next. Pinned memory is
-// copied by DMA directly.
+// through staging chunks, several in flight, so that the DMA of one overlaps the host copy of the next. Pinned memory
+// is copied by DMA directly.
 
 #include <algorithm>
 #include <array>
@@ -21,9 +21,13 @@ using wire::Command;
 
 constexpr size_t kInlineBytes = 32 * 1024;
 
-uint64_t Name(CUstream stream) { return reinterpret_cast<uint64_t>(stream); }
+uint64_t Name(CUstream stream) {
+  return reinterpret_cast<uint64_t>(stream);
+}
 
-CUresult PostCopy(Command command, const wire::CopyBody& body) { return PostBody(static_cast<uint16_t>(command), body); }
+CUresult PostCopy(Command command, const wire::CopyBody& body) {
+  return PostBody(static_cast<uint16_t>(command), body);
+}
 
 CUresult Synchronize(CUstream stream) {
   const wire::HandleBody body{Name(stream)};
@@ -82,7 +86,8 @@ class Collector {
     CUresult result = CUDA_SUCCESS;
     while (collected_ < bytes_ && result == CUDA_SUCCESS) {
       while (issued_ < bytes_ && count_ < kDepth && result == CUDA_SUCCESS) {
-        // Waits for a chunk only while holding none: threads that hold some and wait for more could wait for each other.
+        // Waits for a chunk only while holding none: threads that hold some and wait for more could wait for each
+        // other.
         const auto chunk = count_ == 0 ? channel_.AcquireChunk() : channel_.TryAcquireChunk();
         if (!chunk) break;
         result = Issue(*chunk);
@@ -147,7 +152,9 @@ CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until
 
 // --- Unified addresses ----------------------------------------------------------------------------------------------
 
-bool OnDevice(CUdeviceptr address) { return TheDeviceMemory().InWindow(address); }
+bool OnDevice(CUdeviceptr address) {
+  return TheDeviceMemory().InWindow(address);
+}
 
 CUresult Unified(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;

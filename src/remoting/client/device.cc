@@ -35,7 +35,9 @@ CUresult Uuid(CUuuid* uuid, CUdevice device) {
   return CUDA_SUCCESS;
 }
 
-int Attribute(CUdeviceAttribute attribute) { return Device().attributes[attribute]; }
+int Attribute(CUdeviceAttribute attribute) {
+  return Device().attributes[attribute];
+}
 
 struct PciAddress {
   unsigned domain = 0;
@@ -53,7 +55,8 @@ PciAddress ThePciAddress() {
 bool ParsePciAddress(const char* text, PciAddress& address) {
   unsigned function = 0;
   char rest = 0;
-  const int full = std::sscanf(text, "%8x:%4x:%4x.%4x%c", &address.domain, &address.bus, &address.device, &function, &rest);
+  const int full =
+      std::sscanf(text, "%8x:%4x:%4x.%4x%c", &address.domain, &address.bus, &address.device, &function, &rest);
   if (full == 3 || full == 4) return true;
   address.domain = 0;
   return std::sscanf(text, "%4x:%4x.%4x%c", &address.bus, &address.device, &function, &rest) == 3;
@@ -86,7 +89,9 @@ int DriverVersion() {
   return Initialized() == CUDA_SUCCESS ? std::min(kApiVersion, Device().driver_version) : kApiVersion;
 }
 
-MIG_EXPORT CUresult cuInit(unsigned flags) { return flags != 0 ? CUDA_ERROR_INVALID_VALUE : Attach(); }
+MIG_EXPORT CUresult cuInit(unsigned flags) {
+  return flags != 0 ? CUDA_ERROR_INVALID_VALUE : Attach();
+}
 
 MIG_EXPORT CUresult cuDriverGetVersion(int* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
@@ -116,8 +121,12 @@ MIG_EXPORT CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
   return CUDA_SUCCESS;
 }
 
-MIG_EXPORT CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device) { return Uuid(uuid, device); }
-MIG_EXPORT CUresult cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) { return Uuid(uuid, device); }
+MIG_EXPORT CUresult cuDeviceGetUuid(CUuuid* uuid, CUdevice device) {
+  return Uuid(uuid, device);
+}
+MIG_EXPORT CUresult cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) {
+  return Uuid(uuid, device);
+}
 
 // Only Windows has them.
 MIG_EXPORT CUresult cuDeviceGetLuid(char*, unsigned*, CUdevice device) {
@@ -159,7 +168,8 @@ MIG_EXPORT CUresult cuDeviceGetProperties(DeviceProperties* properties, CUdevice
   if (properties == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *properties = {
       .max_threads_per_block = Attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
-      .max_threads_dim = {Attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X), Attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y),
+      .max_threads_dim = {Attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X),
+                          Attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y),
                           Attribute(CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z)},
       .max_grid_size = {Attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X), Attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y),
                         Attribute(CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z)},
@@ -178,8 +188,8 @@ MIG_EXPORT CUresult cuDeviceGetPCIBusId(char* text, int length, CUdevice device)
   if (const CUresult result = Check(device); result != CUDA_SUCCESS) return result;
   if (text == nullptr || length <= 0) return CUDA_ERROR_INVALID_VALUE;
   const PciAddress address = ThePciAddress();
-  const int written = std::snprintf(text, static_cast<size_t>(length), "%04x:%02x:%02x.0", address.domain, address.bus,
-                                    address.device);
+  const int written =
+      std::snprintf(text, static_cast<size_t>(length), "%04x:%02x:%02x.0", address.domain, address.bus, address.device);
   return written < length ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
@@ -222,7 +232,11 @@ MIG_EXPORT CUresult cuModuleGetLoadingMode(int* mode) {
   return CUDA_SUCCESS;
 }
 
-MIG_EXPORT CUresult cuProfilerStart() { return Profiler(); }
-MIG_EXPORT CUresult cuProfilerStop() { return Profiler(); }
+MIG_EXPORT CUresult cuProfilerStart() {
+  return Profiler();
+}
+MIG_EXPORT CUresult cuProfilerStop() {
+  return Profiler();
+}
 
 }  // namespace mignificient::client

@@ -3,7 +3,10 @@
 #include "remoting/client/context_table.h"
 
 // The entry points of other files.
-#define MIG_HAND(symbol) extern "C" unsigned symbol() { return CUDA_ERROR_NOT_SUPPORTED; }
+#define MIG_HAND(symbol)             \
+  extern "C" unsigned symbol() {     \
+    return CUDA_ERROR_NOT_SUPPORTED; \
+  }
 #include "gen/hand_symbols.inc"
 #undef MIG_HAND
 
@@ -46,9 +49,8 @@ void Reset() {
 namespace {
 
 fake::Command& Record(uint16_t opcode, bool waits, std::span<const std::byte> body, std::span<const std::byte> tail) {
-  return fake::Get().commands.emplace_back(
-      fake::Command{opcode, waits, {body.begin(), body.end()},
-                    std::string(reinterpret_cast<const char*>(tail.data()), tail.size())});
+  return fake::Get().commands.emplace_back(fake::Command{
+      opcode, waits, {body.begin(), body.end()}, std::string(reinterpret_cast<const char*>(tail.data()), tail.size())});
 }
 
 }  // namespace
@@ -57,12 +59,16 @@ CUresult Attach() {
   if (fake::Get().attach == CUDA_SUCCESS) fake::Get().attached = true;
   return fake::Get().attach;
 }
-CUresult Initialized() { return fake::Get().attached ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED; }
+CUresult Initialized() {
+  return fake::Get().attached ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
+}
 CUresult Ready() {
   if (!fake::Get().attached) return CUDA_ERROR_NOT_INITIALIZED;
   return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : fake::Get().ready;
 }
-const wire::DeviceInfo& Device() { return fake::Get().device; }
+const wire::DeviceInfo& Device() {
+  return fake::Get().device;
+}
 
 CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail) {
   Record(opcode, false, body, tail);

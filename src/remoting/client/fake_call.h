@@ -39,5 +39,4 @@ State& Get();
 // A fresh state: attached to a device of compute capability 9.0, the primary context released, nothing current.
 void Reset();
 
-
 }  // namespace mignificient::client::fake

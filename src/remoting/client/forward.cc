@@ -2,9 +2,10 @@
 
 #include <cstring>
 
-#include "gen/commands.h"
 #include "remoting/client/answer_cache.h"
 #include "remoting/client/call.h"
+
+#include "gen/commands.h"
 
 namespace mignificient::client {
 namespace {

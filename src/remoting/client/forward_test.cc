@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "gen/commands.h"
 #include "remoting/client/context.h"
 #include "remoting/client/fake_call.h"
+
+#include "gen/commands.h"
 
 extern "C" {
 CUresult cuCtxSetCurrent(CUcontext);

@@ -46,9 +46,9 @@ CUresult Ask(wire::Command command, uint64_t owner, const char* name, Function& 
   if (name_bytes > wire::kMaxNameBytes) return CUDA_ERROR_NOT_FOUND;
   const wire::NameBody body{owner, name_bytes};
   const auto reply = std::make_unique<wire::FunctionReply>();
-  const CUresult result = Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
-                               std::as_writable_bytes(std::span(reply.get(), 1)),
-                               std::as_bytes(std::span(name, name_bytes)));
+  const CUresult result =
+      Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
+           std::as_writable_bytes(std::span(reply.get(), 1)), std::as_bytes(std::span(name, name_bytes)));
   if (result != CUDA_SUCCESS) return result;
   if (reply->param_count > wire::kMaxKernelParams) return CUDA_ERROR_UNKNOWN;
   function.handle = reply->handle;

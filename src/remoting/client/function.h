@@ -1,6 +1,6 @@
 // Kernels and functions as the client knows them: name, parameter layout, limits. A CUkernel and the CUfunction of the
-// same kernel are two names of one entry. Entries are found by slot without a lock and live until the process ends, since
-// programs may launch while another thread unloads; the server refuses names that are gone.
+// same kernel are two names of one entry. Entries are found by slot without a lock and live until the process ends,
+// since programs may launch while another thread unloads; the server refuses names that are gone.
 #pragma once
 
 #include <atomic>

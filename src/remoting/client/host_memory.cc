@@ -19,8 +19,7 @@ CUresult ShareAt(uint64_t address, uint64_t bytes, unsigned flags) {
   auto fd = os::CreateSealedMemory("mignificient-pinned", bytes);
   if (!fd) return CUDA_ERROR_OUT_OF_MEMORY;
   void* const wanted = reinterpret_cast<void*>(address);
-  const void* mapped =
-      ::mmap(wanted, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd->get(), 0);
+  const void* mapped = ::mmap(wanted, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd->get(), 0);
   if (mapped != wanted) return CUDA_ERROR_OUT_OF_MEMORY;
   CUresult result = CUDA_ERROR_DEVICE_UNAVAILABLE;
   if (const auto tag = TheChannel()->SendDescriptor(fd->get(), bytes)) {
@@ -60,7 +59,8 @@ CUresult PinnedMemory::Free(const void* address) {
   if (it == blocks_.end()) return CUDA_ERROR_INVALID_VALUE;
   const wire::UnpinHostBody body{start};
   // The server waits for work that may still use the memory; so does the program, whose mapping goes too.
-  const CUresult result = Call(static_cast<uint16_t>(wire::Command::kUnpinHost), std::as_bytes(std::span(&body, 1)), {});
+  const CUresult result =
+      Call(static_cast<uint16_t>(wire::Command::kUnpinHost), std::as_bytes(std::span(&body, 1)), {});
   ::munmap(reinterpret_cast<void*>(start), it->second.extent.bytes);
   addresses_.Insert(it->second.extent);
   blocks_.erase(it);
@@ -96,7 +96,9 @@ MIG_EXPORT CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned flags)
   return ThePinnedMemory().Allocate(bytes, flags, false, *address);
 }
 
-MIG_EXPORT CUresult cuMemAllocHost_v2(void** address, size_t bytes) { return cuMemHostAlloc(address, bytes, 0); }
+MIG_EXPORT CUresult cuMemAllocHost_v2(void** address, size_t bytes) {
+  return cuMemHostAlloc(address, bytes, 0);
+}
 
 MIG_EXPORT CUresult cuMemFreeHost(void* address) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;

@@ -1,5 +1,6 @@
-// The integrity check of the CUDA runtime: cudart asks the driver for a keyed digest of what it knows itself, and starts
-// only with a driver that computes it. HMAC (RFC 2104) over MD2 (RFC 1319); it protects nothing, it is a handshake.
+// The integrity check of the CUDA runtime: cudart asks the driver for a keyed digest of what it knows itself, and
+// starts only with a driver that computes it. HMAC (RFC 2104) over MD2 (RFC 1319); it protects nothing, it is a
+// handshake.
 #pragma once
 
 #include <array>
@@ -28,8 +29,8 @@ struct IntegrityFacts {
   uint32_t driver_version;
   uint32_t version;  // of the check, as asked
   uint32_t process;
-  uint32_t thread;   // low half of pthread_self()
-  uint64_t runtime_table;    // addresses of our tables and of the check itself
+  uint32_t thread;         // low half of pthread_self()
+  uint64_t runtime_table;  // addresses of our tables and of the check itself
   uint64_t integrity_table;
   uint64_t check;
   uint64_t unix_seconds;

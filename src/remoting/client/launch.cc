@@ -38,9 +38,14 @@ bool BufferOf(void** extra, const void*& buffer, size_t& bytes) {
   const size_t* size = nullptr;
   for (int i = 0; reinterpret_cast<uintptr_t>(extra[i]) != kLaunchParamEnd; i += 2) {
     switch (reinterpret_cast<uintptr_t>(extra[i])) {
-      case kLaunchParamBufferPointer: buffer = extra[i + 1]; break;
-      case kLaunchParamBufferSize: size = static_cast<const size_t*>(extra[i + 1]); break;
-      default: return false;
+      case kLaunchParamBufferPointer:
+        buffer = extra[i + 1];
+        break;
+      case kLaunchParamBufferSize:
+        size = static_cast<const size_t*>(extra[i + 1]);
+        break;
+      default:
+        return false;
     }
   }
   bytes = size == nullptr ? 0 : *size;
@@ -103,8 +108,8 @@ CUresult Launch(const Arguments& arguments) {
   };
   Channel& channel = *TheChannel();
   const auto write = [&](uint16_t slot) {
-    return channel.WriteWith(static_cast<uint16_t>(wire::Command::kLaunch), slot,
-                             std::as_bytes(std::span(&body, 1)), attribute_bytes + function->param_bytes, fill);
+    return channel.WriteWith(static_cast<uint16_t>(wire::Command::kLaunch), slot, std::as_bytes(std::span(&body, 1)),
+                             attribute_bytes + function->param_bytes, fill);
   };
   const uint32_t shared = arguments.shape.shared_bytes + function->static_shared_bytes;
   if (shared <= kDefaultSharedBytes || shared <= function->proven_shared_bytes.load(std::memory_order_relaxed))
@@ -139,8 +144,13 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
 MIG_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                                    CUstream stream, void** params, void** extra) {
-  return Launch({function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes}, stream,
-                 wire::kLaunchPlain, {}, params, extra});
+  return Launch({function,
+                 {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes},
+                 stream,
+                 wire::kLaunchPlain,
+                 {},
+                 params,
+                 extra});
 }
 
 MIG_EXPORT CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -162,8 +172,13 @@ MIG_EXPORT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfuncti
 MIG_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                               unsigned block_x, unsigned block_y, unsigned block_z,
                                               unsigned shared_bytes, CUstream stream, void** params) {
-  return Launch({function, {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes}, stream,
-                 wire::kLaunchCooperative, {}, params, nullptr});
+  return Launch({function,
+                 {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes},
+                 stream,
+                 wire::kLaunchCooperative,
+                 {},
+                 params,
+                 nullptr});
 }
 
 MIG_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigned grid_x, unsigned grid_y,

@@ -92,8 +92,8 @@ MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (free_bytes == nullptr || total_bytes == nullptr) return CUDA_ERROR_INVALID_VALUE;
   wire::MemoryInfoReply info;
-  if (const CUresult result = Call(static_cast<uint16_t>(wire::Command::kMemoryInfo), {},
-                                   std::as_writable_bytes(std::span(&info, 1)));
+  if (const CUresult result =
+          Call(static_cast<uint16_t>(wire::Command::kMemoryInfo), {}, std::as_writable_bytes(std::span(&info, 1)));
       result != CUDA_SUCCESS)
     return result;
   *total_bytes = info.budget_bytes;

@@ -47,7 +47,7 @@ Result<os::UniqueFd> Seal(std::span<const std::byte> image) {
 // The JIT options of one load: numbers for the server, and where the program wants its logs.
 struct JitRequest {
   std::vector<wire::JitOption> options;
-  char* logs[2] = {};              // info, error
+  char* logs[2] = {};  // info, error
   uint32_t log_bytes[2] = {};
   void** log_size_values[2] = {};  // where CUDA reports how much was written
 
@@ -55,12 +55,22 @@ struct JitRequest {
     for (unsigned i = 0; i < count && names != nullptr && values != nullptr; ++i) {
       const auto number = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(values[i]));
       switch (names[i]) {
-        case kJitInfoLog: logs[0] = static_cast<char*>(values[i]); break;
-        case kJitErrorLog: logs[1] = static_cast<char*>(values[i]); break;
-        case kJitInfoLogBytes: log_bytes[0] = number, log_size_values[0] = &values[i]; break;
-        case kJitErrorLogBytes: log_bytes[1] = number, log_size_values[1] = &values[i]; break;
-        case kJitWallTime: break;  // an output that we leave as it is
-        default: options.push_back({names[i], 0, reinterpret_cast<uint64_t>(values[i])});
+        case kJitInfoLog:
+          logs[0] = static_cast<char*>(values[i]);
+          break;
+        case kJitErrorLog:
+          logs[1] = static_cast<char*>(values[i]);
+          break;
+        case kJitInfoLogBytes:
+          log_bytes[0] = number, log_size_values[0] = &values[i];
+          break;
+        case kJitErrorLogBytes:
+          log_bytes[1] = number, log_size_values[1] = &values[i];
+          break;
+        case kJitWallTime:
+          break;  // an output that we leave as it is
+        default:
+          options.push_back({names[i], 0, reinterpret_cast<uint64_t>(values[i])});
       }
     }
     for (int i = 0; i < 2; ++i) log_bytes[i] = logs[i] == nullptr ? 0 : std::min(log_bytes[i], wire::kMaxJitLog);
@@ -88,9 +98,9 @@ CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest
   const wire::LoadBody body{
       *tag, image.size(), static_cast<uint32_t>(jit.options.size()), jit.log_bytes[0], jit.log_bytes[1], 0};
   const auto reply = std::make_unique<wire::LoadReply>();
-  const CUresult called = Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
-                               std::as_writable_bytes(std::span(reply.get(), 1)),
-                               std::as_bytes(std::span(jit.options)));
+  const CUresult called =
+      Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
+           std::as_writable_bytes(std::span(reply.get(), 1)), std::as_bytes(std::span(jit.options)));
   if (called != CUDA_SUCCESS) return called;
   jit.Deliver(*reply);
   handle = reply->handle;
@@ -108,7 +118,7 @@ CUresult Load(Command command, const void* image, JitRequest jit, uint64_t& hand
 Result<std::vector<std::byte>> ReadFile(const char* path) {
   os::UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
   if (!fd) return FailErrno("open", errno);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return FailErrno("fstat", errno);
   std::vector<std::byte> bytes(static_cast<size_t>(status.st_size) + 1);  // PTX files have no zero byte of their own
   for (size_t done = 0; done + 1 < bytes.size();) {

@@ -25,7 +25,8 @@ struct Search {
 
 CUresult Residents(const Search& search, int block_size, int& blocks) {
   const size_t shared = search.shared_bytes_of != nullptr ? search.shared_bytes_of(block_size) : search.shared_bytes;
-  return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, search.function, block_size, shared, search.flags);
+  return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, search.function, block_size, shared,
+                                                              search.flags);
 }
 
 // From the largest size downwards, so that of equal ones the larger wins.

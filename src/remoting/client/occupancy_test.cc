@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include "gen/commands.h"
 #include "remoting/client/answer_cache.h"
 #include "remoting/client/context.h"
 #include "remoting/client/fake_call.h"
+
+#include "gen/commands.h"
 
 extern "C" {
 CUresult cuCtxSetCurrent(CUcontext);

@@ -29,20 +29,32 @@ CUresult Put(void* data, T value) {
 CUresult Attribute(const Pointer& pointer, CUdeviceptr ptr, int attribute, void* data) {
   const bool host = pointer.memory_type == CU_MEMORYTYPE_HOST || pointer.managed;
   switch (attribute) {
-    case CU_POINTER_ATTRIBUTE_CONTEXT: return Put(data, CurrentContext());
-    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: return Put(data, pointer.memory_type);
-    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: return Put(data, ptr);
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+      return Put(data, CurrentContext());
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+      return Put(data, pointer.memory_type);
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+      return Put(data, ptr);
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
       return host ? Put(data, reinterpret_cast<void*>(ptr)) : CUDA_ERROR_INVALID_VALUE;
-    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS: return Put(data, 0u);
-    case CU_POINTER_ATTRIBUTE_BUFFER_ID: return Put(data, static_cast<unsigned long long>(pointer.extent.address));
-    case CU_POINTER_ATTRIBUTE_IS_MANAGED: return Put(data, pointer.managed ? 1u : 0u);
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: return Put(data, 0);
-    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE: return Put(data, 0u);
-    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR: return Put(data, static_cast<CUdeviceptr>(pointer.extent.address));
-    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: return Put(data, static_cast<size_t>(pointer.extent.bytes));
-    case CU_POINTER_ATTRIBUTE_MAPPED: return Put(data, 1u);
-    default: return CUDA_ERROR_NOT_SUPPORTED;
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+      return Put(data, 0u);
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+      return Put(data, static_cast<unsigned long long>(pointer.extent.address));
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+      return Put(data, pointer.managed ? 1u : 0u);
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+      return Put(data, 0);
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+      return Put(data, 0u);
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+      return Put(data, static_cast<CUdeviceptr>(pointer.extent.address));
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+      return Put(data, static_cast<size_t>(pointer.extent.bytes));
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+      return Put(data, 1u);
+    default:
+      return CUDA_ERROR_NOT_SUPPORTED;
   }
 }
 
@@ -54,14 +66,18 @@ CUresult Absent(int attribute, void* data) {
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-    case CU_POINTER_ATTRIBUTE_RANGE_SIZE: return Put(data, uint64_t{0});
-    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: return Put(data, -2);
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+      return Put(data, uint64_t{0});
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+      return Put(data, -2);
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
-    case CU_POINTER_ATTRIBUTE_MAPPED: return Put(data, 0u);
-    default: return CUDA_ERROR_NOT_SUPPORTED;
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+      return Put(data, 0u);
+    default:
+      return CUDA_ERROR_NOT_SUPPORTED;
   }
 }
 
@@ -80,8 +96,8 @@ MIG_EXPORT CUresult cuPointerGetAttributes(unsigned count, int* attributes, void
   const Pointer pointer = Identify(ptr);
   for (unsigned i = 0; i < count; ++i) {
     if (data[i] == nullptr) return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = pointer.memory_type == 0 ? Absent(attributes[i], data[i])
-                                               : Attribute(pointer, ptr, attributes[i], data[i]);
+    CUresult result =
+        pointer.memory_type == 0 ? Absent(attributes[i], data[i]) : Attribute(pointer, ptr, attributes[i], data[i]);
     if (result == CUDA_ERROR_INVALID_VALUE) result = Absent(attributes[i], data[i]);
     if (result != CUDA_SUCCESS) return result;
   }

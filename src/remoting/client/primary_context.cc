@@ -12,15 +12,17 @@ namespace {
 // The flags that the next primary context gets; guarded by the table's lock.
 constinit unsigned primary_flags = 0;
 
-ContextRecord& Primary() { return Contexts().records[kPrimarySlot]; }
+ContextRecord& Primary() {
+  return Contexts().records[kPrimarySlot];
+}
 
 CUresult CheckDevice(CUdevice device) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   return device == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
-// Ends the primary context as far as the program can tell. The memory, streams and modules it still holds are given back
-// when its process ends: the server has no command that ends a context and keeps the session.
+// Ends the primary context as far as the program can tell. The memory, streams and modules it still holds are given
+// back when its process ends: the server has no command that ends a context and keeps the session.
 void EndPrimary() {
   CUcontext context = nullptr;
   {
@@ -76,12 +78,24 @@ CUresult RetainPrimary(CUcontext* context, CUdevice device) {
 MIG_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   return RetainPrimary(context, device);
 }
-MIG_EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return Release(device); }
-MIG_EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) { return Release(device); }
-MIG_EXPORT CUresult cuDevicePrimaryCtxReset(CUdevice device) { return Reset(device); }
-MIG_EXPORT CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) { return Reset(device); }
-MIG_EXPORT CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned flags) { return SetFlags(device, flags); }
-MIG_EXPORT CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags) { return SetFlags(device, flags); }
+MIG_EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
+  return Release(device);
+}
+MIG_EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
+  return Release(device);
+}
+MIG_EXPORT CUresult cuDevicePrimaryCtxReset(CUdevice device) {
+  return Reset(device);
+}
+MIG_EXPORT CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) {
+  return Reset(device);
+}
+MIG_EXPORT CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned flags) {
+  return SetFlags(device, flags);
+}
+MIG_EXPORT CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags) {
+  return SetFlags(device, flags);
+}
 
 MIG_EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active) {
   if (const CUresult result = CheckDevice(device); result != CUDA_SUCCESS) return result;

@@ -1,6 +1,7 @@
-// cuGetExportTable: the private tables through which NVIDIA's libraries talk to their driver. Only the entries that CUDA
-// 13.0 libraries were seen to call are here (FACTS); every other entry refuses, and says so once, and every other table
-// is not found. A table is an array of pointers whose first word is its size in bytes, except context-local storage.
+// cuGetExportTable: the private tables through which NVIDIA's libraries talk to their driver. Only the entries that
+// CUDA 13.0 libraries were seen to call are here (FACTS); every other entry refuses, and says so once, and every other
+// table is not found. A table is an array of pointers whose first word is its size in bytes, except context-local
+// storage.
 //
 // Libraries call from their exit handlers, so the tables are constants and what they use is never destroyed.
 
@@ -30,7 +31,9 @@ namespace {
 
 using Entry = const void*;
 
-uint64_t Zero() { return 0; }
+uint64_t Zero() {
+  return 0;
+}
 
 // One function per table and index, so that an entry nobody knew of can be named.
 template <size_t kTable, size_t kIndex>
@@ -64,11 +67,18 @@ Entry Address(Function* function) {
   return reinterpret_cast<Entry>(function);
 }
 
-// --- 6bd5fb6c: the runtime's own entries. 1, 6 and 8 are how runtimes before 12 load modules --------------------------
+// --- 6bd5fb6c: the runtime's own entries. 1, 6 and 8 are how runtimes before 12 load modules
+// --------------------------
 
-CUresult PrimaryContext(CUcontext* context, CUdevice device) { return RetainPrimary(context, device); }
-CUresult LoadWrapper(CUmodule* module, const void* wrapper) { return cuModuleLoadData(module, wrapper); }
-CUresult LoadHeader(const void* header, CUmodule* module) { return cuModuleLoadData(module, header); }
+CUresult PrimaryContext(CUcontext* context, CUdevice device) {
+  return RetainPrimary(context, device);
+}
+CUresult LoadWrapper(CUmodule* module, const void* wrapper) {
+  return cuModuleLoadData(module, wrapper);
+}
+CUresult LoadHeader(const void* header, CUmodule* module) {
+  return cuModuleLoadData(module, header);
+}
 
 const Entry* RuntimeTable() {
   static const auto& table = *new SizedTable<0, 13>({{1, Address(LoadWrapper)},
@@ -80,7 +90,8 @@ const Entry* RuntimeTable() {
   return table.entries;
 }
 
-// --- a094798c: two buffers that tools would write to ------------------------------------------------------------------
+// --- a094798c: two buffers that tools would write to
+// ------------------------------------------------------------------
 
 void ToolsBuffer(void** buffer, size_t* bytes) {
   static char storage[0x400];
@@ -103,7 +114,8 @@ const Entry* ToolsTable() {
   return table.entries;
 }
 
-// --- c693336e: context-local storage; three pointers, no size ---------------------------------------------------------
+// --- c693336e: context-local storage; three pointers, no size
+// ---------------------------------------------------------
 
 CUresult StoragePut(CUcontext context, void* key, void* value, StorageDestructor destructor) {
   if (context == nullptr) context = CurrentContext();
@@ -123,7 +135,8 @@ const Entry* StorageTable() {
   return table;
 }
 
-// --- 263e8860: is the context fit for use? ----------------------------------------------------------------------------
+// --- 263e8860: is the context fit for use?
+// ----------------------------------------------------------------------------
 
 CUresult ContextCheck(CUcontext, uint32_t* state, void**) {
   if (state != nullptr) *state = 0;
@@ -135,7 +148,8 @@ const Entry* ContextCheckTable() {
   return table.entries;
 }
 
-// --- d4082055: the integrity check ------------------------------------------------------------------------------------
+// --- d4082055: the integrity check
+// ------------------------------------------------------------------------------------
 
 const Entry* IntegrityTable();
 
@@ -167,7 +181,8 @@ const Entry* IntegrityTable() {
   return table.entries;
 }
 
-// --- 42d85a81: the current context, for cuBLAS ------------------------------------------------------------------------
+// --- 42d85a81: the current context, for cuBLAS
+// ------------------------------------------------------------------------
 
 CUresult TheCurrentContext(CUcontext* context) {
   *context = CurrentContext();
@@ -179,7 +194,8 @@ const Entry* CurrentContextTable() {
   return table.entries;
 }
 
-// --- 21318c60: identities of contexts and streams, for cuBLAS and cuFFT; once per GEMM --------------------------------
+// --- 21318c60: identities of contexts and streams, for cuBLAS and cuFFT; once per GEMM
+// --------------------------------
 
 CUresult ContextIdentity(CUcontext context, uint64_t* id) {
   if (const CUresult result = ResolveContext(context); result != CUDA_SUCCESS) return result;
@@ -202,7 +218,8 @@ const Entry* IdentityTable() {
   return table.entries;
 }
 
-// --- 1734dc26: scratch for cuBLASLt, which crashes without ------------------------------------------------------------
+// --- 1734dc26: scratch for cuBLASLt, which crashes without
+// ------------------------------------------------------------
 
 uint64_t ScratchBuffers(void** first, void** second) {
   static char storage[2][4096];
@@ -216,7 +233,8 @@ const Entry* ScratchTable() {
   return table.entries;
 }
 
-// --- 6e163fbe: the functions of a module, for cuFFT -------------------------------------------------------------------
+// --- 6e163fbe: the functions of a module, for cuFFT
+// -------------------------------------------------------------------
 
 uint64_t ForEachFunction(CUcontext, CUmodule module, void (*callback)(void* user, CUfunction function), void* user) {
   unsigned count = 0;
@@ -241,9 +259,11 @@ constexpr KnownTable kTables[] = {
     {{0x6b, 0xd5, 0xfb, 0x6c, 0x5b, 0xf4, 0xe7, 0x4a, 0x89, 0x87, 0xd9, 0x39, 0x12, 0xfd, 0x9d, 0xf9}, RuntimeTable},
     {{0xa0, 0x94, 0x79, 0x8c, 0x2e, 0x74, 0x2e, 0x74, 0x93, 0xf2, 0x08, 0x00, 0x20, 0x0c, 0x0a, 0x66}, ToolsTable},
     {{0xc6, 0x93, 0x33, 0x6e, 0x11, 0x21, 0xdf, 0x11, 0xa8, 0xc3, 0x68, 0xf3, 0x55, 0xd8, 0x95, 0x93}, StorageTable},
-    {{0x26, 0x3e, 0x88, 0x60, 0x7c, 0xd2, 0x61, 0x43, 0x92, 0xf6, 0xbb, 0xd5, 0x00, 0x6d, 0xfa, 0x7e}, ContextCheckTable},
+    {{0x26, 0x3e, 0x88, 0x60, 0x7c, 0xd2, 0x61, 0x43, 0x92, 0xf6, 0xbb, 0xd5, 0x00, 0x6d, 0xfa, 0x7e},
+     ContextCheckTable},
     {{0xd4, 0x08, 0x20, 0x55, 0xbd, 0xe6, 0x70, 0x4b, 0x8d, 0x34, 0xba, 0x12, 0x3c, 0x66, 0xe1, 0xf2}, IntegrityTable},
-    {{0x42, 0xd8, 0x5a, 0x81, 0x23, 0xf6, 0xcb, 0x47, 0x82, 0x98, 0xf6, 0xe7, 0x8a, 0x3a, 0xec, 0xdc}, CurrentContextTable},
+    {{0x42, 0xd8, 0x5a, 0x81, 0x23, 0xf6, 0xcb, 0x47, 0x82, 0x98, 0xf6, 0xe7, 0x8a, 0x3a, 0xec, 0xdc},
+     CurrentContextTable},
     {{0x21, 0x31, 0x8c, 0x60, 0x97, 0x14, 0x32, 0x48, 0x8c, 0xa6, 0x41, 0xff, 0x73, 0x24, 0xc8, 0xf2}, IdentityTable},
     {{0x17, 0x34, 0xdc, 0x26, 0x80, 0x0d, 0x47, 0x45, 0x87, 0x26, 0xc0, 0xf1, 0xe7, 0xdd, 0x8b, 0xca}, ScratchTable},
     {{0x6e, 0x16, 0x3f, 0xbe, 0xb9, 0x58, 0x44, 0x4d, 0x83, 0x5c, 0xe1, 0x82, 0xaf, 0xf1, 0x99, 0x1e}, ModuleTable},

@@ -1,6 +1,6 @@
-// cuGetProcAddress: from a name, a CUDA version and the kind of default stream to an entry point. Agrees with driver 580
-// for every name, version and flag of the table (measured): an unknown name is a success with a null pointer, and only a
-// caller that cannot be told why (no status) gets CUDA_ERROR_NOT_FOUND.
+// cuGetProcAddress: from a name, a CUDA version and the kind of default stream to an entry point. Agrees with driver
+// 580 for every name, version and flag of the table (measured): an unknown name is a success with a null pointer, and
+// only a caller that cannot be told why (no status) gets CUDA_ERROR_NOT_FOUND.
 
 #include <algorithm>
 #include <cstring>
@@ -52,7 +52,8 @@ CUresult GetProcAddress(const char* symbol, void** function, int version, uint64
   *function = nullptr;
   if (version > DriverVersion() || (flags & ~(kLegacyStream | kPerThreadStream)) != 0) return CUDA_ERROR_INVALID_VALUE;
   // Version 0 finds what the newest would (seen for cuInit).
-  const Status found = Find(symbol, version == 0 ? DriverVersion() : version, (flags & kPerThreadStream) != 0, function);
+  const Status found =
+      Find(symbol, version == 0 ? DriverVersion() : version, (flags & kPerThreadStream) != 0, function);
   if (status != nullptr) *status = found;
   return found == kFound || status != nullptr ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }

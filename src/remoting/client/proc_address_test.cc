@@ -36,7 +36,9 @@ Answer Ask(const char* name, int version, uint64_t flags = 0) {
   return answer;
 }
 
-Answer Found(unsigned (*function)()) { return {CUDA_SUCCESS, reinterpret_cast<void*>(function), 0}; }
+Answer Found(unsigned (*function)()) {
+  return {CUDA_SUCCESS, reinterpret_cast<void*>(function), 0};
+}
 
 class ProcAddressTest : public testing::Test {
  protected:

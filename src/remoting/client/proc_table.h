@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 struct MigProc {
-  const char* name;      /* without _v2 and the like */
-  int version;           /* the first CUDA version that means this symbol: 12080 is 12.8 */
-  int per_thread;        /* 1: the form whose null stream is the per-thread one */
+  const char* name; /* without _v2 and the like */
+  int version;      /* the first CUDA version that means this symbol: 12080 is 12.8 */
+  int per_thread;   /* 1: the form whose null stream is the per-thread one */
   unsigned (*address)();
 };
 

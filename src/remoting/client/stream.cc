@@ -48,7 +48,9 @@ CUresult Ask(Command command, uint64_t handle) {
   return Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), {});
 }
 
-bool IsDefault(CUstream stream) { return Name(stream) <= 2; }
+bool IsDefault(CUstream stream) {
+  return Name(stream) <= 2;
+}
 
 // The stream, or what CUDA presents for the default streams.
 std::optional<StreamInfo> Describe(CUstream stream) {
@@ -122,12 +124,24 @@ MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
   return result;
 }
 
-MIG_EXPORT CUresult cuStreamQuery(CUstream stream) { return Query(stream); }
-MIG_EXPORT CUresult cuStreamQuery_ptsz(CUstream stream) { return Query(PerThread(stream)); }
-MIG_EXPORT CUresult cuStreamSynchronize(CUstream stream) { return Synchronize(stream); }
-MIG_EXPORT CUresult cuStreamSynchronize_ptsz(CUstream stream) { return Synchronize(PerThread(stream)); }
-MIG_EXPORT CUresult cuStreamIsCapturing(CUstream stream, int* status) { return NotCapturing(stream, status); }
-MIG_EXPORT CUresult cuStreamIsCapturing_ptsz(CUstream stream, int* status) { return NotCapturing(stream, status); }
+MIG_EXPORT CUresult cuStreamQuery(CUstream stream) {
+  return Query(stream);
+}
+MIG_EXPORT CUresult cuStreamQuery_ptsz(CUstream stream) {
+  return Query(PerThread(stream));
+}
+MIG_EXPORT CUresult cuStreamSynchronize(CUstream stream) {
+  return Synchronize(stream);
+}
+MIG_EXPORT CUresult cuStreamSynchronize_ptsz(CUstream stream) {
+  return Synchronize(PerThread(stream));
+}
+MIG_EXPORT CUresult cuStreamIsCapturing(CUstream stream, int* status) {
+  return NotCapturing(stream, status);
+}
+MIG_EXPORT CUresult cuStreamIsCapturing_ptsz(CUstream stream, int* status) {
+  return NotCapturing(stream, status);
+}
 
 MIG_EXPORT CUresult cuStreamGetPriority(CUstream stream, int* priority) {
   return Answer(stream, priority, [](const StreamInfo& info) { return info.priority; });
@@ -138,11 +152,15 @@ MIG_EXPORT CUresult cuStreamGetPriority_ptsz(CUstream stream, int* priority) {
 MIG_EXPORT CUresult cuStreamGetFlags(CUstream stream, unsigned* flags) {
   return Answer(stream, flags, [](const StreamInfo& info) { return info.flags; });
 }
-MIG_EXPORT CUresult cuStreamGetFlags_ptsz(CUstream stream, unsigned* flags) { return cuStreamGetFlags(stream, flags); }
+MIG_EXPORT CUresult cuStreamGetFlags_ptsz(CUstream stream, unsigned* flags) {
+  return cuStreamGetFlags(stream, flags);
+}
 MIG_EXPORT CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
   return Answer(stream, context, [](const StreamInfo& info) { return info.context; });
 }
-MIG_EXPORT CUresult cuStreamGetCtx_ptsz(CUstream stream, CUcontext* context) { return cuStreamGetCtx(stream, context); }
+MIG_EXPORT CUresult cuStreamGetCtx_ptsz(CUstream stream, CUcontext* context) {
+  return cuStreamGetCtx(stream, context);
+}
 MIG_EXPORT CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
   return Answer(stream, device, [](const StreamInfo&) { return 0; });
 }
@@ -172,8 +190,12 @@ MIG_EXPORT CUresult cuEventDestroy_v2(CUevent event) {
   return result;
 }
 
-MIG_EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) { return Record(event, stream, 0); }
-MIG_EXPORT CUresult cuEventRecord_ptsz(CUevent event, CUstream stream) { return Record(event, PerThread(stream), 0); }
+MIG_EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) {
+  return Record(event, stream, 0);
+}
+MIG_EXPORT CUresult cuEventRecord_ptsz(CUevent event, CUstream stream) {
+  return Record(event, PerThread(stream), 0);
+}
 MIG_EXPORT CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) {
   return Record(event, stream, flags);
 }

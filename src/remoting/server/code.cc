@@ -21,7 +21,8 @@ class ImageMapping {
  public:
   static Result<ImageMapping> Create(int fd, uint64_t bytes) {
     MIG_ASSIGN(const uint64_t size, os::SealedSize(fd));
-    if ((::fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE) == 0) return Fail(Code::kPeer, "Image is not sealed against writing.");
+    if ((::fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE) == 0)
+      return Fail(Code::kPeer, "Image is not sealed against writing.");
     if (bytes == 0 || bytes > size || bytes > kImageLimit)
       return Fail(Code::kPeer, "Image has {} bytes (descriptor {}, limit {}).", bytes, size, kImageLimit);
     void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -79,10 +80,13 @@ bool Connection::DispatchCode(wire::Command command, uint16_t slot, std::span<co
     return Misuse("Code command asks for no reply.");
   switch (command) {
     case wire::Command::kLoadModule:
-    case wire::Command::kLoadLibrary: return Load(command, slot, body);
+    case wire::Command::kLoadLibrary:
+      return Load(command, slot, body);
     case wire::Command::kGetFunction:
-    case wire::Command::kGetKernel: return GetKernel(command, slot, body);
-    default: break;
+    case wire::Command::kGetKernel:
+      return GetKernel(command, slot, body);
+    default:
+      break;
   }
   const auto* handle = Body<wire::HandleBody>(body);
   if (handle == nullptr) return Misuse("Code command is too short.");
@@ -123,7 +127,8 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
     if (result == CUDA_SUCCESS && !(handle = modules_.Add(module))) driver().cuModuleUnload(module);
   } else {
     CUlibrary library = nullptr;
-    result = driver().cuLibraryLoadData(&library, code, jit.names.data(), jit.values.data(), count, nullptr, nullptr, 0);
+    result =
+        driver().cuLibraryLoadData(&library, code, jit.names.data(), jit.values.data(), count, nullptr, nullptr, 0);
     if (result == CUDA_SUCCESS && !(handle = libraries_.Add(library))) driver().cuLibraryUnload(library);
   }
   if (result == CUDA_SUCCESS && !handle) result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -198,9 +203,8 @@ CUresult Connection::Describe(Kernel& kernel, wire::FunctionReply& reply) {
   if (result != CUDA_SUCCESS) return result;
   for (uint32_t i = 0; i < wire::kMaxKernelParams; ++i) {
     size_t offset = 0, size = 0;
-    const CUresult found = kernel.kernel != nullptr
-                               ? driver().cuKernelGetParamInfo(kernel.kernel, i, &offset, &size)
-                               : driver().cuFuncGetParamInfo(kernel.function, i, &offset, &size);
+    const CUresult found = kernel.kernel != nullptr ? driver().cuKernelGetParamInfo(kernel.kernel, i, &offset, &size)
+                                                    : driver().cuFuncGetParamInfo(kernel.function, i, &offset, &size);
     if (found == CUDA_ERROR_INVALID_VALUE) break;  // there is no such parameter
     if (found != CUDA_SUCCESS) return found;
     reply.params[reply.param_count++] = {static_cast<uint32_t>(offset), static_cast<uint32_t>(size)};

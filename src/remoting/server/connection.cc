@@ -7,9 +7,10 @@
 #include <cstring>
 #include <functional>
 
-#include "gen/commands.h"
 #include "os/futex.h"
 #include "os/socket.h"
+
+#include "gen/commands.h"
 
 namespace mignificient::server {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
-constexpr nanoseconds kSpin{100'000};      // how long an idle dispatcher looks before it sleeps
+constexpr nanoseconds kSpin{100'000};  // how long an idle dispatcher looks before it sleeps
 constexpr nanoseconds kShortestPoll{10'000};
 constexpr nanoseconds kLongestPoll{500'000};
 constexpr uint32_t kObjectLimit = 65536;
@@ -48,8 +49,10 @@ bool IsSticky(CUresult result) {
     case CUDA_ERROR_MISALIGNED_ADDRESS:
     case CUDA_ERROR_INVALID_ADDRESS_SPACE:
     case CUDA_ERROR_INVALID_PC:
-    case CUDA_ERROR_LAUNCH_FAILED: return true;
-    default: return false;
+    case CUDA_ERROR_LAUNCH_FAILED:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -81,9 +84,8 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   const int fd = region_fd.get();
   MIG_TRY(os::SendPacket(socket.get(), std::as_bytes(std::span(&welcome, 1)), std::span(&fd, 1)));
   const auto barrier = options.asymmetric_barrier ? ring::Barrier::kAsymmetric : ring::Barrier::kSymmetric;
-  std::unique_ptr<Connection> connection(new Connection(device, std::move(session), std::move(socket),
-                                                        std::move(region), std::move(window), barrier,
-                                                        std::move(notify)));
+  std::unique_ptr<Connection> connection(new Connection(
+      device, std::move(session), std::move(socket), std::move(region), std::move(window), barrier, std::move(notify)));
   connection->thread_ = std::thread([self = connection.get()] { self->Run(); });
   return connection;
 }
@@ -122,13 +124,14 @@ void Connection::RequestDrain(uint64_t tag) {
   os::FutexWakeAll(attention_);
 }
 
-// --- The dispatcher ---------------------------------------------------------------------------------------------------
+// --- The dispatcher
+// ---------------------------------------------------------------------------------------------------
 
 void Connection::Run() {
   ::prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
   if (const CUresult result = driver().cuCtxSetCurrent(device_.context); result != CUDA_SUCCESS) {
-    End(wire::SessionEnd::kDeviceError, fmt::format("Making the context current fails with {}.",
-                                                    static_cast<unsigned>(result)));
+    End(wire::SessionEnd::kDeviceError,
+        fmt::format("Making the context current fails with {}.", static_cast<unsigned>(result)));
   } else {
     while (!stop_.load(std::memory_order_acquire) && Step()) {
     }
@@ -226,7 +229,8 @@ bool Connection::Dispatch(const ring::Record& record) {
   return Misuse(fmt::format("Opcode ({}) is unknown.", record.opcode));
 }
 
-// --- The gate ---------------------------------------------------------------------------------------------------------
+// --- The gate
+// ---------------------------------------------------------------------------------------------------------
 
 bool Connection::GateOpen(GateClass gate_class) const {
   const wire::GateState state = session_->gate.Get();
@@ -247,7 +251,8 @@ bool Connection::PassGate(GateClass gate_class) {
   return true;
 }
 
-// --- Answering --------------------------------------------------------------------------------------------------------
+// --- Answering
+// --------------------------------------------------------------------------------------------------------
 
 void Connection::Answer(uint16_t slot, CUresult result, std::span<const std::byte> reply) {
   if (slot == wire::kNoReply) return Defer(result);
@@ -267,7 +272,9 @@ void Connection::NoteSticky(CUresult result) {
   if (IsSticky(result)) header().deferred_error.store(result | wire::kDeferredSticky, std::memory_order_relaxed);
 }
 
-bool Connection::Misuse(std::string reason) { return End(wire::SessionEnd::kMisuse, std::move(reason)); }
+bool Connection::Misuse(std::string reason) {
+  return End(wire::SessionEnd::kMisuse, std::move(reason));
+}
 
 bool Connection::End(wire::SessionEnd reason, std::string text) {
   end_ = {reason, std::move(text)};
@@ -276,7 +283,8 @@ bool Connection::End(wire::SessionEnd reason, std::string text) {
   return false;
 }
 
-// --- Objects ----------------------------------------------------------------------------------------------------------
+// --- Objects
+// ----------------------------------------------------------------------------------------------------------
 
 bool Connection::ResolveStream(uint64_t name, CUstream& out) {
   if (name <= 2) {
@@ -329,8 +337,7 @@ bool Connection::ResolveKernel(uint64_t name, CUkernel& out) {
 bool Connection::ResolveFunction(uint64_t name, CUfunction& out) {
   Kernel* kernel = FindKernel(name);
   if (kernel == nullptr) return false;
-  if (kernel->function == nullptr &&
-      driver().cuKernelGetFunction(&kernel->function, kernel->kernel) != CUDA_SUCCESS)
+  if (kernel->function == nullptr && driver().cuKernelGetFunction(&kernel->function, kernel->kernel) != CUDA_SUCCESS)
     return false;
   out = kernel->function;
   return true;
@@ -353,7 +360,8 @@ std::vector<CUstream> Connection::BusyStreams() {
 bool Connection::DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body) {
   switch (opcode) {
 #include "gen/server_dispatch.inc"
-    default: return Misuse(fmt::format("Opcode ({}) is unknown.", opcode));
+    default:
+      return Misuse(fmt::format("Opcode ({}) is unknown.", opcode));
   }
 }
 

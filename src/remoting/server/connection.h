@@ -34,11 +34,10 @@ class Connection {
     uint32_t ordinal = 0;             // spaces the windows of several connections apart
     bool asymmetric_barrier = false;  // both processes are registered, see os/barrier.h
   };
-  // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher. `notify` is called from the dispatcher thread when the
-  // connection has ended or a drain is complete; it must not block.
+  // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher. `notify` is
+  // called from the dispatcher thread when the connection has ended or a drain is complete; it must not block.
   static Result<std::unique_ptr<Connection>> Accept(const Device& device, std::shared_ptr<Session> session,
-                                                    os::UniqueFd socket, Options options,
-                                                    std::function<void()> notify);
+                                                    os::UniqueFd socket, Options options, std::function<void()> notify);
   ~Connection();
 
   int socket() const { return socket_.get(); }
@@ -68,8 +67,8 @@ class Connection {
 
   // --- dispatcher (connection.cc) ---
   void Run();
-  bool Step();        // one command or one poll; false: the connection has ended
-  bool Idle();        // nothing to read: poll, spin, sleep
+  bool Step();  // one command or one poll; false: the connection has ended
+  bool Idle();  // nothing to read: poll, spin, sleep
   void Sleep(std::chrono::nanoseconds idle_for);
   void PollWaits();
   void ServeDrain();
@@ -87,7 +86,9 @@ class Connection {
   bool Misuse(std::string reason);
   bool End(wire::SessionEnd reason, std::string text);
   wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
-  std::byte* reply_data(uint16_t slot) { return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes; }
+  std::byte* reply_data(uint16_t slot) {
+    return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes;
+  }
   template <typename T>
   const T* Body(std::span<const std::byte>& body);
 
@@ -157,7 +158,7 @@ class Connection {
   std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
   std::vector<void*> launch_params_;
-  bool worked_ = true;                                // since the dispatcher last looked at the clock
+  bool worked_ = true;  // since the dispatcher last looked at the clock
   std::chrono::steady_clock::time_point idle_since_;
   std::optional<uint64_t> drain_position_;
 

@@ -10,9 +10,10 @@
 #include <future>
 #include <random>
 
-#include "gen/commands.h"
 #include "os/socket.h"
 #include "remoting/server/fake_driver.h"
+
+#include "gen/commands.h"
 
 namespace mignificient::server {
 namespace {
@@ -190,8 +191,10 @@ TEST_F(ConnectionTest, StopEndsAConnectionThatWaitsAtTheGate) {
 
 TEST_F(ConnectionTest, CopiesThatLeaveTheirChunkOrReplyAreMisuse) {
   const wire::CopyBody bad[] = {
-      {4096, wire::kChunkBytes + 1, 0, 0, 0, 0}, {4096, 1, 0, 0, wire::kStagingChunks, 0},
-      {4096, 1, 0, 0, 0, wire::kChunkBytes},     {4096, ~uint64_t{0}, 0, 0, 3, 8},
+      {4096, wire::kChunkBytes + 1, 0, 0, 0, 0},
+      {4096, 1, 0, 0, wire::kStagingChunks, 0},
+      {4096, 1, 0, 0, 0, wire::kChunkBytes},
+      {4096, ~uint64_t{0}, 0, 0, 3, 8},
       {4096, 8, 0, 0, 0, 0xffffffff},
   };
   for (const wire::CopyBody& copy : bad) {
@@ -239,7 +242,8 @@ TEST_F(ConnectionTest, DrainIsAnsweredOnceEarlierCommandsAreDone) {
   EXPECT_EQ(client.session().copies.load(), 100u);
 }
 
-// --- Garbage ----------------------------------------------------------------------------------------------------------
+// --- Garbage
+// ----------------------------------------------------------------------------------------------------------
 
 TEST_F(ConnectionTest, EveryOpcodeSurvivesEveryTruncation) {
   std::vector<uint16_t> opcodes;
@@ -265,10 +269,17 @@ TEST_F(ConnectionTest, RandomCommandsNeverCrashTheServer) {
       for (uint64_t& word : body) {
         constexpr uint64_t kKinds[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06};
         switch (random() % 4) {
-          case 0: word = random(); break;
-          case 1: word = random() % 64; break;
-          case 2: word = client.welcome().window_base + random() % 64 * 4096; break;
-          default: word = kKinds[random() % 6] << 56 | (random() % 3) << 32 | random() % 4;
+          case 0:
+            word = random();
+            break;
+          case 1:
+            word = random() % 64;
+            break;
+          case 2:
+            word = client.welcome().window_base + random() % 64 * 4096;
+            break;
+          default:
+            word = kKinds[random() % 6] << 56 | (random() % 3) << 32 | random() % 4;
         }
       }
       const uint16_t opcode = random() % 2 ? 1 + random() % static_cast<uint16_t>(Command::kContextSynchronize)

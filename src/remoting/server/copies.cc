@@ -21,11 +21,15 @@ bool Connection::DispatchCopy(wire::Command command, uint16_t slot, std::span<co
   }
   TouchedStream(stream);
   switch (command) {
-    case wire::Command::kCopyInline: return CopyInline(slot, *copy, body, stream);
+    case wire::Command::kCopyInline:
+      return CopyInline(slot, *copy, body, stream);
     case wire::Command::kCopyFromChunk:
-    case wire::Command::kCopyToChunk: return CopyChunk(command, *copy, stream);
-    case wire::Command::kCopyToReply: return CopyToReply(slot, *copy, stream);
-    default: return CopyPinned(command, slot, *copy, stream);
+    case wire::Command::kCopyToChunk:
+      return CopyChunk(command, *copy, stream);
+    case wire::Command::kCopyToReply:
+      return CopyToReply(slot, *copy, stream);
+    default:
+      return CopyPinned(command, slot, *copy, stream);
   }
 }
 

@@ -8,7 +8,8 @@
 namespace mignificient::server {
 namespace {
 
-// Launch attributes that are plain values. Those that carry handles, or that reach beyond the launch, are not passed on.
+// Launch attributes that are plain values. Those that carry handles, or that reach beyond the launch, are not passed
+// on.
 bool IsValue(int id) {
   constexpr int kIgnore = 0, kCooperative = 2, kClusterDimension = 4, kClusterPolicy = 5,
                 kProgrammaticSerialization = 6, kPriority = 8, kMemSyncMap = 9, kMemSyncDomain = 10,
@@ -35,8 +36,8 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
     return true;
   }
   if (launch->param_bytes != kernel->param_bytes)
-    return Misuse(fmt::format("Launch carries {} parameter bytes (expected {}).", launch->param_bytes,
-                              kernel->param_bytes));
+    return Misuse(
+        fmt::format("Launch carries {} parameter bytes (expected {}).", launch->param_bytes, kernel->param_bytes));
   CUlaunchAttribute attributes[wire::kMaxLaunchAttributes];
   std::memcpy(attributes, body.data(), launch->attribute_count * sizeof(CUlaunchAttribute));
   for (uint32_t i = 0; i < launch->attribute_count; ++i) {
@@ -63,8 +64,8 @@ CUresult Connection::LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, C
     return driver().cuLaunchCooperativeKernel(function, gx, gy, gz, bx, by, bz, launch.shared_bytes, stream,
                                               launch_params_.data());
   if (launch.attribute_count == 0)
-    return driver().cuLaunchKernel(function, gx, gy, gz, bx, by, bz, launch.shared_bytes, stream,
-                                   launch_params_.data(), nullptr);
+    return driver().cuLaunchKernel(function, gx, gy, gz, bx, by, bz, launch.shared_bytes, stream, launch_params_.data(),
+                                   nullptr);
   const CUlaunchConfig config{gx, gy, gz, bx, by, bz, launch.shared_bytes, stream, attributes, launch.attribute_count};
   return driver().cuLaunchKernelEx(&config, function, launch_params_.data(), nullptr);
 }

@@ -21,7 +21,9 @@ bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<
     case wire::Command::kUnmapExtent:
       if (const auto* extent = Body<wire::ExtentBody>(body)) return UnmapExtent(slot, *extent);
       break;
-    case wire::Command::kFence: Answer(slot, Quiesce()); return true;
+    case wire::Command::kFence:
+      Answer(slot, Quiesce());
+      return true;
     case wire::Command::kMemoryInfo: {
       const wire::MemoryInfoReply info{session_->budget_bytes, session_->mapped_bytes.load(std::memory_order_relaxed)};
       Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(&info, 1)));
@@ -39,7 +41,8 @@ bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<
         return true;
       }
       break;
-    default: break;
+    default:
+      break;
   }
   return Misuse("Memory command is too short.");
 }
@@ -47,7 +50,8 @@ bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<
 bool Connection::MapExtent(uint16_t slot, const wire::ExtentBody& body) {
   const CUresult result = window_->Map(body.address, body.bytes);
   if (result == CUDA_ERROR_INVALID_VALUE)
-    return Misuse(fmt::format("Extent [{:#x}, +{}) is not free whole granules of the window.", body.address, body.bytes));
+    return Misuse(
+        fmt::format("Extent [{:#x}, +{}) is not free whole granules of the window.", body.address, body.bytes));
   if (result == CUDA_ERROR_OUT_OF_MEMORY && slot == wire::kNoReply)
     // The client has been told that it has this memory, so nothing that follows can be right.
     return End(wire::SessionEnd::kOutOfMemory,
@@ -105,8 +109,8 @@ CUresult Connection::PinHost(const wire::PinHostBody& body) {
   };
   auto mapping = os::Mapping::CreateAt(reinterpret_cast<void*>(body.address), fd.get(), body.bytes, false);
   if (!mapping) return release(CUDA_ERROR_OUT_OF_MEMORY);
-  const CUresult result = driver().cuMemHostRegister_v2(mapping->data(), body.bytes,
-                                                        kHostRegisterPortable | kHostRegisterMapped);
+  const CUresult result =
+      driver().cuMemHostRegister_v2(mapping->data(), body.bytes, kHostRegisterPortable | kHostRegisterMapped);
   if (result != CUDA_SUCCESS) return release(result);
   pinned_.emplace(body.address, Pinned{std::move(*mapping)});
   return CUDA_SUCCESS;

@@ -15,8 +15,7 @@ namespace mignificient::server {
 Result<std::unique_ptr<Server>> Server::Create(const Device& device, os::UniqueFd control) {
   os::UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event) return FailErrno("eventfd", errno);
-  return std::unique_ptr<Server>(
-      new Server(device, std::move(control), std::move(event), os::RegisterForBarrier()));
+  return std::unique_ptr<Server>(new Server(device, std::move(control), std::move(event), os::RegisterForBarrier()));
 }
 
 Result<> Server::Run() {
@@ -61,9 +60,15 @@ Result<bool> Server::ServeControl() {
   MIG_ASSIGN(auto received, wire::ReceiveControl(control_.get()));
   if (!received) return false;
   switch (received->message.kind) {
-    case wire::ControlKind::kOpenSession: MIG_TRY(OpenSession(std::move(*received))); break;
-    case wire::ControlKind::kCloseSession: CloseSession(received->message.session); break;
-    case wire::ControlKind::kDrain: AskDrain(received->message); break;
+    case wire::ControlKind::kOpenSession:
+      MIG_TRY(OpenSession(std::move(*received)));
+      break;
+    case wire::ControlKind::kCloseSession:
+      CloseSession(received->message.session);
+      break;
+    case wire::ControlKind::kDrain:
+      AskDrain(received->message);
+      break;
     default:
       return Fail(Code::kPeer, "Control message ({}) is not for a GPU server.",
                   static_cast<uint32_t>(received->message.kind));
@@ -73,12 +78,13 @@ Result<bool> Server::ServeControl() {
 
 Result<> Server::OpenSession(wire::ReceivedControl received) {
   const uint32_t id = received.message.session;
-  if (received.fds.size() != 2) return Fail(Code::kPeer, "Session {} comes with {} descriptors (expected 2).", id, received.fds.size());
+  if (received.fds.size() != 2)
+    return Fail(Code::kPeer, "Session {} comes with {} descriptors (expected 2).", id, received.fds.size());
   if (sessions_.contains(id)) return Fail(Code::kExists, "Session {} is open.", id);
   MIG_ASSIGN(auto gate, wire::Gate::FromFd(std::move(received.fds[1])));
   MIG_TRY(os::SetNonBlocking(received.fds[0].get(), true));
-  const uint64_t budget = std::min(received.message.budget_bytes, device_.info.total_bytes) /
-                          device_.granule_bytes * device_.granule_bytes;
+  const uint64_t budget =
+      std::min(received.message.budget_bytes, device_.info.total_bytes) / device_.granule_bytes * device_.granule_bytes;
   Open open;
   open.session = std::make_shared<Session>(id, budget, std::move(gate));
   open.door = std::move(received.fds[0]);
@@ -152,7 +158,7 @@ Result<> Server::AdmitOne(Open& open) {
     [[maybe_unused]] const ssize_t written = ::write(event, &one, sizeof one);
   };
   MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(socket),
-                                                       {next_ordinal_++, can_barrier_ && request.can_barrier != 0}, notify));
+                                                 {next_ordinal_++, can_barrier_ && request.can_barrier != 0}, notify));
   open.connections.push_back(std::move(connection));
   wire::ControlMessage message;
   message.pid = request.pid;

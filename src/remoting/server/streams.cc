@@ -28,7 +28,8 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
   const auto* handle = Body<wire::HandleBody>(body);
   if (handle == nullptr) return Misuse("Stream or event command is too short.");
   switch (command) {
-    case kStreamDestroy: return DestroyStream(handle->handle);
+    case kStreamDestroy:
+      return DestroyStream(handle->handle);
     case kEventDestroy:
       if (const auto event = events_.Remove(handle->handle))
         waits_.Retire(*event);
@@ -36,8 +37,10 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
         Defer(CUDA_ERROR_INVALID_HANDLE);
       return true;
     case kStreamQuery:
-    case kStreamSynchronize: return AskStream(command, slot, handle->handle);
-    default: return AskEvent(command, slot, handle->handle);
+    case kStreamSynchronize:
+      return AskStream(command, slot, handle->handle);
+    default:
+      return AskEvent(command, slot, handle->handle);
   }
 }
 

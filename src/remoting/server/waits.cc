@@ -50,8 +50,8 @@ void Waits::Drop(const Condition& condition) {
 CUresult Waits::Check(Wait& wait) {
   while (!wait.conditions.empty()) {
     const Condition condition = wait.conditions.back();
-    CUresult result = condition.event != nullptr ? driver_.cuEventQuery(condition.event)
-                                                 : driver_.cuStreamQuery(condition.stream);
+    CUresult result =
+        condition.event != nullptr ? driver_.cuEventQuery(condition.event) : driver_.cuStreamQuery(condition.stream);
     if (result == CUDA_ERROR_NOT_READY) return result;
     // Only a synchronisation makes the driver write out what kernels printed; the work itself is over.
     if (result == CUDA_SUCCESS && wait.flush == Flush::kYes)

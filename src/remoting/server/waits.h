@@ -25,7 +25,9 @@ class Waits {
 
   // Ends `completion` when all of `streams` are idle.
   void AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Flush flush);
-  void AddStream(ring::Completion& completion, CUstream stream, Flush flush) { AddStreams(completion, {stream}, flush); }
+  void AddStream(ring::Completion& completion, CUstream stream, Flush flush) {
+    AddStreams(completion, {stream}, flush);
+  }
   // Ends `completion` when `event`, which the client may destroy meanwhile, has happened.
   void AddEvent(ring::Completion& completion, CUevent event, Flush flush);
 

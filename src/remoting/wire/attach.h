@@ -102,9 +102,8 @@ static_assert(sizeof(RegionHeader) <= kReplyOffset);
 
 inline constexpr uint16_t kNoReply = 0xffff;
 
-// A command is a record of the ring; its RecordHeader names the opcode and the reply slot that ends with the command, or
-// kNoReply.
-// Hand-written commands (wire/commands.h) are 1 to 255; generated ones (gen/commands.h) follow.
+// A command is a record of the ring; its RecordHeader names the opcode and the reply slot that ends with the command,
+// or kNoReply. Hand-written commands (wire/commands.h) are 1 to 255; generated ones (gen/commands.h) follow.
 inline constexpr uint16_t kFirstGeneratedOpcode = 256;
 
 // --- Handles ------------------------------------------------------------------------------------------------------

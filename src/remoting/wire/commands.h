@@ -10,38 +10,38 @@ namespace mignificient::wire {
 
 enum class Command : uint16_t {
   // Memory. Extents are whole granules inside the client's window.
-  kMapExtent = 1,    // ExtentBody; replies only if a slot is given
-  kUnmapExtent,      // ExtentBody; after all work issued so far
-  kFence,            // no body: what follows starts after all work issued so far is complete
-  kMemoryInfo,       // no body -> MemoryInfoReply
-  kPinHost,          // PinHostBody, descriptor `tag` sent ahead
-  kUnpinHost,        // UnpinHostBody
+  kMapExtent = 1,  // ExtentBody; replies only if a slot is given
+  kUnmapExtent,    // ExtentBody; after all work issued so far
+  kFence,          // no body: what follows starts after all work issued so far is complete
+  kMemoryInfo,     // no body -> MemoryInfoReply
+  kPinHost,        // PinHostBody, descriptor `tag` sent ahead
+  kUnpinHost,      // UnpinHostBody
   // Copies
-  kCopyInline,       // CopyBody + the bytes, padded to 8: host to device
-  kCopyFromChunk,    // CopyBody: staging chunk -> device; ends chunks[chunk]
-  kCopyToChunk,      // CopyBody: device -> staging chunk; ends chunks[chunk]
-  kCopyToReply,      // CopyBody: device -> reply slot, at most kReplyBytes
-  kCopyFromHost,     // CopyBody: pinned host address -> device
-  kCopyToHost,       // CopyBody: device -> pinned host address
+  kCopyInline,     // CopyBody + the bytes, padded to 8: host to device
+  kCopyFromChunk,  // CopyBody: staging chunk -> device; ends chunks[chunk]
+  kCopyToChunk,    // CopyBody: device -> staging chunk; ends chunks[chunk]
+  kCopyToReply,    // CopyBody: device -> reply slot, at most kReplyBytes
+  kCopyFromHost,   // CopyBody: pinned host address -> device
+  kCopyToHost,     // CopyBody: device -> pinned host address
   // Code
-  kLoadModule,       // LoadBody + JitOption[option_count], descriptor `tag` sent ahead -> LoadReply
-  kUnloadModule,     // HandleBody
-  kLoadLibrary,      // as kLoadModule
-  kUnloadLibrary,    // HandleBody
-  kGetFunction,      // NameBody + name, in a module -> FunctionReply
-  kGetKernel,        // NameBody + name, in a library -> FunctionReply
-  kLibraryModule,    // HandleBody -> HandleBody
-  kLaunch,           // LaunchBody + CUlaunchAttribute[attribute_count] + parameters, padded to 8
+  kLoadModule,     // LoadBody + JitOption[option_count], descriptor `tag` sent ahead -> LoadReply
+  kUnloadModule,   // HandleBody
+  kLoadLibrary,    // as kLoadModule
+  kUnloadLibrary,  // HandleBody
+  kGetFunction,    // NameBody + name, in a module -> FunctionReply
+  kGetKernel,      // NameBody + name, in a library -> FunctionReply
+  kLibraryModule,  // HandleBody -> HandleBody
+  kLaunch,         // LaunchBody + CUlaunchAttribute[attribute_count] + parameters, padded to 8
   // Streams and events. The client names them.
-  kStreamCreate,     // StreamCreateBody
-  kStreamDestroy,    // HandleBody
-  kStreamQuery,      // HandleBody; result is the answer
-  kStreamSynchronize,  // HandleBody; replies when the stream is idle
-  kEventCreate,      // EventCreateBody
-  kEventDestroy,     // HandleBody
-  kEventRecord,      // EventRecordBody
-  kEventQuery,       // HandleBody
-  kEventSynchronize,  // HandleBody
+  kStreamCreate,        // StreamCreateBody
+  kStreamDestroy,       // HandleBody
+  kStreamQuery,         // HandleBody; result is the answer
+  kStreamSynchronize,   // HandleBody; replies when the stream is idle
+  kEventCreate,         // EventCreateBody
+  kEventDestroy,        // HandleBody
+  kEventRecord,         // EventRecordBody
+  kEventQuery,          // HandleBody
+  kEventSynchronize,    // HandleBody
   kContextSynchronize,  // no body
 };
 
@@ -59,7 +59,7 @@ struct PinHostBody {
   uint64_t tag;
   uint64_t address;  // where the client has mapped the memory, and the server shall
   uint64_t bytes;
-  uint64_t flags;    // as for cuMemHostRegister
+  uint64_t flags;  // as for cuMemHostRegister
 };
 
 struct UnpinHostBody {
@@ -78,8 +78,8 @@ struct CopyBody {
 struct LoadBody {
   uint64_t tag;
   uint64_t bytes;
-  uint32_t option_count;      // JIT options that carry a number
-  uint32_t info_log_bytes;    // 0: no log wanted; at most kMaxJitLog
+  uint32_t option_count;    // JIT options that carry a number
+  uint32_t info_log_bytes;  // 0: no log wanted; at most kMaxJitLog
   uint32_t error_log_bytes;
   uint32_t reserved;
 };

@@ -52,8 +52,12 @@ void Gate::Set(GateState state) {
   os::FutexWakeAll(word());
 }
 
-GateState Gate::Get() const { return static_cast<GateState>(word().load(std::memory_order_acquire)); }
+GateState Gate::Get() const {
+  return static_cast<GateState>(word().load(std::memory_order_acquire));
+}
 
-std::atomic<uint32_t>& Gate::word() const { return reinterpret_cast<GatePage*>(mapping_.data())->state; }
+std::atomic<uint32_t>& Gate::word() const {
+  return reinterpret_cast<GatePage*>(mapping_.data())->state;
+}
 
 }  // namespace mignificient::wire

@@ -41,27 +41,27 @@ enum class ControlKind : uint32_t {
 };
 
 enum class SessionEnd : uint32_t {
-  kClosed = 0,       // asked for
-  kClientGone,       // every client process of the session has gone
-  kMisuse,           // a client broke the protocol
-  kOutOfMemory,      // the budget or the device's memory is exhausted beyond what the client can be told
-  kDeviceError,      // the context is broken (illegal address and the like): sticky for every call that follows
+  kClosed = 0,   // asked for
+  kClientGone,   // every client process of the session has gone
+  kMisuse,       // a client broke the protocol
+  kOutOfMemory,  // the budget or the device's memory is exhausted beyond what the client can be told
+  kDeviceError,  // the context is broken (illegal address and the like): sticky for every call that follows
 };
 
 struct ControlMessage {
   ControlKind kind{};
-  uint32_t session = 0;        // chosen by the owner in kOpenSession, echoed by the server
-  SessionEnd end{};            // kSessionEnded
-  uint32_t pid = 0;            // kAttached: the client's process
-  uint64_t budget_bytes = 0;   // kOpenSession: device memory the session may hold
-  uint64_t context_us = 0;     // kReady: time to initialise the driver and create the context
-  uint64_t total_bytes = 0;    // kReady: device memory of the partition
-  uint64_t free_bytes = 0;     // kReady
-  uint64_t used_bytes = 0;     // kDrained, kSessionEnded: device memory the session holds
-  uint64_t copies = 0;         // kDrained: commands since the session was opened
-  uint64_t kernels = 0;        // kDrained
-  uint64_t drain_tag = 0;      // kDrain, echoed in kDrained
-  char text[256] = {};         // kReady: device name; kFailed, kSessionEnded: a sentence
+  uint32_t session = 0;       // chosen by the owner in kOpenSession, echoed by the server
+  SessionEnd end{};           // kSessionEnded
+  uint32_t pid = 0;           // kAttached: the client's process
+  uint64_t budget_bytes = 0;  // kOpenSession: device memory the session may hold
+  uint64_t context_us = 0;    // kReady: time to initialise the driver and create the context
+  uint64_t total_bytes = 0;   // kReady: device memory of the partition
+  uint64_t free_bytes = 0;    // kReady
+  uint64_t used_bytes = 0;    // kDrained, kSessionEnded: device memory the session holds
+  uint64_t copies = 0;        // kDrained: commands since the session was opened
+  uint64_t kernels = 0;       // kDrained
+  uint64_t drain_tag = 0;     // kDrain, echoed in kDrained
+  char text[256] = {};        // kReady: device name; kFailed, kSessionEnded: a sentence
 };
 
 // Blocking (or kTimeout / kExhausted on a non-blocking socket). fds: kOpenSession carries {door, gate page}.

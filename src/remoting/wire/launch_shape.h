@@ -47,7 +47,8 @@ inline LaunchShape Shape(const CUlaunchConfig& config) {
         shape.present |= kShapeCarveout;
         std::memcpy(&shape.carveout, attribute.value, sizeof(int32_t));
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return shape;

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace mignificient::cli {
+namespace mignificient {
 
 // The candidate with the fewest edits (insert, delete, replace, swap of neighbours) to `name`, or an empty view where
 // none is closer than a third of the name's length (at least one edit, two from four letters on).
@@ -14,4 +14,4 @@ std::string_view NearestName(std::string_view name, std::span<const std::string>
 // " Did you mean `--gpu-memory`?" or an empty string; to be appended to a sentence.
 std::string Suggestion(std::string_view name, std::span<const std::string> candidates);
 
-}  // namespace mignificient::cli
+}  // namespace mignificient

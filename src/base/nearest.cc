@@ -1,4 +1,4 @@
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-namespace mignificient::cli {
+namespace mignificient {
 namespace {
 
 // Optimal string alignment distance, three rows at a time.
@@ -48,4 +48,4 @@ std::string Suggestion(std::string_view name, std::span<const std::string> candi
   return nearest.empty() ? "" : fmt::format(" Did you mean `{}`?", nearest);
 }
 
-}  // namespace mignificient::cli
+}  // namespace mignificient

@@ -1,11 +1,11 @@
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-namespace mignificient::cli {
+namespace mignificient {
 namespace {
 
 const std::vector<std::string> kCommands = {"serve", "invoke", "bench", "devices", "run", "ps", "kill"};
@@ -30,4 +30,4 @@ TEST(NearestTest, SuggestsInASentence) {
 }
 
 }  // namespace
-}  // namespace mignificient::cli
+}  // namespace mignificient
