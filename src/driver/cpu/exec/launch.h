@@ -3,7 +3,7 @@
 // Scheduling promises. Warps of one block make progress independently: a warp that spins yields to the
 // others, and so do diverged lanes of one warp. Blocks start in increasing linear order, as many at a
 // time as there are workers; a block may wait for a block with a smaller index, never for a later one,
-// unless the launch is cooperative: then every block is resident and takes turns.
+// unless the launch is cooperative: then every block is resident and takes turns, on the calling thread alone.
 #pragma once
 
 #include <atomic>
