@@ -191,7 +191,8 @@ void Misuse() {
          "4096 threads");
   Expect(cuLaunchKernel(add, 0, 1, 1, 32, 1, 1, 0, nullptr, params, nullptr), CUDA_ERROR_INVALID_VALUE, "no blocks");
   CUmodule module;
-  Expect(cuModuleLoadData(&module, "this is no PTX"), CUDA_ERROR_INVALID_PTX, "text that is no PTX");
+  Expect(cuModuleLoadData(&module, ".version 7.0\n.target sm_50\n.address_size 64\nnonsense"), CUDA_ERROR_INVALID_PTX,
+         "malformed PTX");
   OK(cuCtxSynchronize());
 }
 

@@ -44,7 +44,8 @@ class Reader {
     }
     const uint64_t window = address & ~(kWindowBytes - 1), offset = address & (kWindowBytes - 1);
     if (window == kSharedWindow && offset < warp_.block->shared_bytes) return warp_.block->shared + offset;
-    if (window == kLocalWindow && offset < warp_.local_stride) return warp_.local + uint64_t{warp_.local_stride} * lane_ + offset;
+    if (window == kLocalWindow && offset < warp_.local_stride)
+      return warp_.local + uint64_t{warp_.local_stride} * lane_ + offset;
     return nullptr;
   }
 
@@ -90,7 +91,9 @@ class Arguments {
 };
 
 // Width and precision beyond this are cut: a kernel must not make the host allocate without bound.
-int Bounded(int number) { return std::clamp(number, -4096, 4096); }
+int Bounded(int number) {
+  return std::clamp(number, -4096, 4096);
+}
 
 std::string Format(Reader& reader, const std::string& format, uint64_t arguments_at) {
   Arguments arguments(reader, arguments_at);
@@ -114,12 +117,18 @@ std::string Format(Reader& reader, const std::string& format, uint64_t arguments
     };
     for (; k < format.size(); ++k) {
       const char c = format[k];
-      if (c >= '1' && c <= '9') number += c;
-      else if (c == '0' && !number.empty()) number += c;
-      else if (c == '*') spec += std::to_string(Bounded(arguments.Next<int>()));
-      else if (std::strchr("-+ #0.", c) != nullptr) flush(), spec += c;
-      else if (c == 'l' || c == 'j' || c == 'z' || c == 't') longs += c == 'l' ? 1 : 2;
-      else if (c != 'h') break;
+      if (c >= '1' && c <= '9')
+        number += c;
+      else if (c == '0' && !number.empty())
+        number += c;
+      else if (c == '*')
+        spec += std::to_string(Bounded(arguments.Next<int>()));
+      else if (std::strchr("-+ #0.", c) != nullptr)
+        flush(), spec += c;
+      else if (c == 'l' || c == 'j' || c == 'z' || c == 't')
+        longs += c == 'l' ? 1 : 2;
+      else if (c != 'h')
+        break;
     }
     flush();
     if (k == format.size()) {
@@ -128,19 +137,39 @@ std::string Format(Reader& reader, const std::string& format, uint64_t arguments
     }
     const char c = format[k];
     switch (c) {
-      case 'd': case 'i':
+      case 'd':
+      case 'i':
         out += longs ? One(spec + "lld", arguments.Next<long long>()) : One(spec + "d", arguments.Next<int>());
         break;
-      case 'u': case 'x': case 'X': case 'o':
-        out += longs ? One(spec + "ll" + c, arguments.Next<unsigned long long>()) : One(spec + c, arguments.Next<unsigned>());
+      case 'u':
+      case 'x':
+      case 'X':
+      case 'o':
+        out += longs ? One(spec + "ll" + c, arguments.Next<unsigned long long>())
+                     : One(spec + c, arguments.Next<unsigned>());
         break;
-      case 'c': out += One(spec + 'c', arguments.Next<int>()); break;
-      case 'e': case 'E': case 'f': case 'F': case 'g': case 'G': case 'a': case 'A':
+      case 'c':
+        out += One(spec + 'c', arguments.Next<int>());
+        break;
+      case 'e':
+      case 'E':
+      case 'f':
+      case 'F':
+      case 'g':
+      case 'G':
+      case 'a':
+      case 'A':
         out += One(spec + c, arguments.Next<double>());
         break;
-      case 'p': out += One(spec + 'p', reinterpret_cast<void*>(arguments.Next<uint64_t>())); break;
-      case 's': out += One(spec + 's', reader.Text(arguments.Next<uint64_t>()).c_str()); break;
-      default: out += format.substr(i, k + 1 - i); break;
+      case 'p':
+        out += One(spec + 'p', reinterpret_cast<void*>(arguments.Next<uint64_t>()));
+        break;
+      case 's':
+        out += One(spec + 's', reader.Text(arguments.Next<uint64_t>()).c_str());
+        break;
+      default:
+        out += format.substr(i, k + 1 - i);
+        break;
     }
     i = k;
   }

@@ -16,7 +16,8 @@ constexpr std::string_view kPrologue = R"(
 )";
 
 // Runs `body` with r1 tid, r4 global thread, rd3 the address of its 32-bit result.
-std::vector<uint32_t> Results(std::string_view body, uint32_t threads, uint32_t blocks = 1, std::string_view before = "") {
+std::vector<uint32_t> Results(std::string_view body, uint32_t threads, uint32_t blocks = 1,
+                              std::string_view before = "") {
   Module module(fmt::format("{}\n.visible .entry k(.param .u64 out) {{ {} {} }}", before, kPrologue, body));
   std::vector<uint32_t> out(size_t{threads} * blocks, 0xdeadbeef);
   const auto ran = module.Run("k", {blocks}, {threads}, Params().Add(AddressOf(out)), {ExtentOf(out)});
@@ -35,7 +36,8 @@ TEST(ControlTest, LanesLoopAsOftenAsEachWants) {
     mov.u32 %r5, 0; mov.u32 %r6, 0;
   LOOP: setp.ge.u32 %p1, %r5, %r1; @%p1 bra DONE;
     add.u32 %r6, %r6, %r5; add.u32 %r5, %r5, 1; bra LOOP;
-  DONE: st.global.u32 [%rd3], %r6; ret;)", 100);
+  DONE: st.global.u32 [%rd3], %r6; ret;)",
+                           100);
   for (uint32_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i], i == 0 ? 0 : i * (i - 1) / 2) << i;
 }
 
@@ -52,7 +54,8 @@ TEST(ControlTest, NestedDivergenceMeetsAgainAndEarlyReturnsLeave) {
   EVEN: @!%p2 bra EVEN_B; add.u32 %r7, %r7, 3; bra JOIN;
   EVEN_B: add.u32 %r7, %r7, 4;
   JOIN: activemask.b32 %r8; popc.b32 %r9, %r8; mad.lo.u32 %r7, %r9, 100, %r7;
-    st.global.u32 [%rd3], %r7; ret;)", 32);
+    st.global.u32 [%rd3], %r7; ret;)",
+                           32);
   const uint32_t kinds[] = {3, 2, 4, 1};
   for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(out[i], i == 13 ? 0xdeadbeef : 3100 + kinds[i & 3]) << i;
 }
@@ -62,7 +65,8 @@ TEST(ControlTest, ShadowedRegistersAndLabelsBelongToTheirScope) {
     mov.u32 %r5, 7;
     { .reg .b32 %r<9>; .reg .b32 t; mov.u32 %r5, 1; bra L; L: mov.u32 t, %r5; }
     { .reg .f32 t; bra L; mov.u32 %r5, 9; L: }
-    st.global.u32 [%rd3], %r5; ret;)", 32);
+    st.global.u32 [%rd3], %r5; ret;)",
+                           32);
   EXPECT_EQ(out[3], 7u);
 }
 
@@ -86,7 +90,8 @@ BASE: st.param.b32 [ret+0], %r1; ret; }
     { .param .b32 a; .param .b32 r; st.param.b32 [a], %r6; call (r), fib, (a); ld.param.b32 %r7, [r]; }
     bra DONE;
   OTHER: call (%r7), twice, (%r6);
-  DONE: st.global.u32 [%rd3], %r7; ret;)", 64, 2, kFib);
+  DONE: st.global.u32 [%rd3], %r7; ret;)",
+                           64, 2, kFib);
   const uint32_t fib[] = {0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55};
   for (uint32_t i = 0; i < out.size(); ++i) {
     const uint32_t tid = i % 64;
@@ -95,8 +100,10 @@ BASE: st.param.b32 [ret+0], %r1; ret; }
 }
 
 TEST(ControlTest, LocalsOfACalleeAreAlignedAfterOddLocalsOfItsCaller) {
-  const auto out = Results(R"(.local .align 4 .b8 depot[28]; mov.u64 %rd4, depot; st.local.u32 [%rd4+24], 5; call (%r5), f, (%r1);
-    ld.local.u32 %r6, [%rd4+24]; add.u32 %r5, %r5, %r6; st.global.u32 [%rd3], %r5; ret;)", 32, 1, R"(
+  const auto out =
+      Results(R"(.local .align 4 .b8 depot[28]; mov.u64 %rd4, depot; st.local.u32 [%rd4+24], 5; call (%r5), f, (%r1);
+    ld.local.u32 %r6, [%rd4+24]; add.u32 %r5, %r5, %r6; st.global.u32 [%rd3], %r5; ret;)",
+              32, 1, R"(
 .func (.param .b32 r) f(.param .b32 a) { .local .align 8 .b8 depot[16]; .reg .b64 %rd<3>; .reg .b32 %r1;
   ld.param.b32 %r1, [a]; mov.u64 %rd1, depot; cvt.u64.u32 %rd2, %r1; st.local.u64 [%rd1+8], %rd2; ld.local.u32 %r1, [%rd1+8]; st.param.b32 [r], %r1; ret; })");
   for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(out[i], i + 5);
@@ -112,7 +119,8 @@ TEST(ControlTest, IndirectCallsGoThroughATableOfFunctions) {
     { .param .b32 a; .param .b32 r; st.param.b32 [a], %r1;
       proto: .callprototype (.param .b32 _) _ (.param .b32 _);
       call (r), %rd6, (a), proto; ld.param.b32 %r7, [r]; }
-    st.global.u32 [%rd3], %r7; ret;)", 32, 1, kFunctions);
+    st.global.u32 [%rd3], %r7; ret;)",
+                           32, 1, kFunctions);
   for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(out[i], i % 2 ? i * 3 : i + 1) << i;
   EXPECT_EQ(Ends("mov.u64 %rd6, 1234; call %rd6, (); ret;").status, LaunchStatus::kIllegalInstruction);
 }
@@ -124,7 +132,8 @@ TEST(ControlTest, BranchTablesSendEachLaneItsWay) {
   A: mov.u32 %r6, 10; bra D;
   B: mov.u32 %r6, 20; bra D;
   C: mov.u32 %r6, 30;
-  D: st.global.u32 [%rd3], %r6; ret;)", 32);
+  D: st.global.u32 [%rd3], %r6; ret;)",
+                           32);
   for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(out[i], 10 * (i % 3 + 1));
 }
 
@@ -134,7 +143,8 @@ TEST(ControlTest, BarrierOrdersSharedMemoryAcrossWarps) {
     mov.u64 %s1, s; mul.wide.u32 %rd4, %r1, 4; add.u64 %s2, %s1, %rd4;
     st.shared.u32 [%s2], %r1; bar.sync 0;
     sub.u32 %r5, 255, %r1; mul.wide.u32 %rd4, %r5, 4; add.u64 %s2, %s1, %rd4;
-    ld.shared.u32 %r6, [%s2]; st.global.u32 [%rd3], %r6; ret;)", 256, 3);
+    ld.shared.u32 %r6, [%s2]; st.global.u32 [%rd3], %r6; ret;)",
+                           256, 3);
   for (uint32_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i], 255 - i % 256);
 }
 
@@ -142,7 +152,8 @@ TEST(ControlTest, BarrierReductionsCountEveryThread) {
   const auto out = Results(R"(
     setp.lt.u32 %p1, %r1, 70; bar.red.popc.u32 %r5, 0, %p1; bar.red.and.pred %p2, 1, %p1; bar.red.or.pred %p3, 1, !%p1;
     selp.u32 %r6, 1000, 0, %p2; selp.u32 %r7, 2000, 0, %p3; add.u32 %r5, %r5, %r6; add.u32 %r5, %r5, %r7;
-    st.global.u32 [%rd3], %r5; ret;)", 96);
+    st.global.u32 [%rd3], %r5; ret;)",
+                           96);
   for (const uint32_t v : out) EXPECT_EQ(v, 2070u);
 }
 
@@ -151,7 +162,8 @@ TEST(ControlTest, NamedBarrierWithCountJoinsProducersAndConsumers) {
     .shared .b32 flag;
     setp.lt.u32 %p1, %r1, 32; @%p1 bra PRODUCE;
     bar.sync 3, 64; ld.shared.u32 %r5, [flag]; st.global.u32 [%rd3], %r5; ret;
-  PRODUCE: st.shared.u32 [flag], 42; bar.arrive 3, 64; st.global.u32 [%rd3], 1; ret;)", 64);
+  PRODUCE: st.shared.u32 [flag], 42; bar.arrive 3, 64; st.global.u32 [%rd3], 1; ret;)",
+                           64);
   EXPECT_EQ(out[0], 1u);
   EXPECT_EQ(out[40], 42u);
 }
@@ -163,7 +175,8 @@ TEST(ControlTest, WarpSpinsForAFlagOfAnotherWarp) {
     setp.ge.u32 %p1, %r1, 32; @%p1 bra SET;
   SPIN: ld.volatile.shared.u32 %r5, [flag]; setp.eq.u32 %p2, %r5, 0; @%p2 bra SPIN;
     st.global.u32 [%rd3], %r5; ret;
-  SET: setp.eq.u32 %p2, %r1, 63; @%p2 st.volatile.shared.u32 [flag], 5; st.global.u32 [%rd3], 9; ret;)", 64);
+  SET: setp.eq.u32 %p2, %r1, 63; @%p2 st.volatile.shared.u32 [flag], 5; st.global.u32 [%rd3], 9; ret;)",
+                           64);
   EXPECT_EQ(out[0], 5u);
   EXPECT_EQ(out[63], 9u);
 }
@@ -174,7 +187,8 @@ TEST(ControlTest, LanesOfOneWarpTakeASpinLockInTurn) {
   AGAIN: atom.global.cas.b32 %r5, [%l1], 0, 1; setp.ne.u32 %p1, %r5, 0; @%p1 bra AGAIN;
     ld.global.u32 %r6, [%rd5]; add.u32 %r6, %r6, 1; st.global.u32 [%rd5], %r6; membar.gl;
     atom.global.exch.b32 %r5, [%l1], 0;
-    st.global.u32 [%rd3], %r6; ret;)", 64, 4, ".global .b32 lock; .global .b32 total;");
+    st.global.u32 [%rd3], %r6; ret;)",
+                           64, 4, ".global .b32 lock; .global .b32 total;");
   std::vector<uint32_t> sorted = out;
   std::ranges::sort(sorted);
   for (uint32_t i = 0; i < sorted.size(); ++i) EXPECT_EQ(sorted[i], i + 1);
@@ -185,7 +199,8 @@ TEST(ControlTest, CooperativeGridWaitsForAllItsBlocks) {
 .visible .entry k(.param .u64 out) {{ {} mov.u64 %rd4, count;
     setp.ne.u32 %p1, %r1, 0; @%p1 bra WAIT; atom.global.add.u32 %r5, [%rd4], 1;
   WAIT: ld.volatile.global.u32 %r5, [%rd4]; setp.lt.u32 %p1, %r5, 20; @%p1 bra WAIT;
-    st.global.u32 [%rd3], %r5; ret; }})", kPrologue));
+    st.global.u32 [%rd3], %r5; ret; }})",
+                            kPrologue));
   std::vector<uint32_t> out(64 * 20);
   const auto ran = module.Run("k", {20}, {64}, Params().Add(AddressOf(out)), {ExtentOf(out)}, 0, nullptr, true);
   EXPECT_EQ(ran.result.status, LaunchStatus::kOk) << ran.result.message;
@@ -203,7 +218,8 @@ TEST(ControlTest, CancelStopsAnEndlessKernel) {
 
 TEST(ControlTest, SaysHowAndWhereAKernelFails) {
   EXPECT_EQ(Ends("trap;").status, LaunchStatus::kTrap);
-  EXPECT_EQ(Ends("setp.lt.u32 %p1, %r1, 32; @%p1 bar.sync 0; bar.sync 1, 96; ret;", 33).status, LaunchStatus::kDeadlock);
+  EXPECT_EQ(Ends("setp.lt.u32 %p1, %r1, 32; @%p1 bar.sync 0; bar.sync 1, 96; ret;", 33).status,
+            LaunchStatus::kDeadlock);
   const auto fault = Ends("\nsetp.eq.u32 %p1, %r1, 7; @%p1 st.global.u32 [%rd1+4096], 1; ret;");
   EXPECT_EQ(fault.status, LaunchStatus::kIllegalAddress);
   EXPECT_THAT(fault.message, testing::HasSubstr("thread (7,0,0) of block (0,0,0), PTX line 11)"));

@@ -34,9 +34,13 @@ class Params {
 };
 
 template <typename T>
-uint64_t AddressOf(const std::vector<T>& v) { return reinterpret_cast<uint64_t>(v.data()); }
+uint64_t AddressOf(const std::vector<T>& v) {
+  return reinterpret_cast<uint64_t>(v.data());
+}
 template <typename T>
-MemoryMap::Extent ExtentOf(const std::vector<T>& v) { return {AddressOf(v), AddressOf(v) + v.size() * sizeof(T)}; }
+MemoryMap::Extent ExtentOf(const std::vector<T>& v) {
+  return {AddressOf(v), AddressOf(v) + v.size() * sizeof(T)};
+}
 
 struct Ran {
   LaunchResult result;
@@ -72,8 +76,14 @@ class Module {
       return ran;
     }
     for (const auto& s : storage_) extents.push_back(ExtentOf(s));
-    Launch launch{.kernel = *kernel, .grid = grid, .block = block, .dynamic_shared_bytes = dynamic_shared, .params = params.bytes(),
-                  .memory = MemoryMap::Of(extents), .cancel = cancel, .cooperative = cooperative};
+    Launch launch{.kernel = *kernel,
+                  .grid = grid,
+                  .block = block,
+                  .dynamic_shared_bytes = dynamic_shared,
+                  .params = params.bytes(),
+                  .memory = MemoryMap::Of(extents),
+                  .cancel = cancel,
+                  .cooperative = cooperative};
     launch.printf = [&ran](std::string_view text) { ran.printed += text; };
     static WorkerPool pool(3);
     ran.result = cpu::Run(launch, pool);

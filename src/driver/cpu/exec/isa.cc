@@ -3,8 +3,8 @@
 
 namespace mignificient::cpu {
 
-#define MIG_DECLARE_ISA(name) \
-  namespace name {            \
+#define MIG_DECLARE_ISA(name)          \
+  namespace name {                     \
   extern const Operations kOperations; \
   }
 MIG_DECLARE_ISA(isa_base)

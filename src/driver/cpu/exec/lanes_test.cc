@@ -14,7 +14,8 @@ std::vector<U32> PerLane(std::string_view body, U32 threads = 32, U32 blocks = 1
 .visible .entry k(.param .u64 out) {{ .reg .b32 %r<32>; .reg .b64 %rd<8>; .reg .pred %p<8>;
   ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; mov.u32 %r2, %laneid;
   mad.lo.u32 %r3, %ctaid.x, %ntid.x, %r1; mul.wide.u32 %rd2, %r3, 4; add.u64 %rd3, %rd1, %rd2; mul.lo.u32 %r4, %r2, 10;
-  {} st.global.u32 [%rd3], %r5; ret; }})", before, body));
+  {} st.global.u32 [%rd3], %r5; ret; }})",
+                            before, body));
   std::vector<U32> out(size_t{threads} * blocks, 77777);
   const auto ran = module.Run("k", {blocks}, {threads}, Params().Add(AddressOf(out)), {ExtentOf(out)});
   EXPECT_EQ(ran.result.status, LaunchStatus::kOk) << ran.result.message;
@@ -26,7 +27,7 @@ TEST(LanesTest, ShufflesMoveValuesAndSayWhetherInRange) {
   const auto down = PerLane("shfl.sync.down.b32 %r5|%p1, %r4, 4, 0x1f, -1; @!%p1 add.u32 %r5, %r5, 1000;");
   const auto fly = PerLane("shfl.sync.bfly.b32 %r5, %r4, 5, 0x1f, 0xffffffff;");
   const auto index = PerLane("shfl.sync.idx.b32 %r5, %r4, 7, 0x1f, -1;");
-  const auto segment = PerLane("shfl.sync.idx.b32 %r5|%p1, %r4, 2, 0x181f, -1;");      // width 8
+  const auto segment = PerLane("shfl.sync.idx.b32 %r5|%p1, %r4, 2, 0x181f, -1;");  // width 8
   const auto down8 = PerLane("shfl.sync.down.b32 %r5|%p1, %r4, 3, 0x181f, -1; @!%p1 add.u32 %r5, %r5, 1000;");
   for (U32 l = 0; l < 32; ++l) {
     EXPECT_EQ(up[l], l >= 3 ? (l - 3) * 10 : l * 10 + 1000) << l;
@@ -79,7 +80,9 @@ TEST(LanesTest, ReductionsOfOneInstruction) {
 }
 
 TEST(LanesTest, LaneMasksAndClusterOfOneBlock) {
-  const auto out = PerLane("mov.u32 %r5, %lanemask_lt; mov.u32 %r6, %lanemask_ge; add.u32 %r5, %r5, %r6; mov.u32 %r7, %cluster_nctarank; add.u32 %r5, %r5, %r7;");
+  const auto out = PerLane(
+      "mov.u32 %r5, %lanemask_lt; mov.u32 %r6, %lanemask_ge; add.u32 %r5, %r5, %r6; mov.u32 %r7, %cluster_nctarank; "
+      "add.u32 %r5, %r5, %r7;");
   for (const U32 v : out) EXPECT_EQ(v, 0u);
 }
 

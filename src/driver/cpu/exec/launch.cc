@@ -16,7 +16,8 @@ void Prepare(Grid& grid, Block& block, uint32_t smid) {
   block.threads = static_cast<uint32_t>(launch.block.count());
   block.shared_bytes = launch.kernel->static_shared_bytes() + launch.dynamic_shared_bytes;
   block.shared_storage.resize(block.shared_bytes + 128);
-  block.shared = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(block.shared_storage.data()) + 127) & ~uintptr_t{127});
+  block.shared =
+      reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(block.shared_storage.data()) + 127) & ~uintptr_t{127});
   block.warps.resize((block.threads + 31) / 32);
   for (uint32_t i = 0; i < block.warps.size(); ++i) {
     Warp& warp = block.warps[i];
@@ -26,14 +27,16 @@ void Prepare(Grid& grid, Block& block, uint32_t smid) {
     warp.Enter(*grid.code->entry, 0, kAllLanes, nullptr, 0, 0);
     warp.local_stride = (grid.code->stack_bytes + 15) & ~15u;
     warp.local_storage.resize(size_t{warp.local_stride} * 32 + 16);
-    warp.local = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(warp.local_storage.data()) + 15) & ~uintptr_t{15});
+    warp.local =
+        reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(warp.local_storage.data()) + 15) & ~uintptr_t{15});
   }
 }
 
 void Start(Block& block, uint64_t linear) {
   const Launch& launch = *block.grid->launch;
   block.linear = linear;
-  block.index = {static_cast<uint32_t>(linear % launch.grid.x), static_cast<uint32_t>(linear / launch.grid.x % launch.grid.y),
+  block.index = {static_cast<uint32_t>(linear % launch.grid.x),
+                 static_cast<uint32_t>(linear / launch.grid.x % launch.grid.y),
                  static_cast<uint32_t>(linear / launch.grid.x / launch.grid.y)};
   block.live = block.threads;
   block.barriers = {};
@@ -80,7 +83,8 @@ bool Round(Block& block, const Operations& operations) {
   for (Warp& warp : block.warps) waiting = warp.others.empty() ? waiting : &warp;
   const Split& split = waiting->others.front();
   waiting->Fault(split.pc - (split.state == Split::State::kBarrier), LaunchStatus::kDeadlock,
-                 static_cast<uint32_t>(std::countr_zero(split.mask)), "waits at a barrier that the other threads never reach");
+                 static_cast<uint32_t>(std::countr_zero(split.mask)),
+                 "waits at a barrier that the other threads never reach");
   return false;
 }
 
@@ -119,25 +123,31 @@ Result<void> Check(const Launch& launch) {
   const Dim3& g = launch.grid;
   const Dim3& b = launch.block;
   if (g.x == 0 || g.y == 0 || g.z == 0 || g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535) {
-    return Fail(Code::kInvalidArgument, "Grid ({},{},{}) is outside the limits (2147483647,65535,65535).", g.x, g.y, g.z);
+    return Fail(Code::kInvalidArgument, "Grid ({},{},{}) is outside the limits (2147483647,65535,65535).", g.x, g.y,
+                g.z);
   }
   const uint32_t limit = std::min(kMaxThreadsPerBlock, kernel.max_threads());
   if (b.count() == 0 || b.x > 1024 || b.y > 1024 || b.z > 64 || b.count() > limit) {
-    return Fail(Code::kInvalidArgument, "Block ({},{},{}) exceeds the limit ({} threads) of kernel [{}].", b.x, b.y, b.z, limit, kernel.name());
+    return Fail(Code::kInvalidArgument, "Block ({},{},{}) exceeds the limit ({} threads) of kernel [{}].", b.x, b.y,
+                b.z, limit, kernel.name());
   }
   const Dim3& r = kernel.info().required_block;
   if (kernel.info().has_required_block && (r.x != b.x || r.y != b.y || r.z != b.z)) {
-    return Fail(Code::kInvalidArgument, "Block ({},{},{}) is not what kernel [{}] requires ({},{},{}).", b.x, b.y, b.z, kernel.name(), r.x, r.y, r.z);
+    return Fail(Code::kInvalidArgument, "Block ({},{},{}) is not what kernel [{}] requires ({},{},{}).", b.x, b.y, b.z,
+                kernel.name(), r.x, r.y, r.z);
   }
   if (uint64_t{kernel.static_shared_bytes()} + launch.dynamic_shared_bytes > kMaxSharedBytes) {
-    return Fail(Code::kInvalidArgument, "Shared memory ({} + {} bytes) exceeds the limit ({}).", kernel.static_shared_bytes(), launch.dynamic_shared_bytes, kMaxSharedBytes);
+    return Fail(Code::kInvalidArgument, "Shared memory ({} + {} bytes) exceeds the limit ({}).",
+                kernel.static_shared_bytes(), launch.dynamic_shared_bytes, kMaxSharedBytes);
   }
   if (launch.params.size() < kernel.parameter_bytes()) {
-    return Fail(Code::kInvalidArgument, "Parameters ({} bytes) are fewer than kernel [{}] takes ({}).", launch.params.size(), kernel.name(), kernel.parameter_bytes());
+    return Fail(Code::kInvalidArgument, "Parameters ({} bytes) are fewer than kernel [{}] takes ({}).",
+                launch.params.size(), kernel.name(), kernel.parameter_bytes());
   }
   for (const int global : kernel.code().used_globals) {
     if (kernel.code().program->BoundAddress(static_cast<size_t>(global)) == 0) {
-      return Fail(Code::kInvalidArgument, "Variable [{}] of kernel [{}] is not bound to an address.", kernel.code().program->globals()[global].name, kernel.name());
+      return Fail(Code::kInvalidArgument, "Variable [{}] of kernel [{}] is not bound to an address.",
+                  kernel.code().program->globals()[global].name, kernel.name());
     }
   }
   return {};
@@ -149,16 +159,26 @@ std::atomic<uint64_t> next_grid_id{1};  // %gridid: unique in the process
 
 std::string_view LaunchStatusName(LaunchStatus status) {
   switch (status) {
-    case LaunchStatus::kOk: return "ok";
-    case LaunchStatus::kInvalidLaunch: return "invalid launch";
-    case LaunchStatus::kIllegalAddress: return "illegal address";
-    case LaunchStatus::kMisaligned: return "misaligned address";
-    case LaunchStatus::kTrap: return "trap";
-    case LaunchStatus::kAssert: return "assertion failed";
-    case LaunchStatus::kStackOverflow: return "stack overflow";
-    case LaunchStatus::kIllegalInstruction: return "illegal instruction";
-    case LaunchStatus::kDeadlock: return "deadlock";
-    case LaunchStatus::kCancelled: return "cancelled";
+    case LaunchStatus::kOk:
+      return "ok";
+    case LaunchStatus::kInvalidLaunch:
+      return "invalid launch";
+    case LaunchStatus::kIllegalAddress:
+      return "illegal address";
+    case LaunchStatus::kMisaligned:
+      return "misaligned address";
+    case LaunchStatus::kTrap:
+      return "trap";
+    case LaunchStatus::kAssert:
+      return "assertion failed";
+    case LaunchStatus::kStackOverflow:
+      return "stack overflow";
+    case LaunchStatus::kIllegalInstruction:
+      return "illegal instruction";
+    case LaunchStatus::kDeadlock:
+      return "deadlock";
+    case LaunchStatus::kCancelled:
+      return "cancelled";
   }
   return "unknown";
 }
@@ -177,12 +197,16 @@ LaunchResult Run(const Launch& launch, WorkerPool& pool) {
     const uint32_t smid = workers.fetch_add(1, std::memory_order_relaxed);
     try {
       // A cooperative grid stays on the calling thread: helpers may be busy elsewhere and come late or never.
-      if (!launch.cooperative) Work(grid, operations, smid);
-      else if (smid == 0) WorkCooperatively(grid, operations, smid, blocks);
+      if (!launch.cooperative)
+        Work(grid, operations, smid);
+      else if (smid == 0)
+        WorkCooperatively(grid, operations, smid, blocks);
     } catch (const std::exception& error) {  // out of memory for frames or shared memory
       grid.stop.store(true);
       const std::lock_guard lock(grid.mutex);
-      if (grid.result.status == LaunchStatus::kOk) grid.result = {LaunchStatus::kInvalidLaunch, fmt::format("Kernel [{}] cannot run: {}.", launch.kernel->name(), error.what())};
+      if (grid.result.status == LaunchStatus::kOk)
+        grid.result = {LaunchStatus::kInvalidLaunch,
+                       fmt::format("Kernel [{}] cannot run: {}.", launch.kernel->name(), error.what())};
     }
   });
   return grid.result;

@@ -35,9 +35,9 @@ struct Launch {
   uint32_t dynamic_shared_bytes = 0;
   std::span<const std::byte> params;  // kernel->parameter_bytes() bytes, laid out as kernel->parameters() says
   std::shared_ptr<const MemoryMap> memory;
-  PrintfSink printf;                            // may be empty: output is dropped
-  const std::atomic<bool>* cancel = nullptr;    // set from any thread: the run stops soon with kCancelled
-  bool cooperative = false;                     // every block resident at once (grid-wide barriers)
+  PrintfSink printf;                          // may be empty: output is dropped
+  const std::atomic<bool>* cancel = nullptr;  // set from any thread: the run stops soon with kCancelled
+  bool cooperative = false;                   // every block resident at once (grid-wide barriers)
 };
 
 enum class LaunchStatus {

@@ -14,13 +14,15 @@ FunctionLowering::FunctionLowering(KernelBuild& build, const ptx::Function& sour
 }
 
 std::unexpected<Error> FunctionLowering::Unsupported(std::string_view why) const {
-  return Fail(Code::kUnsupported, "Instruction [{}] on line {} is not supported{}{}.", at_->text, at_->line, why.empty() ? "" : ": ", why);
+  return Fail(Code::kUnsupported, "Instruction [{}] on line {} is not supported{}{}.", at_->text, at_->line,
+              why.empty() ? "" : ": ", why);
 }
 
 // Parameters of a function, a block of bytes per lane in its frame.
 Result<ParamBlock> FunctionLowering::Formal(const ptx::Variable& variable) {
   const uint64_t size = variable.Bytes() ? variable.Bytes() : 16;  // `.param .b8 x[]` of a variadic function
-  if (size > 64 << 10) return Fail(Code::kUnsupported, "Parameter [{}] of {} bytes is too large for a function.", variable.name, size);
+  if (size > 64 << 10)
+    return Fail(Code::kUnsupported, "Parameter [{}] of {} bytes is too large for a function.", variable.name, size);
   ParamBlock block{.stride = (static_cast<uint32_t>(size) + 15) & ~15u, .size = static_cast<uint32_t>(size)};
   block.offset = NewRow(block.stride * 32);
   return block;
@@ -35,7 +37,8 @@ Result<void> FunctionLowering::Declare(const ptx::Variable& v) {
         scope.numbered[v.name] = &v;
         return {};
       }
-      if (v.vector != 1) return Fail(Code::kUnsupported, "Vector register [{}] on line {} is not supported.", v.name, v.line);
+      if (v.vector != 1)
+        return Fail(Code::kUnsupported, "Vector register [{}] on line {} is not supported.", v.name, v.line);
       symbol.kind = Symbol::Kind::kRegister;
       break;  // its row comes with its first use
     case Space::kParam: {
@@ -43,13 +46,15 @@ Result<void> FunctionLowering::Declare(const ptx::Variable& v) {
       break;
     }
     case Space::kLocal: {
-      if (v.Bytes() > 16 << 20) return Fail(Code::kUnsupported, "Local variable [{}] of {} bytes is too large.", v.name, v.Bytes());
+      if (v.Bytes() > 16 << 20)
+        return Fail(Code::kUnsupported, "Local variable [{}] of {} bytes is too large.", v.name, v.Bytes());
       out_.local_bytes = (out_.local_bytes + v.Align() - 1) & ~(v.Align() - 1);
       symbol.offset = out_.local_bytes;
       out_.local_bytes += static_cast<uint32_t>(v.Bytes());
       break;
     }
-    default: break;
+    default:
+      break;
   }
   scope.symbols[v.name] = std::move(symbol);
   return {};
@@ -66,7 +71,8 @@ Result<void> FunctionLowering::Run() {
   }
   for (size_t i = 0; i < source_.parameters.size(); ++i) {
     const ptx::Variable& v = source_.parameters[i];
-    if (v.space == Space::kReg) return Fail(Code::kUnsupported, "Function [{}] takes parameters in registers.", source_.name);
+    if (v.space == Space::kReg)
+      return Fail(Code::kUnsupported, "Function [{}] takes parameters in registers.", source_.name);
     Symbol symbol{.kind = Symbol::Kind::kVariable, .variable = &v, .formal = source_.entry};
     if (source_.entry) {
       symbol.offset = build_.parameter_offsets[i];
@@ -82,8 +88,12 @@ Result<void> FunctionLowering::Run() {
         scopes_.push_back({.parent = scope_});
         scope_ = static_cast<int>(scopes_.size()) - 1;
         break;
-      case Statement::Kind::kClose: scope_ = scopes_[scope_].parent; break;
-      case Statement::Kind::kVariable: MIG_TRY(Declare(s.variable)); break;
+      case Statement::Kind::kClose:
+        scope_ = scopes_[scope_].parent;
+        break;
+      case Statement::Kind::kVariable:
+        MIG_TRY(Declare(s.variable));
+        break;
       case Statement::Kind::kLabel:
         scopes_[scope_].labels[s.name] = out_.code.size();
         guard_ = kTrueWord, guard_flip_ = 0;
@@ -92,8 +102,12 @@ Result<void> FunctionLowering::Run() {
       case Statement::Kind::kTargets:
         scopes_[scope_].symbols[s.name] = {.kind = Symbol::Kind::kTargets, .names = s.names};
         break;
-      case Statement::Kind::kPrototype: scopes_[scope_].symbols[s.name] = {.kind = Symbol::Kind::kPrototype}; break;
-      case Statement::Kind::kInstruction: MIG_TRY(One(s.instruction)); break;
+      case Statement::Kind::kPrototype:
+        scopes_[scope_].symbols[s.name] = {.kind = Symbol::Kind::kPrototype};
+        break;
+      case Statement::Kind::kInstruction:
+        MIG_TRY(One(s.instruction));
+        break;
     }
   }
   guard_ = kTrueWord, guard_flip_ = 0;
@@ -112,7 +126,8 @@ Result<void> FunctionLowering::One(const ptx::Instruction& instruction) {
     MIG_ASSIGN(guard_, Predicate(guard, guard_flip_));
   }
   Spec spec = MakeSpec(instruction);
-  for (const auto family : {&FunctionLowering::Control, &FunctionLowering::Memory, &FunctionLowering::Lanes, &FunctionLowering::Arithmetic}) {
+  for (const auto family : {&FunctionLowering::Control, &FunctionLowering::Memory, &FunctionLowering::Lanes,
+                            &FunctionLowering::Arithmetic}) {
     MIG_ASSIGN(const bool done, (this->*family)(spec));
     if (done) return {};
   }
@@ -129,7 +144,8 @@ Result<void> FunctionLowering::Resolve() {
         const auto found = scopes_[scope].labels.find(name);
         if (found != scopes_[scope].labels.end()) place = &found->second;
       }
-      if (place == nullptr) return Fail(Code::kInvalidArgument, "Label [{}] of [{}] is not defined.", name, source_.name);
+      if (place == nullptr)
+        return Fail(Code::kInvalidArgument, "Label [{}] of [{}] is not defined.", name, source_.name);
       targets.push_back(out_.code.data() + *place);
       if (!jump.table) out_.code[jump.inst].imm = static_cast<int64_t>(*place) - static_cast<int64_t>(jump.inst);
     }
@@ -154,7 +170,8 @@ Result<Function*> LowerFunction(KernelBuild& build, size_t index) {
 namespace {
 
 // Local bytes of the deepest path from `function`; a cycle counts once and sets `recursive`.
-uint64_t Depth(const KernelBuild& build, size_t function, std::set<size_t>& path, std::map<size_t, uint64_t>& known, bool& recursive) {
+uint64_t Depth(const KernelBuild& build, size_t function, std::set<size_t>& path, std::map<size_t, uint64_t>& known,
+               bool& recursive) {
   if (const auto found = known.find(function); found != known.end()) return found->second;
   if (!path.insert(function).second) {
     recursive = true;
@@ -180,7 +197,8 @@ Result<std::unique_ptr<Kernel>> LowerKernel(const ModuleIndex& index, const ptx:
     const uint32_t offset = (info.parameter_bytes + v.Align() - 1) & ~(v.Align() - 1);
     info.parameters.push_back({offset, static_cast<uint32_t>(v.Bytes()), v.Align()});
     build.parameter_offsets.push_back(offset);
-    if (v.Bytes() > 32764) return Fail(Code::kUnsupported, "Parameter [{}] of kernel [{}] is too large.", v.name, entry.name);
+    if (v.Bytes() > 32764)
+      return Fail(Code::kUnsupported, "Parameter [{}] of kernel [{}] is too large.", v.name, entry.name);
     info.parameter_bytes = offset + static_cast<uint32_t>(v.Bytes());
   }
   const size_t self = index.functions.at(entry.name);
@@ -196,7 +214,9 @@ Result<std::unique_ptr<Kernel>> LowerKernel(const ModuleIndex& index, const ptx:
 
   build.shared_bytes = (build.shared_bytes + 15) & ~15u;
   for (auto& [function, constant] : build.dynamic_shared) function->constants[constant].bits += build.shared_bytes;
-  if (build.shared_bytes > 227 * 1024) return Fail(Code::kUnsupported, "Kernel [{}] has {} bytes of shared variables (limit {}).", entry.name, build.shared_bytes, 227 * 1024);
+  if (build.shared_bytes > 227 * 1024)
+    return Fail(Code::kUnsupported, "Kernel [{}] has {} bytes of shared variables (limit {}).", entry.name,
+                build.shared_bytes, 227 * 1024);
   std::set<size_t> path;
   std::map<size_t, uint64_t> known;
   bool recursive = build.indirect;
@@ -204,7 +224,9 @@ Result<std::unique_ptr<Kernel>> LowerKernel(const ModuleIndex& index, const ptx:
   uint64_t total = 0;
   for (const auto& [function, lowered] : build.functions) total += lowered->local_bytes;
   if (recursive && total > 0) depth += kRecursionBytes;
-  if (depth > 1 << 24) return Fail(Code::kUnsupported, "Kernel [{}] needs {} bytes of local memory per thread (limit {}).", entry.name, depth, 1 << 24);
+  if (depth > 1 << 24)
+    return Fail(Code::kUnsupported, "Kernel [{}] needs {} bytes of local memory per thread (limit {}).", entry.name,
+                depth, 1 << 24);
   build.code->stack_bytes = static_cast<uint32_t>(depth);
   build.code->used_globals.assign(build.globals.begin(), build.globals.end());
 

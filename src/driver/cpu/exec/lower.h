@@ -17,13 +17,15 @@ namespace mignificient::cpu {
 // What all kernels of a module share.
 struct ModuleIndex {
   const ptx::Module* module = nullptr;
-  std::map<std::string, size_t, std::less<>> functions;  // name -> defined function in module->functions
-  std::map<std::string, size_t, std::less<>> globals;    // name -> Program::globals()
+  std::map<std::string, size_t, std::less<>> functions;             // name -> defined function in module->functions
+  std::map<std::string, size_t, std::less<>> globals;               // name -> Program::globals()
   std::map<std::string, const ptx::Variable*, std::less<>> shared;  // module-scope .shared
   const Program* program = nullptr;
 };
 
-inline uint64_t FunctionAddress(size_t index) { return kFunctionWindow + 16 * index; }
+inline uint64_t FunctionAddress(size_t index) {
+  return kFunctionWindow + 16 * index;
+}
 
 // One kernel on its way: its functions and its layout of shared memory.
 struct KernelBuild {

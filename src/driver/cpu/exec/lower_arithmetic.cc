@@ -14,9 +14,9 @@ struct Rounding {
   std::string_view name;
   Round round;
 };
-constexpr Rounding kRoundings[] = {{".rn", Round::kNearest},     {".rz", Round::kZero},       {".rm", Round::kDown},
-                                   {".rp", Round::kUp},          {".rni", Round::kIntNearest}, {".rzi", Round::kIntZero},
-                                   {".rmi", Round::kIntDown},    {".rpi", Round::kIntUp}};
+constexpr Rounding kRoundings[] = {{".rn", Round::kNearest},  {".rz", Round::kZero},        {".rm", Round::kDown},
+                                   {".rp", Round::kUp},       {".rni", Round::kIntNearest}, {".rzi", Round::kIntZero},
+                                   {".rmi", Round::kIntDown}, {".rpi", Round::kIntUp}};
 
 // What each instruction takes, result first: T the instruction's type, W twice as wide, U 32 bits,
 // S a signed 32-bit number, Q the second type.
@@ -24,23 +24,30 @@ struct Shape {
   std::string_view op, shape;
 };
 constexpr Shape kShapes[] = {
-    {"add", "TTT"}, {"sub", "TTT"}, {"mul", "TTT"}, {"min", "TTT"}, {"max", "TTT"}, {"div", "TTT"}, {"rem", "TTT"},
-    {"addc", "TTT"}, {"subc", "TTT"}, {"mul.lo", "TTT"}, {"mul.hi", "TTT"}, {"mul.wide", "WTT"}, {"mad.lo", "TTTT"},
-    {"mad.hi", "TTTT"}, {"mad.wide", "WTTW"}, {"madc.lo", "TTTT"}, {"madc.hi", "TTTT"}, {"mul24.lo", "TTT"},
-    {"mul24.hi", "TTT"}, {"mad24.lo", "TTTT"}, {"mad24.hi", "TTTT"}, {"sad", "TTTT"}, {"neg", "TT"}, {"abs", "TT"},
-    {"popc", "UT"}, {"clz", "UT"}, {"bfind", "UT"}, {"bfind.shiftamt", "UT"}, {"brev", "TT"}, {"bfe", "TTUU"},
-    {"bfi", "TTTUU"}, {"fns", "UUUS"}, {"prmt", "TTTT"}, {"prmt.f4e", "TTTT"}, {"prmt.b4e", "TTTT"}, {"prmt.rc8", "TTTT"},
-    {"prmt.ecl", "TTTT"}, {"prmt.ecr", "TTTT"}, {"prmt.rc16", "TTTT"}, {"shf.l.clamp", "TTTU"}, {"shf.l.wrap", "TTTU"},
-    {"shf.r.clamp", "TTTU"}, {"shf.r.wrap", "TTTU"}, {"bmsk.clamp", "TTT"}, {"bmsk.wrap", "TTT"}, {"szext.clamp", "TTU"},
-    {"szext.wrap", "TTU"}, {"and", "TTT"}, {"or", "TTT"}, {"xor", "TTT"}, {"not", "TT"}, {"cnot", "TT"}, {"shl", "TTU"},
-    {"shr", "TTU"}, {"fma", "TTTT"}, {"mad", "TTTT"}, {"rcp", "TT"}, {"sqrt", "TT"}, {"rsqrt", "TT"}, {"sin", "TT"},
-    {"cos", "TT"}, {"lg2", "TT"}, {"ex2", "TT"}, {"tanh", "TT"}, {"copysign", "TTT"},
+    {"add", "TTT"},         {"sub", "TTT"},          {"mul", "TTT"},         {"min", "TTT"},
+    {"max", "TTT"},         {"div", "TTT"},          {"rem", "TTT"},         {"addc", "TTT"},
+    {"subc", "TTT"},        {"mul.lo", "TTT"},       {"mul.hi", "TTT"},      {"mul.wide", "WTT"},
+    {"mad.lo", "TTTT"},     {"mad.hi", "TTTT"},      {"mad.wide", "WTTW"},   {"madc.lo", "TTTT"},
+    {"madc.hi", "TTTT"},    {"mul24.lo", "TTT"},     {"mul24.hi", "TTT"},    {"mad24.lo", "TTTT"},
+    {"mad24.hi", "TTTT"},   {"sad", "TTTT"},         {"neg", "TT"},          {"abs", "TT"},
+    {"popc", "UT"},         {"clz", "UT"},           {"bfind", "UT"},        {"bfind.shiftamt", "UT"},
+    {"brev", "TT"},         {"bfe", "TTUU"},         {"bfi", "TTTUU"},       {"fns", "UUUS"},
+    {"prmt", "TTTT"},       {"prmt.f4e", "TTTT"},    {"prmt.b4e", "TTTT"},   {"prmt.rc8", "TTTT"},
+    {"prmt.ecl", "TTTT"},   {"prmt.ecr", "TTTT"},    {"prmt.rc16", "TTTT"},  {"shf.l.clamp", "TTTU"},
+    {"shf.l.wrap", "TTTU"}, {"shf.r.clamp", "TTTU"}, {"shf.r.wrap", "TTTU"}, {"bmsk.clamp", "TTT"},
+    {"bmsk.wrap", "TTT"},   {"szext.clamp", "TTU"},  {"szext.wrap", "TTU"},  {"and", "TTT"},
+    {"or", "TTT"},          {"xor", "TTT"},          {"not", "TT"},          {"cnot", "TT"},
+    {"shl", "TTU"},         {"shr", "TTU"},          {"fma", "TTTT"},        {"mad", "TTTT"},
+    {"rcp", "TT"},          {"sqrt", "TT"},          {"rsqrt", "TT"},        {"sin", "TT"},
+    {"cos", "TT"},          {"lg2", "TT"},           {"ex2", "TT"},          {"tanh", "TT"},
+    {"copysign", "TTT"},
 };
 // Modifiers that belong to the operation's name.
-constexpr std::string_view kVariants[] = {".lo", ".hi", ".wide", ".shiftamt", ".f4e", ".b4e", ".rc8", ".ecl", ".ecr", ".rc16",
-                                          ".l", ".r", ".clamp", ".wrap", ".finite", ".infinite", ".number",
-                                          ".notanumber", ".normal", ".subnormal"};
-constexpr std::string_view kJoined[] = {"mul", "mad", "madc", "mul24", "mad24", "bfind", "prmt", "shf", "bmsk", "szext", "testp", "dp2a"};
+constexpr std::string_view kVariants[] = {
+    ".lo", ".hi", ".wide",  ".shiftamt", ".f4e",    ".b4e",      ".rc8",    ".ecl",        ".ecr",    ".rc16",
+    ".l",  ".r",  ".clamp", ".wrap",     ".finite", ".infinite", ".number", ".notanumber", ".normal", ".subnormal"};
+constexpr std::string_view kJoined[] = {"mul",  "mad", "madc", "mul24", "mad24", "bfind",
+                                        "prmt", "shf", "bmsk", "szext", "testp", "dp2a"};
 
 }  // namespace
 
@@ -51,20 +58,30 @@ Spec FunctionLowering::MakeSpec(const ptx::Instruction& instruction) {
   for (const std::string& modifier : instruction.modifiers) {
     const auto rounding = std::ranges::find(kRoundings, modifier, &Rounding::name);
     const auto type = ptx::ParseType(modifier);
-    if (rounding != std::end(kRoundings)) s.round = rounding->round;
+    if (rounding != std::end(kRoundings))
+      s.round = rounding->round;
     else if (type) {
       if (types_ == 0) s.type = *type;
       if (types_ <= 1) s.source = *type;
       ++types_;
-    } else if (modifier == ".ftz") s.ftz = true;
-    else if (modifier == ".sat") s.sat = true;
-    else if (modifier == ".approx") s.approx = true;
-    else if (modifier == ".full") s.full = true;
-    else if (modifier == ".cc") s.cc = true;
-    else if (modifier == ".NaN") s.nan = true;
-    else if (modifier == ".relu") s.relu = true;
-    else if (joined && std::ranges::find(kVariants, modifier) != std::end(kVariants)) s.op += modifier;
-    else s.rest.push_back(modifier);
+    } else if (modifier == ".ftz")
+      s.ftz = true;
+    else if (modifier == ".sat")
+      s.sat = true;
+    else if (modifier == ".approx")
+      s.approx = true;
+    else if (modifier == ".full")
+      s.full = true;
+    else if (modifier == ".cc")
+      s.cc = true;
+    else if (modifier == ".NaN")
+      s.nan = true;
+    else if (modifier == ".relu")
+      s.relu = true;
+    else if (joined && std::ranges::find(kVariants, modifier) != std::end(kVariants))
+      s.op += modifier;
+    else
+      s.rest.push_back(modifier);
   }
   return s;
 }
@@ -77,14 +94,21 @@ Result<bool> FunctionLowering::Shaped(Spec& s, std::string_view shape) {
     if (c == 'U') return Type::kB32;
     if (c == 'S') return Type::kS32;
     if (c == 'Q') return s.source;
-    if (c == 'W') return SizeOf(s.type) == 2 ? (ptx::IsSigned(s.type) ? Type::kS32 : Type::kU32) : ptx::IsSigned(s.type) ? Type::kS64 : Type::kU64;
+    if (c == 'W')
+      return SizeOf(s.type) == 2     ? (ptx::IsSigned(s.type) ? Type::kS32 : Type::kU32)
+             : ptx::IsSigned(s.type) ? Type::kS64
+                                     : Type::kU64;
     return s.type;
   };
   Handler handler = nullptr;
-  if (s.type == Type::kF32 || s.type == Type::kF64) handler = s.op.starts_with("slct") ? ops_.integer(s) : ops_.floating(s);
-  else if (ptx::IsFloat(s.type)) handler = ops_.half(s);
-  else if (s.type == Type::kPred) handler = ops_.compare(s);
-  else handler = ops_.integer(s);
+  if (s.type == Type::kF32 || s.type == Type::kF64)
+    handler = s.op.starts_with("slct") ? ops_.integer(s) : ops_.floating(s);
+  else if (ptx::IsFloat(s.type))
+    handler = ops_.half(s);
+  else if (s.type == Type::kPred)
+    handler = ops_.compare(s);
+  else
+    handler = ops_.integer(s);
   if (handler == nullptr) return Unsupported();
   uint32_t rows[4] = {};
   for (size_t i = 1; i < operands.size(); ++i) {
@@ -130,7 +154,8 @@ Result<bool> FunctionLowering::Arithmetic(Spec& s) {
     return Shaped(s, "TTTQ");
   }
   if (s.op == "dp4a" || s.op.starts_with("dp2a.")) {
-    const bool known = types_ == 2 && SizeOf(s.type) == 4 && SizeOf(s.source) == 4 && ptx::IsInteger(s.type) && ptx::IsInteger(s.source);
+    const bool known = types_ == 2 && SizeOf(s.type) == 4 && SizeOf(s.source) == 4 && ptx::IsInteger(s.type) &&
+                       ptx::IsInteger(s.source);
     if (!known) return Unsupported();
     return Shaped(s, "SUUS");
   }
@@ -142,7 +167,8 @@ Result<bool> FunctionLowering::Arithmetic(Spec& s) {
   if (shape == std::end(kShapes)) return false;
   if (types_ != 1 || (!ptx::IsFloat(s.type) && !ptx::IsInteger(s.type))) return Unsupported();
   const bool integer = ptx::IsInteger(s.type);
-  if (integer && (s.ftz || s.approx || s.full || s.nan || s.relu || s.xorsign || s.round != Round::kNone)) return Unsupported();
+  if (integer && (s.ftz || s.approx || s.full || s.nan || s.relu || s.xorsign || s.round != Round::kNone))
+    return Unsupported();
   if (!integer && s.cc) return Unsupported();
   return Shaped(s, shape->shape);
 }
@@ -190,11 +216,16 @@ Result<bool> FunctionLowering::Compare(Spec& s) {
     MIG_ASSIGN(c, Predicate(operands[3], flip));
   }
   if (set) {
-    const uint64_t yes = s.type == Type::kF32 ? 0x3f800000 : s.type == Type::kF16 ? 0x3c00 : s.type == Type::kBf16 ? 0x3f80 : SizeOf(s.type) == 2 ? 0xffff : 0xffffffff;
+    const uint64_t yes = s.type == Type::kF32    ? 0x3f800000
+                         : s.type == Type::kF16  ? 0x3c00
+                         : s.type == Type::kBf16 ? 0x3f80
+                         : SizeOf(s.type) == 2   ? 0xffff
+                                                 : 0xffffffff;
     if (SizeOf(s.type) != 4 && SizeOf(s.type) != 2) return Unsupported();
     MIG_ASSIGN(const Target target, Destination(operands[0], s.type));
     Inst& inst = Emit(handler);
-    inst.d = target.row, inst.a = a, inst.b = b, inst.e = c, inst.y = flip, inst.x = combine, inst.imm = static_cast<int64_t>(yes);
+    inst.d = target.row, inst.a = a, inst.b = b, inst.e = c, inst.y = flip, inst.x = combine,
+    inst.imm = static_cast<int64_t>(yes);
     Finish(target);
     return true;
   }
@@ -258,12 +289,14 @@ Result<bool> FunctionLowering::Convert(Spec& s) {
   const bool pack = s.Take(".pack");
   if (!s.rest.empty() || operands.size() < 2 || types_ < 2) return Unsupported();
   const auto describe = [&](Type to, Type from) {
-    return static_cast<uint32_t>(to) | static_cast<uint32_t>(from) << 8 | static_cast<uint32_t>(s.round) << 16 | s.sat << 24 | s.ftz << 25 | s.relu << 26;
+    return static_cast<uint32_t>(to) | static_cast<uint32_t>(from) << 8 | static_cast<uint32_t>(s.round) << 16 |
+           s.sat << 24 | s.ftz << 25 | s.relu << 26;
   };
   const bool pair = s.type == Type::kF16x2 || s.type == Type::kBf16x2;
   if (pack || pair) {
     const size_t count = pack && types_ == 3 ? 4 : 3;
-    const bool known = pack ? s.source == Type::kS32 && s.sat && ptx::IsInteger(s.type) && SizeOf(s.type) <= 2 && (types_ == 3) == (SizeOf(s.type) == 1)
+    const bool known = pack ? s.source == Type::kS32 && s.sat && ptx::IsInteger(s.type) && SizeOf(s.type) <= 2 &&
+                                  (types_ == 3) == (SizeOf(s.type) == 1)
                             : s.source == Type::kF32 && types_ == 2 && !s.sat;
     if (!known || operands.size() != count) return Unsupported();
     MIG_ASSIGN(const uint32_t a, Row(operands[1], Type::kB32));
@@ -294,7 +327,8 @@ Result<bool> FunctionLowering::Move(Spec& s) {
   const auto& operands = at_->operands;
   if (operands.size() != 2 || types_ != 1 || !s.rest.empty() || SizeOf(s.type) == 0) return Unsupported();
   const uint32_t size = SizeOf(s.type);
-  const bool to_vector = operands[0].kind == Operand::Kind::kVector, from_vector = operands[1].kind == Operand::Kind::kVector;
+  const bool to_vector = operands[0].kind == Operand::Kind::kVector,
+             from_vector = operands[1].kind == Operand::Kind::kVector;
   if (to_vector && from_vector) return Unsupported();
   if (to_vector || from_vector) {
     const auto& elements = operands[to_vector ? 0 : 1].elements;
@@ -345,7 +379,9 @@ Result<bool> FunctionLowering::Move(Spec& s) {
 Result<bool> FunctionLowering::Lop3(Spec& s) {
   const auto& operands = at_->operands;
   const uint32_t combine = s.Take(".and") ? 1 : s.Take(".or") ? 2 : s.Take(".xor") ? 3 : 0;
-  if (s.type != Type::kB32 || !s.rest.empty() || operands.size() != (combine ? 6u : 5u) || operands[4].kind != Operand::Kind::kInteger) return Unsupported();
+  if (s.type != Type::kB32 || !s.rest.empty() || operands.size() != (combine ? 6u : 5u) ||
+      operands[4].kind != Operand::Kind::kInteger)
+    return Unsupported();
   uint32_t rows[3];
   for (int k = 0; k < 3; ++k) {
     MIG_ASSIGN(rows[k], Row(operands[k + 1], s.type));
@@ -360,7 +396,8 @@ Result<bool> FunctionLowering::Lop3(Spec& s) {
   }
   MIG_ASSIGN(const Target target, Destination(*result, s.type));
   Inst& inst = Emit(ops_.integer(s));
-  inst.d = target.row, inst.d2 = p, inst.a = rows[0], inst.b = rows[1], inst.c = rows[2], inst.e = q, inst.x = combine, inst.y = flip;
+  inst.d = target.row, inst.d2 = p, inst.a = rows[0], inst.b = rows[1], inst.c = rows[2], inst.e = q, inst.x = combine,
+  inst.y = flip;
   inst.imm = static_cast<int64_t>(operands[4].value & 0xff);
   Finish(target);
   return true;

@@ -22,7 +22,8 @@ Result<bool> FunctionLowering::Control(Spec& s) {
     if (operands.size() != 2 || !s.Take(".idx")) return Unsupported();
     MIG_ASSIGN(const uint32_t a, Row(operands[0], Type::kU32));
     const Symbol* table = Find(operands[1].name);
-    if (table == nullptr || table->kind != Symbol::Kind::kTargets) return Unsupported("its table is not declared before it");
+    if (table == nullptr || table->kind != Symbol::Kind::kTargets)
+      return Unsupported("its table is not declared before it");
     jumps_.push_back({out_.code.size(), scope_, table->names, true});
     Inst& inst = Emit(ops_.control({.op = "brx.idx"}));
     inst.a = a;
@@ -141,7 +142,8 @@ Result<bool> FunctionLowering::Call(Spec& s) {
     for (const ptx::Variable& variable : index_.module->variables) {
       for (const ptx::Initial& item : variable.initial) {
         const auto found = index_.functions.find(item.symbol);
-        if (found != index_.functions.end() && !index_.module->functions[found->second].entry) build_.addressed.insert(found->second);
+        if (found != index_.functions.end() && !index_.module->functions[found->second].entry)
+          build_.addressed.insert(found->second);
       }
     }
   } else if (const auto found = index_.functions.find(target.name); found != index_.functions.end()) {
@@ -177,7 +179,10 @@ Result<bool> FunctionLowering::Call(Spec& s) {
   extra.callee = callee, extra.builtin = builtin;
   extra.arguments = std::move(in), extra.returns = std::move(out);
   for (const auto& [operand, block] : std::vector(std::move(results_to_load_))) {
-    const Type type = block.size == 8 ? Type::kB64 : block.size == 4 ? Type::kB32 : block.size == 2 ? Type::kB16 : Type::kB8;
+    const Type type = block.size == 8   ? Type::kB64
+                      : block.size == 4 ? Type::kB32
+                      : block.size == 2 ? Type::kB16
+                                        : Type::kB8;
     MIG_ASSIGN(const ::mignificient::cpu::Target row, Destination(operand, type));
     Inst& load = Emit(ops_.memory({.op = "ld", .type = type, .rest = {"frame"}}));
     load.d = row.row, load.c = block.offset, load.e = block.stride;
@@ -196,7 +201,8 @@ Result<bool> FunctionLowering::Lanes(Spec& s) {
     Finish(d);
     return true;
   }
-  const bool shfl = s.op == "shfl", vote = s.op == "vote", match = s.op == "match", redux = s.op == "redux", elect = s.op == "elect";
+  const bool shfl = s.op == "shfl", vote = s.op == "vote", match = s.op == "match", redux = s.op == "redux",
+             elect = s.op == "elect";
   if (!shfl && !vote && !match && !redux && !elect) return false;
   const bool sync = s.Take(".sync");
   if (!sync && !shfl && !vote) return Unsupported();

@@ -13,28 +13,39 @@ namespace {
 
 // Hints and scopes that change nothing here: caches do not exist, every access is coherent.
 bool IsHint(std::string_view m) {
-  static constexpr std::string_view kHints[] = {".volatile", ".relaxed", ".weak", ".cta", ".cluster", ".gpu", ".sys", ".ca", ".cg",
-                                                ".cs", ".lu", ".cv", ".wb", ".wt", ".nc", ".mmio", ".noftz", ".unified", ".acquire",
-                                                ".release", ".acq_rel", ".seq_cst", ".sc"};
+  static constexpr std::string_view kHints[] = {".volatile", ".relaxed", ".weak",    ".cta",     ".cluster", ".gpu",
+                                                ".sys",      ".ca",      ".cg",      ".cs",      ".lu",      ".cv",
+                                                ".wb",       ".wt",      ".nc",      ".mmio",    ".noftz",   ".unified",
+                                                ".acquire",  ".release", ".acq_rel", ".seq_cst", ".sc"};
   return std::ranges::find(kHints, m) != std::end(kHints) || m.starts_with(".L1::") || m.starts_with(".L2::");
 }
 
 std::string_view WhereOf(Space space) {
   switch (space) {
-    case Space::kGlobal: case Space::kConst: return "global";
-    case Space::kShared: return "shared";
-    case Space::kLocal: return "local";
-    case Space::kParam: return "param";
-    default: return "";
+    case Space::kGlobal:
+    case Space::kConst:
+      return "global";
+    case Space::kShared:
+      return "shared";
+    case Space::kLocal:
+      return "local";
+    case Space::kParam:
+      return "param";
+    default:
+      return "";
   }
 }
 
 uint64_t WindowOf(Space space) {
   switch (space) {
-    case Space::kShared: return kSharedWindow;
-    case Space::kLocal: return kLocalWindow;
-    case Space::kParam: return kParamWindow;
-    default: return 0;
+    case Space::kShared:
+      return kSharedWindow;
+    case Space::kLocal:
+      return kLocalWindow;
+    case Space::kParam:
+      return kParamWindow;
+    default:
+      return 0;
   }
 }
 
@@ -54,13 +65,16 @@ Result<std::string> FunctionLowering::Address(const Operand& operand, std::strin
   const Symbol* symbol = Find(operand.name);
   if (symbol != nullptr && symbol->kind == Symbol::Kind::kVariable && symbol->block.size != 0) {
     const ParamBlock& block = symbol->block;
-    if (where != "param" || operand.offset < 0 || operand.offset + bytes > block.stride) return Unsupported("it is outside the parameter");
-    if (operand.offset % std::max(1u, SizeOf(at_->modifiers.empty() ? Type::kB8 : MakeSpec(*at_).type)) != 0) return Unsupported("it is misaligned");
+    if (where != "param" || operand.offset < 0 || operand.offset + bytes > block.stride)
+      return Unsupported("it is outside the parameter");
+    if (operand.offset % std::max(1u, SizeOf(at_->modifiers.empty() ? Type::kB8 : MakeSpec(*at_).type)) != 0)
+      return Unsupported("it is misaligned");
     out.c = block.offset, out.e = block.stride;
     return "frame";
   }
   if (where == "param" && !source_.entry) return Unsupported("parameters of a function are read by name");
-  if (where == "generic" && symbol != nullptr && symbol->kind == Symbol::Kind::kVariable) where = WhereOf(symbol->variable->space);
+  if (where == "generic" && symbol != nullptr && symbol->kind == Symbol::Kind::kVariable)
+    where = WhereOf(symbol->variable->space);
   if (where == "generic" && index_.shared.contains(operand.name)) where = "shared";
   MIG_ASSIGN(out.a, Row(name, Type::kU64));
   return where;
@@ -114,7 +128,8 @@ Result<bool> FunctionLowering::LoadStore(Spec& s) {
   }
   const bool load = s.op != "st";
   const auto& operands = at_->operands;
-  if (types_ != 1 || SizeOf(s.type) == 0 || s.type == Type::kPred || operands.size() != (hint ? 3u : 2u)) return Unsupported();
+  if (types_ != 1 || SizeOf(s.type) == 0 || s.type == Type::kPred || operands.size() != (hint ? 3u : 2u))
+    return Unsupported();
   const Operand& data = operands[load ? 0 : 1];
   Type type = s.type;
   Inst address;
@@ -154,7 +169,8 @@ Result<bool> FunctionLowering::LoadStore(Spec& s) {
   if (handler == nullptr) return Unsupported();
   Inst& inst = Emit(handler);
   inst.a = address.a, inst.c = address.c, inst.e = address.e, inst.imm = address.imm;
-  inst.x = static_cast<uint32_t>(ptx::IsSigned(type)) | static_cast<uint32_t>(wide[0]) << 1 | static_cast<uint32_t>(ordered) << 2 | count << 8;
+  inst.x = static_cast<uint32_t>(ptx::IsSigned(type)) | static_cast<uint32_t>(wide[0]) << 1 |
+           static_cast<uint32_t>(ordered) << 2 | count << 8;
   inst.d = rows[0], inst.b = rows[0];
   if (count > 1) {
     Extra& extra = NewExtra(inst);
@@ -166,13 +182,17 @@ Result<bool> FunctionLowering::LoadStore(Spec& s) {
 }
 
 Result<bool> FunctionLowering::Atomic(Spec& s) {
-  static constexpr std::string_view kOps[] = {".add", ".and", ".or", ".xor", ".min", ".max", ".inc", ".dec", ".exch", ".cas"};
+  static constexpr std::string_view kOps[] = {".add", ".and", ".or",  ".xor",  ".min",
+                                              ".max", ".inc", ".dec", ".exch", ".cas"};
   std::string where = "generic", op;
   bool hint = false;
   for (const std::string& m : s.rest) {
-    if (const auto space = ptx::ParseSpace(m)) where = WhereOf(*space);
-    else if (std::ranges::find(kOps, m) != std::end(kOps)) op = m.substr(1);
-    else if (!IsHint(m)) return Unsupported(fmt::format("modifier [{}]", m));
+    if (const auto space = ptx::ParseSpace(m))
+      where = WhereOf(*space);
+    else if (std::ranges::find(kOps, m) != std::end(kOps))
+      op = m.substr(1);
+    else if (!IsHint(m))
+      return Unsupported(fmt::format("modifier [{}]", m));
     hint |= m == ".L2::cache_hint";
   }
   const bool result = s.op == "atom";
@@ -221,7 +241,8 @@ Result<bool> FunctionLowering::CopyAsync(Spec& s) {
     return true;
   }
   for (const std::string& m : s.rest) {
-    if (!IsHint(m) && m != ".global" && m != ".shared" && m != ".shared::cta") return Unsupported(fmt::format("modifier [{}]", m));
+    if (!IsHint(m) && m != ".global" && m != ".shared" && m != ".shared::cta")
+      return Unsupported(fmt::format("modifier [{}]", m));
   }
   const auto& operands = at_->operands;
   const size_t count = operands.size() - (s.Has(".L2::cache_hint") ? 1 : 0);

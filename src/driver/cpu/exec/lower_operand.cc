@@ -56,7 +56,8 @@ Symbol* FunctionLowering::Find(std::string_view name) {
       if (digits == 0 || digits >= name.size() || name.size() - digits > 7) continue;
       const auto range = s.numbered.find(name.substr(0, digits));
       if (range == s.numbered.end() || std::stoul(std::string(name.substr(digits))) >= range->second->count) continue;
-      found = s.symbols.emplace(std::string(name), Symbol{.kind = Symbol::Kind::kRegister, .type = range->second->type}).first;
+      found = s.symbols.emplace(std::string(name), Symbol{.kind = Symbol::Kind::kRegister, .type = range->second->type})
+                  .first;
     }
     Symbol& symbol = found->second;
     if (symbol.kind == Symbol::Kind::kRegister && symbol.offset == 0) {
@@ -75,7 +76,8 @@ Result<uint32_t> FunctionLowering::Predicate(const Operand& operand, uint32_t& f
     return kTrueWord;
   }
   const Symbol* symbol = Find(operand.name);
-  if (operand.kind != Operand::Kind::kName || symbol == nullptr || symbol->type != Type::kPred || symbol->kind != Symbol::Kind::kRegister) {
+  if (operand.kind != Operand::Kind::kName || symbol == nullptr || symbol->type != Type::kPred ||
+      symbol->kind != Symbol::Kind::kRegister) {
     return Unsupported(fmt::format("[{}] is no predicate", operand.name));
   }
   return symbol->offset;
@@ -92,7 +94,8 @@ Result<uint32_t> FunctionLowering::PredicateTarget(const Operand& operand) {
 Result<uint32_t> FunctionLowering::SymbolRow(const Operand& operand, bool wide) {
   const auto offset = static_cast<uint64_t>(operand.offset);
   for (uint32_t i = 0; i < std::size(kSpecialNames); ++i) {
-    if (operand.name != kSpecialNames[i] && !(operand.name.starts_with("%envreg") && i + 1 == std::size(kSpecialNames))) continue;
+    if (operand.name != kSpecialNames[i] && !(operand.name.starts_with("%envreg") && i + 1 == std::size(kSpecialNames)))
+      continue;
     const uint32_t row = NewRow(wide ? 256 : 128);
     Inst& inst = Emit(ops_.lanes({.op = "special"}));
     inst.d = row, inst.x = i, inst.y = wide;
@@ -112,10 +115,13 @@ Result<uint32_t> FunctionLowering::SymbolRow(const Operand& operand, bool wide) 
       narrow.d = low, narrow.a = row;
       return low;
     }
-    if (symbol->variable->space == Space::kShared) shared = symbol->variable;
-    else return Unsupported(fmt::format("the address of [{}] cannot be taken", operand.name));
+    if (symbol->variable->space == Space::kShared)
+      shared = symbol->variable;
+    else
+      return Unsupported(fmt::format("the address of [{}] cannot be taken", operand.name));
   }
-  if (const auto found = index_.shared.find(operand.name); shared == nullptr && found != index_.shared.end()) shared = found->second;
+  if (const auto found = index_.shared.find(operand.name); shared == nullptr && found != index_.shared.end())
+    shared = found->second;
   if (shared != nullptr && shared->Bytes() == 0) {
     const uint32_t row = NewRow(wide ? 256 : 128);
     build_.dynamic_shared.emplace_back(&out_, out_.constants.size());
@@ -125,7 +131,8 @@ Result<uint32_t> FunctionLowering::SymbolRow(const Operand& operand, bool wide) 
   if (shared != nullptr) {
     auto [place, fresh] = build_.shared.try_emplace(shared, 0);
     if (fresh) {
-      if (shared->Bytes() > 1 << 20) return Unsupported(fmt::format("[{}] is too large for shared memory", shared->name));
+      if (shared->Bytes() > 1 << 20)
+        return Unsupported(fmt::format("[{}] is too large for shared memory", shared->name));
       build_.shared_bytes = (build_.shared_bytes + shared->Align() - 1) & ~(shared->Align() - 1);
       place->second = build_.shared_bytes;
       build_.shared_bytes += static_cast<uint32_t>(shared->Bytes());
@@ -146,21 +153,26 @@ Result<uint32_t> FunctionLowering::SymbolRow(const Operand& operand, bool wide) 
 Result<uint32_t> FunctionLowering::Row(const Operand& operand, Type type) {
   const bool wide = Wide(type);
   switch (operand.kind) {
-    case Operand::Kind::kInteger: return ConstantRow(operand.value, wide);
+    case Operand::Kind::kInteger:
+      return ConstantRow(operand.value, wide);
     case Operand::Kind::kFloat:
       if (type != Type::kF64) return ConstantRow(operand.value, wide);
-      return ConstantRow(std::bit_cast<uint64_t>(double{std::bit_cast<float>(static_cast<uint32_t>(operand.value))}), true);
+      return ConstantRow(std::bit_cast<uint64_t>(double{std::bit_cast<float>(static_cast<uint32_t>(operand.value))}),
+                         true);
     case Operand::Kind::kDouble:
       if (wide) return ConstantRow(operand.value, true);
       return ConstantRow(std::bit_cast<uint32_t>(static_cast<float>(std::bit_cast<double>(operand.value))), false);
-    case Operand::Kind::kName: break;
-    default: return Unsupported("an operand of this kind");
+    case Operand::Kind::kName:
+      break;
+    default:
+      return Unsupported("an operand of this kind");
   }
   if (operand.negated) return Unsupported("only predicates can be negated");
   const Symbol* symbol = Find(operand.name);
   if (symbol == nullptr || symbol->kind != Symbol::Kind::kRegister) return SymbolRow(operand, wide);
   const uint32_t have = ptx::SizeOf(symbol->type);
-  if (operand.offset != 0 || symbol->type == Type::kPred || have == 0) return Unsupported(fmt::format("[{}] is no value here", operand.name));
+  if (operand.offset != 0 || symbol->type == Type::kPred || have == 0)
+    return Unsupported(fmt::format("[{}] is no value here", operand.name));
   if (ptx::SizeOf(type) == 16 || have == 16) {
     if (have != ptx::SizeOf(type)) return Unsupported("128-bit operands must match");
     return symbol->offset;
@@ -177,7 +189,8 @@ Result<Target> FunctionLowering::Destination(const Operand& operand, Type type) 
   const uint32_t bytes = ptx::SizeOf(type) == 16 ? 512 : Wide(type) ? 256 : 128;
   if (operand.kind == Operand::Kind::kSink) return Target{.row = NewRow(bytes)};
   const Symbol* symbol = operand.kind == Operand::Kind::kName ? Find(operand.name) : nullptr;
-  if (symbol == nullptr || symbol->kind != Symbol::Kind::kRegister || symbol->type == Type::kPred) return Unsupported("the result must be a register");
+  if (symbol == nullptr || symbol->kind != Symbol::Kind::kRegister || symbol->type == Type::kPred)
+    return Unsupported("the result must be a register");
   const uint32_t have = ptx::SizeOf(symbol->type);
   if (have == 0 || (have == 16) != (ptx::SizeOf(type) == 16)) return Unsupported("the register does not fit");
   if (Wide(type) && have < 8) return Unsupported("the register is too narrow");

@@ -10,8 +10,10 @@ std::shared_ptr<const MemoryMap> MemoryMap::Of(std::vector<Extent> extents, bool
   auto map = std::make_shared<MemoryMap>();
   for (const Extent& extent : extents) {
     auto& out = map->extents_;
-    if (join && !out.empty() && extent.begin <= out.back().end) out.back().end = std::max(out.back().end, extent.end);
-    else out.push_back(extent);
+    if (join && !out.empty() && extent.begin <= out.back().end)
+      out.back().end = std::max(out.back().end, extent.end);
+    else
+      out.push_back(extent);
   }
   return map;
 }

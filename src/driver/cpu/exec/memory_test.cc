@@ -6,10 +6,12 @@ namespace {
 
 using U32 = uint32_t;
 
-Ran RunOn(std::string_view body, std::vector<U32>& memory, U32 threads = 32, std::string_view before = "", U32 dynamic = 0) {
+Ran RunOn(std::string_view body, std::vector<U32>& memory, U32 threads = 32, std::string_view before = "",
+          U32 dynamic = 0) {
   Module module(fmt::format(R"({}
 .visible .entry k(.param .u64 out) {{ .reg .b32 %r<32>; .reg .b64 %rd<16>; .reg .pred %p<8>; .reg .b16 %h<8>;
-  ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.u64 %rd3, %rd1, %rd2; {} ret; }})", before, body));
+  ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.u64 %rd3, %rd1, %rd2; {} ret; }})",
+                            before, body));
   return module.Run("k", {1}, {threads}, Params().Add(AddressOf(memory)), {ExtentOf(memory)}, dynamic);
 }
 std::vector<U32> Memory(std::string_view body, U32 threads = 32, std::string_view before = "", U32 dynamic = 0) {
@@ -19,7 +21,9 @@ std::vector<U32> Memory(std::string_view body, U32 threads = 32, std::string_vie
   EXPECT_EQ(ran.result.status, LaunchStatus::kOk) << ran.result.message;
   return memory;
 }
-U32 Original(U32 i) { return 0x80000000u + i * 0x01010101u; }
+U32 Original(U32 i) {
+  return 0x80000000u + i * 0x01010101u;
+}
 
 TEST(MemoryTest, NarrowLoadsExtendToTheirRegister) {
   const auto s8 = Memory("ld.global.s8 %r2, [%rd3+3]; st.global.u32 [%rd3], %r2;");
@@ -45,15 +49,18 @@ TEST(MemoryTest, VectorsMoveWholeElements) {
 }
 
 TEST(MemoryTest, BytesPackAndUnpack) {
-  const auto out = Memory(R"(ld.global.b32 %r2, [%rd3]; mov.b32 {%h1, %h2}, %r2; mov.b32 %r3, {%h2, %h1}; mov.b64 %rd4, {%r3, %r2};
+  const auto out =
+      Memory(R"(ld.global.b32 %r2, [%rd3]; mov.b32 {%h1, %h2}, %r2; mov.b32 %r3, {%h2, %h1}; mov.b64 %rd4, {%r3, %r2};
     mov.b64 {%h3, %h4, %h5, %h6}, %rd4; mov.b32 %r5, {%h6, %h3}; st.global.b32 [%rd3], %r5;)");
   for (U32 i = 0; i < 32; ++i) EXPECT_EQ(out[i], (Original(i) >> 16) * 0x10001u);
 }
 
 TEST(MemoryTest, StaticAndDynamicSharedDoNotOverlap) {
-  const auto out = Memory(R"(.shared .align 4 .b32 fixed[32]; mov.u64 %rd4, fixed; add.u64 %rd4, %rd4, %rd2; mov.u32 %r5, dyn; cvt.u64.u32 %rd5, %r5; add.u64 %rd5, %rd5, %rd2;
+  const auto out = Memory(
+      R"(.shared .align 4 .b32 fixed[32]; mov.u64 %rd4, fixed; add.u64 %rd4, %rd4, %rd2; mov.u32 %r5, dyn; cvt.u64.u32 %rd5, %r5; add.u64 %rd5, %rd5, %rd2;
     st.shared.u32 [%rd4], 1; st.shared.u32 [%rd5], 2; ld.shared.u32 %r2, [%rd4]; ld.shared.u32 %r3, [%rd5]; shl.b32 %r3, %r3, 4; or.b32 %r2, %r2, %r3;
-    mov.u32 %r4, %dynamic_smem_size; add.u32 %r2, %r2, %r4; st.global.u32 [%rd3], %r2;)", 32, ".extern .shared .align 16 .b8 dyn[];", 128);
+    mov.u32 %r4, %dynamic_smem_size; add.u32 %r2, %r2, %r4; st.global.u32 [%rd3], %r2;)",
+      32, ".extern .shared .align 16 .b8 dyn[];", 128);
   for (U32 i = 0; i < 32; ++i) EXPECT_EQ(out[i], 0x21u + 128);
 }
 
@@ -69,24 +76,33 @@ TEST(MemoryTest, GenericAddressesLeadToEachSpace) {
 }
 
 TEST(MemoryTest, ParametersAreReadByOffsetAndByAddress) {
-  Module module(R"(.visible .entry k(.param .u64 out, .param .align 4 .b8 s[12], .param .u16 h) { .reg .b32 %r<5>; .reg .b64 %rd<4>;
+  Module module(
+      R"(.visible .entry k(.param .u64 out, .param .align 4 .b8 s[12], .param .u16 h) { .reg .b32 %r<5>; .reg .b64 %rd<4>;
     ld.param.u64 %rd1, [out]; ld.param.u32 %r1, [s+8]; ld.param.u16 %r2, [h]; mov.b64 %rd2, s; ld.param.u32 %r3, [%rd2+4]; cvta.param.u64 %rd3, %rd2; ld.u8 %r4, [%rd3+1];
     st.global.v4.u32 [%rd1], {%r1, %r2, %r3, %r4}; ret; })");
   std::vector<U32> out(4);
-  struct Three { U32 a, b, c; };
-  const auto ran = module.Run("k", {1}, {1}, Params().Add(AddressOf(out)).Add(Three{0xabcd, 2, 3}).Add(uint16_t{77}), {ExtentOf(out)});
+  struct Three {
+    U32 a, b, c;
+  };
+  const auto ran = module.Run("k", {1}, {1}, Params().Add(AddressOf(out)).Add(Three{0xabcd, 2, 3}).Add(uint16_t{77}),
+                              {ExtentOf(out)});
   ASSERT_EQ(ran.result.status, LaunchStatus::kOk) << ran.result.message;
   EXPECT_EQ(out, (std::vector<U32>{3, 77, 2, 0xab}));
 }
 
 TEST(MemoryTest, GlobalsConstantsAndRelocations) {
-  const auto out = Memory("mov.u64 %rd4, pointer; ld.global.u64 %rd5, [%rd4]; ld.u32 %r2, [%rd5]; mul.wide.u32 %rd6, %r1, 2; ld.const.u16 %r3, [table+2]; add.u32 %r2, %r2, %r3; st.global.u32 [%rd3], %r2;",
-                          32, ".const .align 2 .u16 table[3] = {5, 6, 7}; .global .u32 values[2] = {10, 20}; .global .u64 pointer = generic(values)+4;");
+  const auto out = Memory(
+      "mov.u64 %rd4, pointer; ld.global.u64 %rd5, [%rd4]; ld.u32 %r2, [%rd5]; mul.wide.u32 %rd6, %r1, 2; ld.const.u16 "
+      "%r3, [table+2]; add.u32 %r2, %r2, %r3; st.global.u32 [%rd3], %r2;",
+      32,
+      ".const .align 2 .u16 table[3] = {5, 6, 7}; .global .u32 values[2] = {10, 20}; .global .u64 pointer = "
+      "generic(values)+4;");
   for (U32 i = 0; i < 32; ++i) EXPECT_EQ(out[i], 26u);
 }
 
 TEST(MemoryTest, AsyncCopiesAreDoneWhenWaitedFor) {
-  const auto out = Memory(R"(.shared .align 16 .b8 s[512]; mul.wide.u32 %rd4, %r1, 16; mov.u64 %rd5, s; add.u64 %rd5, %rd5, %rd4; add.u64 %rd6, %rd1, %rd4;
+  const auto out = Memory(
+      R"(.shared .align 16 .b8 s[512]; mul.wide.u32 %rd4, %r1, 16; mov.u64 %rd5, s; add.u64 %rd5, %rd5, %rd4; add.u64 %rd6, %rd1, %rd4;
     cp.async.cg.shared.global.L2::128B [%rd5], [%rd6], 16, 12; cp.async.commit_group; cp.async.wait_group 0; ld.shared.v4.u32 {%r2,%r3,%r4,%r5}, [%rd5]; st.global.v2.u32 [%rd6], {%r4, %r5};)");
   for (U32 i = 0; i < 32; ++i) {
     EXPECT_EQ(out[4 * i], Original(4 * i + 2));
@@ -95,26 +111,36 @@ TEST(MemoryTest, AsyncCopiesAreDoneWhenWaitedFor) {
 }
 
 TEST(MemoryTest, ScatteredAndUniformAccessesAgree) {
-  const auto out = Memory(R"(mul.lo.u32 %r2, %r1, 7; and.b32 %r2, %r2, 31; mul.wide.u32 %rd4, %r2, 4; add.u64 %rd4, %rd4, %rd1;
+  const auto out =
+      Memory(R"(mul.lo.u32 %r2, %r1, 7; and.b32 %r2, %r2, 31; mul.wide.u32 %rd4, %r2, 4; add.u64 %rd4, %rd4, %rd1;
     ld.global.u32 %r3, [%rd4]; ld.global.u32 %r4, [%rd1+12]; sub.u32 %r3, %r3, %r4; bar.warp.sync -1; st.global.u32 [%rd4+512], %r3;)");
   for (U32 i = 0; i < 32; ++i) EXPECT_EQ(out[128 + i], Original(i) - Original(3));
 }
 
 TEST(MemoryTest, NothingOutsideTheMapIsTouched) {
-  struct Case { const char* body; LaunchStatus status; };
+  struct Case {
+    const char* body;
+    LaunchStatus status;
+  };
   const Case cases[] = {
-      {"ld.global.u32 %r2, [%rd1+1024];", LaunchStatus::kIllegalAddress}, {"ld.global.u32 %r2, [%rd1+-4];", LaunchStatus::kIllegalAddress},
-      {"ld.global.v4.u32 {%r2,%r3,%r4,%r5}, [%rd1+1016];", LaunchStatus::kMisaligned}, {"ld.global.u64 %rd4, [%rd1+1020];", LaunchStatus::kMisaligned},
-      {"ld.u8 %r2, [0];", LaunchStatus::kIllegalAddress}, {"mov.u64 %rd4, -8; st.global.u64 [%rd4], %rd4;", LaunchStatus::kIllegalAddress},
+      {"ld.global.u32 %r2, [%rd1+1024];", LaunchStatus::kIllegalAddress},
+      {"ld.global.u32 %r2, [%rd1+-4];", LaunchStatus::kIllegalAddress},
+      {"ld.global.v4.u32 {%r2,%r3,%r4,%r5}, [%rd1+1016];", LaunchStatus::kMisaligned},
+      {"ld.global.u64 %rd4, [%rd1+1020];", LaunchStatus::kMisaligned},
+      {"ld.u8 %r2, [0];", LaunchStatus::kIllegalAddress},
+      {"mov.u64 %rd4, -8; st.global.u64 [%rd4], %rd4;", LaunchStatus::kIllegalAddress},
       {"mov.u64 %rd4, -8; ld.u64 %rd4, [%rd4+8];", LaunchStatus::kIllegalAddress},
       {".shared .b32 s[4]; mov.u64 %rd4, s; ld.shared.u32 %r2, [%rd4+16];", LaunchStatus::kIllegalAddress},
       {".shared .b32 s[4]; mov.u64 %rd4, s; st.shared.u32 [%rd4+-4], 0;", LaunchStatus::kIllegalAddress},
-      {".shared .b32 s[4]; mov.u64 %rd4, s; cvta.shared.u64 %rd4, %rd4; ld.global.u32 %r2, [%rd4];", LaunchStatus::kIllegalAddress},
+      {".shared .b32 s[4]; mov.u64 %rd4, s; cvta.shared.u64 %rd4, %rd4; ld.global.u32 %r2, [%rd4];",
+       LaunchStatus::kIllegalAddress},
       {".shared .b32 s[4]; mov.u64 %rd4, 0x1000000000000; ld.shared.u32 %r2, [%rd4];", LaunchStatus::kIllegalAddress},
       {".local .b32 l[4]; mov.u64 %rd4, l; st.local.u32 [%rd4+4096], 0;", LaunchStatus::kIllegalAddress},
       {".local .b32 l[4]; mov.u64 %rd4, l; st.local.u32 [%rd4+-4], 0;", LaunchStatus::kIllegalAddress},
-      {"atom.global.add.u32 %r2, [%rd1+1024], 1;", LaunchStatus::kIllegalAddress}, {"red.global.add.u64 [%rd1+4], 1;", LaunchStatus::kMisaligned},
-      {"setp.eq.u32 %p1, %r1, 31; selp.b64 %rd4, 8, %rd1, %p1; ld.global.u32 %r2, [%rd4];", LaunchStatus::kIllegalAddress},
+      {"atom.global.add.u32 %r2, [%rd1+1024], 1;", LaunchStatus::kIllegalAddress},
+      {"red.global.add.u64 [%rd1+4], 1;", LaunchStatus::kMisaligned},
+      {"setp.eq.u32 %p1, %r1, 31; selp.b64 %rd4, 8, %rd1, %p1; ld.global.u32 %r2, [%rd4];",
+       LaunchStatus::kIllegalAddress},
       {"setp.eq.u32 %p1, %r1, 31; selp.b64 %rd4, 8, %rd1, %p1; @!%p1 ld.global.u32 %r2, [%rd4];", LaunchStatus::kOk},
       {"mov.u64 %rd4, 0x3000000000000; st.u32 [%rd4], 1;", LaunchStatus::kIllegalAddress},
       {"mov.u64 %rd4, 0x4000000000010; ld.u32 %r2, [%rd4];", LaunchStatus::kIllegalAddress},
@@ -127,9 +153,13 @@ TEST(MemoryTest, NothingOutsideTheMapIsTouched) {
 
 TEST(MemoryTest, AccessMayNotSpanTwoAllocations) {
   std::vector<U32> memory(64);
-  Module module(".visible .entry k(.param .u64 a) { .reg .b64 %rd<3>; ld.param.u64 %rd1, [a]; ld.global.u64 %rd2, [%rd1+8]; ret; }");
+  Module module(
+      ".visible .entry k(.param .u64 a) { .reg .b64 %rd<3>; ld.param.u64 %rd1, [a]; ld.global.u64 %rd2, [%rd1+8]; ret; "
+      "}");
   const uint64_t a = (AddressOf(memory) + 7) & ~uint64_t{7};
-  const auto run = [&](std::vector<MemoryMap::Extent> extents) { return module.Run("k", {1}, {1}, Params().Add(a), extents).result.status; };
+  const auto run = [&](std::vector<MemoryMap::Extent> extents) {
+    return module.Run("k", {1}, {1}, Params().Add(a), extents).result.status;
+  };
   EXPECT_EQ(run({{a, a + 12}, {a + 12, a + 64}}), LaunchStatus::kIllegalAddress);
   EXPECT_EQ(run({{a, a + 16}}), LaunchStatus::kOk);
 }

@@ -8,7 +8,8 @@
 
 namespace mignificient::cpu {
 
-Kernel::Kernel(KernelInfo info, std::unique_ptr<const KernelCode> code) : info_(std::move(info)), code_(std::move(code)) {}
+Kernel::Kernel(KernelInfo info, std::unique_ptr<const KernelCode> code)
+    : info_(std::move(info)), code_(std::move(code)) {}
 Kernel::~Kernel() = default;
 
 struct Program::State {
@@ -46,7 +47,9 @@ Result<std::unique_ptr<Program>> Program::Compile(std::string_view text) {
   const auto add = [&s](const ptx::Variable& v) -> Result<void> {
     if (v.space == ptx::Space::kShared) s.index.shared.emplace(v.name, &v);
     if (v.space != ptx::Space::kGlobal && v.space != ptx::Space::kConst) return {};
-    if (v.Bytes() > kMaxGlobalBytes) return Fail(Code::kInvalidArgument, "Line {}: variable [{}] has {} bytes (limit {}).", v.line, v.name, v.Bytes(), kMaxGlobalBytes);
+    if (v.Bytes() > kMaxGlobalBytes)
+      return Fail(Code::kInvalidArgument, "Line {}: variable [{}] has {} bytes (limit {}).", v.line, v.name, v.Bytes(),
+                  kMaxGlobalBytes);
     const auto [place, fresh] = s.index.globals.emplace(v.name, s.globals.size());
     if (!fresh) {  // a declaration that is defined further down
       if (s.globals[place->second].external && !v.external) {
@@ -55,14 +58,16 @@ Result<std::unique_ptr<Program>> Program::Compile(std::string_view text) {
       }
       return {};
     }
-    s.globals.push_back({v.name, v.space == ptx::Space::kConst ? Global::Space::kConst : Global::Space::kGlobal, v.Bytes(), v.Align(), v.external});
+    s.globals.push_back({v.name, v.space == ptx::Space::kConst ? Global::Space::kConst : Global::Space::kGlobal,
+                         v.Bytes(), v.Align(), v.external});
     s.variables.push_back(&v);
     return {};
   };
   for (const ptx::Variable& v : s.module.variables) MIG_TRY(add(v));
   for (const ptx::Function& function : s.module.functions) {
     for (const ptx::Statement& statement : function.body) {
-      if (statement.kind == ptx::Statement::Kind::kVariable && statement.variable.space != ptx::Space::kShared) MIG_TRY(add(statement.variable));
+      if (statement.kind == ptx::Statement::Kind::kVariable && statement.variable.space != ptx::Space::kShared)
+        MIG_TRY(add(statement.variable));
     }
   }
   s.addresses.resize(s.globals.size());
@@ -95,10 +100,13 @@ Result<const Kernel*> Program::FindKernel(std::string_view name) const {
   return known->second->get();
 }
 
-std::span<const Global> Program::globals() const { return state_->globals; }
+std::span<const Global> Program::globals() const {
+  return state_->globals;
+}
 
 Result<void> Program::Bind(size_t index, uint64_t device_address) {
-  if (index >= state_->globals.size()) return Fail(Code::kNotFound, "Global {} does not exist ({} do).", index, state_->globals.size());
+  if (index >= state_->globals.size())
+    return Fail(Code::kNotFound, "Global {} does not exist ({} do).", index, state_->globals.size());
   state_->addresses[index] = device_address;
   return {};
 }
@@ -109,10 +117,13 @@ Result<void> Program::Bind(std::string_view name, uint64_t device_address) {
   return Bind(found->second, device_address);
 }
 
-uint64_t Program::BoundAddress(size_t index) const { return index < state_->addresses.size() ? state_->addresses[index] : 0; }
+uint64_t Program::BoundAddress(size_t index) const {
+  return index < state_->addresses.size() ? state_->addresses[index] : 0;
+}
 
 Result<std::vector<std::byte>> Program::InitialImage(size_t index) const {
-  if (index >= state_->globals.size()) return Fail(Code::kNotFound, "Global {} does not exist ({} do).", index, state_->globals.size());
+  if (index >= state_->globals.size())
+    return Fail(Code::kNotFound, "Global {} does not exist ({} do).", index, state_->globals.size());
   const ptx::Variable& v = *state_->variables[index];
   std::vector<std::byte> image(v.Bytes());
   const uint32_t size = ptx::SizeOf(v.type);
@@ -120,17 +131,22 @@ Result<std::vector<std::byte>> Program::InitialImage(size_t index) const {
     uint64_t value = item.bits;
     if (!item.symbol.empty()) {
       if (const auto global = state_->index.globals.find(item.symbol); global != state_->index.globals.end()) {
-        if (state_->addresses[global->second] == 0) return Fail(Code::kInvalidArgument, "Variable [{}] holds the address of [{}], which is not bound.", v.name, item.symbol);
+        if (state_->addresses[global->second] == 0)
+          return Fail(Code::kInvalidArgument, "Variable [{}] holds the address of [{}], which is not bound.", v.name,
+                      item.symbol);
         value += state_->addresses[global->second];
-      } else if (const auto function = state_->index.functions.find(item.symbol); function != state_->index.functions.end()) {
+      } else if (const auto function = state_->index.functions.find(item.symbol);
+                 function != state_->index.functions.end()) {
         value += FunctionAddress(function->second);
       } else {
-        return Fail(Code::kInvalidArgument, "Variable [{}] holds the address of [{}], which is not declared.", v.name, item.symbol);
+        return Fail(Code::kInvalidArgument, "Variable [{}] holds the address of [{}], which is not declared.", v.name,
+                    item.symbol);
       }
     }
     if (item.mask != 0) value = (value & item.mask) >> __builtin_ctzll(item.mask);
     const uint64_t at = item.element * size;
-    if (size > 8 || at + size > image.size()) return Fail(Code::kInvalidArgument, "The initialiser of [{}] does not fit it.", v.name);
+    if (size > 8 || at + size > image.size())
+      return Fail(Code::kInvalidArgument, "The initialiser of [{}] does not fit it.", v.name);
     std::memcpy(image.data() + at, &value, size);
   }
   return image;

@@ -35,9 +35,9 @@ struct KernelInfo {
   std::vector<KernelParameter> parameters;
   uint32_t parameter_bytes = 0;
   uint32_t static_shared_bytes = 0;
-  uint32_t local_bytes = 0;  // per thread
-  uint32_t register_count = 0;  // 32-bit registers declared, capped at 255 as a compiler would
-  uint32_t max_threads = 1024;  // product of .maxntid or .reqntid, 1024 where absent
+  uint32_t local_bytes = 0;      // per thread
+  uint32_t register_count = 0;   // 32-bit registers declared, capped at 255 as a compiler would
+  uint32_t max_threads = 1024;   // product of .maxntid or .reqntid, 1024 where absent
   Dim3 required_block{0, 0, 0};  // .reqntid; zeros where absent
   bool has_required_block = false;
 };

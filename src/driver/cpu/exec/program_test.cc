@@ -16,7 +16,9 @@ TEST(ProgramTest, NamesTheUnknownInstructionItsLineAndKernel) {
   const auto bad = (*program)->FindKernel("bad");
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code(), Code::kUnsupported);
-  EXPECT_THAT(bad.error().message(), testing::AllOf(testing::HasSubstr("[frobnicate.u32 %r1, 3] on line 5 is not supported"), testing::HasSubstr("kernel [bad]")));
+  EXPECT_THAT(bad.error().message(),
+              testing::AllOf(testing::HasSubstr("[frobnicate.u32 %r1, 3] on line 5 is not supported"),
+                             testing::HasSubstr("kernel [bad]")));
   EXPECT_THAT((*program)->FindKernel("odd").error().message(), testing::HasSubstr(".weird"));
   EXPECT_EQ((*program)->FindKernel("helper").error().code(), Code::kNotFound);
   EXPECT_EQ((*program)->FindKernel("none").error().code(), Code::kNotFound);
@@ -24,12 +26,23 @@ TEST(ProgramTest, NamesTheUnknownInstructionItsLineAndKernel) {
 
 TEST(ProgramTest, RefusesWhatItCannotDoByName) {
   const char* const bodies[] = {
-      "wmma.load.a.sync.aligned.m16n16k16.global.row.f16 {%r1}, [%rd1];", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r1}, {%r1}, {%r1}, {%r1};",
-      "tex.2d.v4.f32.f32 {%r1,%r1,%r1,%r1}, [t, {%r1,%r1}];", "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%rd1], 16, [%r1];",
-      "add.f32x2 %rd1, %rd1, %rd1;", "bra NOWHERE;", "mov.u32 %r1, %undeclared;", "add.u32 %r1, %rd1;", "cvt.rna.tf32.f32 %r1, %r1;", "add.cc.f32 %r1, %r1, %r1;",
-      "setp.zz.s32 %p1, %r1, 0;", "ld.global.b32 %r1, %r1;", "mov.u32 %r1, %p1;", "call missing, ();"};
+      "wmma.load.a.sync.aligned.m16n16k16.global.row.f16 {%r1}, [%rd1];",
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r1}, {%r1}, {%r1}, {%r1};",
+      "tex.2d.v4.f32.f32 {%r1,%r1,%r1,%r1}, [t, {%r1,%r1}];",
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%rd1], 16, [%r1];",
+      "add.f32x2 %rd1, %rd1, %rd1;",
+      "bra NOWHERE;",
+      "mov.u32 %r1, %undeclared;",
+      "add.u32 %r1, %rd1;",
+      "cvt.rna.tf32.f32 %r1, %r1;",
+      "add.cc.f32 %r1, %r1, %r1;",
+      "setp.zz.s32 %p1, %r1, 0;",
+      "ld.global.b32 %r1, %r1;",
+      "mov.u32 %r1, %p1;",
+      "call missing, ();"};
   for (const char* const body : bodies) {
-    const auto program = Program::Compile(Head() + ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %rd<3>; .reg .pred %p<3>; " + body + " ret; }");
+    const auto program = Program::Compile(
+        Head() + ".visible .entry k() { .reg .b32 %r<3>; .reg .b64 %rd<3>; .reg .pred %p<3>; " + body + " ret; }");
     ASSERT_TRUE(program) << program.error().message();
     EXPECT_FALSE((*program)->FindKernel("k")) << body;
   }
@@ -55,7 +68,8 @@ TEST(ProgramTest, DescribesParametersAndResources) {
 }
 
 TEST(ProgramTest, LaunchNeedsItsGlobalsBound) {
-  auto program = Program::Compile(Head() + ".global .u32 x; .global .u64 p = x; .visible .entry k() { .reg .b64 %rd1; mov.u64 %rd1, x; ret; }");
+  auto program = Program::Compile(
+      Head() + ".global .u32 x; .global .u64 p = x; .visible .entry k() { .reg .b64 %rd1; mov.u64 %rd1, x; ret; }");
   ASSERT_TRUE(program);
   const auto kernel = (*program)->FindKernel("k");
   ASSERT_TRUE(kernel);
@@ -94,7 +108,8 @@ TEST(PrintfTest, FormatsLikeTheDevice) {
   st.local.u64 [%SPL+56], 4660; st.local.f64 [%SPL+64], 0d3ff0000000000000;
   mov.u64 %rd2, format; cvta.global.u64 %rd2, %rd2;
   {{ .param .b64 p0; st.param.b64 [p0], %rd2; .param .b64 p1; st.param.b64 [p1], %SP; .param .b32 r0; call.uni (r0), vprintf, (p0, p1); ld.param.b32 %r3, [r0]; }}
-  ret; }})", kRuntime, bytes));
+  ret; }})",
+                            kRuntime, bytes));
   const auto ran = module.Run("k", {1}, {2}, {}, {});
   ASSERT_EQ(ran.result.status, LaunchStatus::kOk) << ran.result.message;
   const std::string rest = "| 3.14|hi  |ff|18446744073709551615|A|%|    42|0x1234|1.000000e+00";
@@ -106,7 +121,8 @@ TEST(PrintfTest, AssertStopsTheGridAndSaysWhere) {
 .visible .entry k() {{ .reg .b64 %rd<3>; .reg .pred p; .reg .b32 %r1; mov.u32 %r1, %tid.x; setp.ne.u32 p, %r1, 3; @p ret; mov.u64 %rd1, text;
   {{ .param .b64 a; st.param.b64 [a], %rd1; .param .b64 b; st.param.b64 [b], %rd1; .param .b32 c; st.param.b32 [c], 12; .param .b64 d; st.param.b64 [d], %rd1; .param .b64 e; st.param.b64 [e], 1;
     call.uni __assertfail, (a, b, c, d, e); }}
-  ret; }})", kRuntime));
+  ret; }})",
+                            kRuntime));
   const auto ran = module.Run("k", {4}, {32}, {}, {});
   EXPECT_EQ(ran.result.status, LaunchStatus::kAssert);
   EXPECT_THAT(ran.printed, testing::StartsWith("hi:12: hi: Assertion `hi` failed.\n"));

@@ -4,7 +4,9 @@
 
 namespace mignificient::cpu {
 
-bool Spec::Has(std::string_view modifier) const { return std::ranges::find(rest, modifier) != rest.end(); }
+bool Spec::Has(std::string_view modifier) const {
+  return std::ranges::find(rest, modifier) != rest.end();
+}
 
 bool Spec::Take(std::string_view modifier) {
   const auto found = std::ranges::find(rest, modifier);

@@ -11,7 +11,7 @@ namespace mignificient::cpu {
 enum class Round : uint8_t { kNone, kNearest, kZero, kDown, kUp, kIntNearest, kIntZero, kIntDown, kIntUp };
 
 struct Spec {
-  std::string op;  // with its variant: "mul.wide", "setp.lt"
+  std::string op;                       // with its variant: "mul.wide", "setp.lt"
   ptx::Type type = ptx::Type::kNone;    // the first, result type of cvt, set
   ptx::Type source = ptx::Type::kNone;  // the second, or the first
   Round round = Round::kNone;

@@ -17,7 +17,8 @@ void Warp::Reserve(uint32_t bytes) {
   frame = regs + offset;
 }
 
-void Warp::Enter(const Function& function, uint32_t offset, uint32_t, const Inst* call, uint32_t caller, uint32_t local_base) {
+void Warp::Enter(const Function& function, uint32_t offset, uint32_t, const Inst* call, uint32_t caller,
+                 uint32_t local_base) {
   char* base = regs + offset;
   const auto put = [base](uint32_t at, auto value) { std::memcpy(base + at, &value, sizeof value); };
   put(kTrueWord, ~0u);
@@ -32,8 +33,10 @@ void Warp::Enter(const Function& function, uint32_t offset, uint32_t, const Inst
     if (constant.global >= 0) bits += block->grid->code->program->BoundAddress(static_cast<size_t>(constant.global));
     char* row = base + constant.offset;
     for (int lane = 0; lane < 32; ++lane) {
-      if (constant.wide) std::memcpy(row + 8 * lane, &bits, 8);
-      else std::memcpy(row + 4 * lane, &bits, 4);
+      if (constant.wide)
+        std::memcpy(row + 8 * lane, &bits, 8);
+      else
+        std::memcpy(row + 4 * lane, &bits, 4);
     }
   }
 }
@@ -84,7 +87,8 @@ const Inst* Warp::Pick() {
   }
   if (best == others.size()) {
     // Everyone waits for lanes of this warp that are elsewhere: let the first go on without them.
-    const bool all_sync = !others.empty() && std::ranges::all_of(others, [](const Split& s) { return s.state == Split::State::kSync; });
+    const bool all_sync =
+        !others.empty() && std::ranges::all_of(others, [](const Split& s) { return s.state == Split::State::kSync; });
     if (!all_sync) {
       active = 0;
       return nullptr;
@@ -113,7 +117,8 @@ const Inst* Warp::Fault(const Inst* at, LaunchStatus status, uint32_t lane, std:
   int line = 0;
   for (const Function* function : grid.code->functions) {
     const auto* begin = function->code.data();
-    if (std::less_equal<>()(begin, at) && std::less<>()(at, begin + function->code.size())) line = function->lines[at - begin];
+    if (std::less_equal<>()(begin, at) && std::less<>()(at, begin + function->code.size()))
+      line = function->lines[at - begin];
   }
   const Dim3& n = grid.launch->block;
   const uint32_t thread = index * 32 + lane;
@@ -121,8 +126,8 @@ const Inst* Warp::Fault(const Inst* at, LaunchStatus status, uint32_t lane, std:
   if (grid.result.status != LaunchStatus::kOk) return nullptr;
   grid.result.status = status;
   grid.result.message = fmt::format("Kernel [{}] {} (thread ({},{},{}) of block ({},{},{}), PTX line {}).",
-                                    grid.launch->kernel->name(), what, thread % n.x, thread / n.x % n.y, thread / (n.x * n.y),
-                                    block->index.x, block->index.y, block->index.z, line);
+                                    grid.launch->kernel->name(), what, thread % n.x, thread / n.x % n.y,
+                                    thread / (n.x * n.y), block->index.x, block->index.y, block->index.z, line);
   return nullptr;
 }
 

@@ -55,11 +55,11 @@ struct Block;
 
 struct Warp {
   Block* block = nullptr;
-  char* frame = nullptr;    // current frame
-  uint32_t active = 0;      // lanes running now
-  uint32_t live = 0;        // lanes that have not exited
+  char* frame = nullptr;  // current frame
+  uint32_t active = 0;    // lanes running now
+  uint32_t live = 0;      // lanes that have not exited
   int budget = kQuantum;
-  uint32_t index = 0;       // in the block
+  uint32_t index = 0;  // in the block
   uint64_t turn = 0;
   bool force_sync = false;  // run the next warp-level sync with the lanes that are there
   bool faulted = false;
@@ -88,13 +88,15 @@ struct Warp {
              uint32_t local_base);
 
   template <typename T>
-  T* Row(uint32_t offset) { return reinterpret_cast<T*>(frame + offset); }
+  T* Row(uint32_t offset) {
+    return reinterpret_cast<T*>(frame + offset);
+  }
   uint32_t& Word(uint32_t offset) { return *reinterpret_cast<uint32_t*>(frame + offset); }
 };
 
 struct Block {
   Grid* grid = nullptr;
-  Dim3 index;        // ctaid
+  Dim3 index;  // ctaid
   uint64_t linear = 0;
   char* shared = nullptr;
   uint32_t shared_bytes = 0;

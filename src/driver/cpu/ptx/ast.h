@@ -35,7 +35,7 @@ struct Initial {
   uint64_t element = 0;  // index in the flattened array
   uint64_t bits = 0;     // the number, or what is added to the address
   std::string symbol;
-  uint64_t mask = 0;     // of `0xFF00(symbol)`: take these bits of the address; 0 is all
+  uint64_t mask = 0;  // of `0xFF00(symbol)`: take these bits of the address; 0 is all
 };
 
 struct Variable {
@@ -44,7 +44,7 @@ struct Variable {
   uint32_t vector = 1;  // .v2, .v4
   uint32_t align = 0;   // bytes; 0: natural
   std::string name;
-  uint64_t count = 1;   // elements; 0 for `x[]`
+  uint64_t count = 1;     // elements; 0 for `x[]`
   bool numbered = false;  // %r<count>: registers name0 .. name(count-1)
   bool external = false;
   std::vector<Initial> initial;
@@ -70,8 +70,8 @@ struct Statement {
   Kind kind = Kind::kInstruction;
   Instruction instruction;
   Variable variable;
-  std::string name;                 // of a label, or what stands before .branchtargets
-  std::vector<std::string> names;   // kTargets
+  std::string name;                           // of a label, or what stands before .branchtargets
+  std::vector<std::string> names;             // kTargets
   std::vector<Variable> results, parameters;  // kPrototype
 };
 
@@ -91,7 +91,7 @@ struct Module {
   std::string version;  // "9.0"
   std::string target;   // "sm_90a"
   std::vector<Variable> variables;
-  std::vector<Function> functions;  // a declaration and a definition are two entries
+  std::vector<Function> functions;                           // a declaration and a definition are two entries
   std::vector<std::pair<std::string, std::string>> aliases;  // name, what it stands for
 };
 

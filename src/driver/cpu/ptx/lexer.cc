@@ -9,8 +9,12 @@
 namespace mignificient::cpu::ptx {
 namespace {
 
-bool IsNameStart(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%'; }
-bool IsNamePart(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$'; }
+bool IsNameStart(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%';
+}
+bool IsNamePart(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$';
+}
 
 class Lexer {
  public:
@@ -124,10 +128,12 @@ class Lexer {
       base = 8;
     }
     const size_t digits = at_;
-    while (base == 16 ? std::isxdigit(static_cast<unsigned char>(Peek())) : std::isdigit(static_cast<unsigned char>(Peek()))) {
+    while (base == 16 ? std::isxdigit(static_cast<unsigned char>(Peek()))
+                      : std::isdigit(static_cast<unsigned char>(Peek()))) {
       ++at_;
     }
-    const bool decimal_point = base != 16 && base != 2 && Peek() == '.' && std::isdigit(static_cast<unsigned char>(Peek(1)));
+    const bool decimal_point =
+        base != 16 && base != 2 && Peek() == '.' && std::isdigit(static_cast<unsigned char>(Peek(1)));
     if (decimal_point || (base == 10 && (Peek() == 'e' || Peek() == 'E'))) return DecimalFloat(begin);
     uint64_t value = 0;
     const char* end = source_.data() + at_;
@@ -162,6 +168,8 @@ class Lexer {
 
 }  // namespace
 
-Result<std::vector<Token>> Tokenize(std::string_view source) { return Lexer(source).Run(); }
+Result<std::vector<Token>> Tokenize(std::string_view source) {
+  return Lexer(source).Run();
+}
 
 }  // namespace mignificient::cpu::ptx

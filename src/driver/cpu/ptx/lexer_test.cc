@@ -16,14 +16,15 @@ std::vector<std::string> Texts(std::string_view source) {
 
 TEST(LexerTest, SplitsAnInstructionIntoNameModifiersAndOperands) {
   EXPECT_EQ(Texts("@!%p1 ld.global.L2::128B.v2.f32 {%f1,$x}, [%rd1+-8]; // c"),
-            (std::vector<std::string>{"@", "!", "%p1", "ld", ".global", ".L2::128B", ".v2", ".f32", "{", "%f1", ",",
-                                      "$x", "}", ",", "[", "%rd1", "+", "-", "8", "]", ";"}));
+            (std::vector<std::string>{"@",  "!", "%p1", "ld", ".global", ".L2::128B", ".v2", ".f32", "{", "%f1", ",",
+                                      "$x", "}", ",",   "[",  "%rd1",    "+",         "-",   "8",    "]", ";"}));
 }
 
 TEST(LexerTest, ReadsNumbersOfEveryBaseAndFloatsAsBits) {
   const auto tokens = Tokenize("10 0x1F 017 0b101 7U 0f3F800000 0d3FF0000000000000 1.5 2e3");
   ASSERT_TRUE(tokens) << tokens.error().message();
-  const uint64_t expected[] = {10, 31, 15, 5, 7, 0x3F800000, 0x3FF0000000000000, 0x3FF8000000000000, 0x409F400000000000};
+  const uint64_t expected[] = {
+      10, 31, 15, 5, 7, 0x3F800000, 0x3FF0000000000000, 0x3FF8000000000000, 0x409F400000000000};
   for (size_t i = 0; i < std::size(expected); ++i) EXPECT_EQ((*tokens)[i].value, expected[i]) << i;
 }
 

@@ -13,9 +13,15 @@ namespace {
 uint64_t BitsAt(Type type, const Constant& constant) {
   double number = 0;
   switch (constant.kind) {
-    case Operand::Kind::kFloat: number = std::bit_cast<float>(static_cast<uint32_t>(constant.bits)); break;
-    case Operand::Kind::kDouble: number = std::bit_cast<double>(constant.bits); break;
-    default: number = static_cast<double>(static_cast<int64_t>(constant.bits)); break;
+    case Operand::Kind::kFloat:
+      number = std::bit_cast<float>(static_cast<uint32_t>(constant.bits));
+      break;
+    case Operand::Kind::kDouble:
+      number = std::bit_cast<double>(constant.bits);
+      break;
+    default:
+      number = static_cast<double>(static_cast<int64_t>(constant.bits));
+      break;
   }
   if (type == Type::kF32) {
     if (constant.kind == Operand::Kind::kFloat) return constant.bits;
@@ -73,7 +79,8 @@ Result<void> ParseDeclarator(Cursor& cursor, Variable& variable) {
   variable.line = cursor.Peek().line;
   MIG_ASSIGN(variable.name, cursor.Name("a variable's name"));
   if (cursor.Accept("<")) {
-    if (cursor.Peek().kind != Token::Kind::kInteger || cursor.Peek().value > 1'000'000) return cursor.Expected("a count");
+    if (cursor.Peek().kind != Token::Kind::kInteger || cursor.Peek().value > 1'000'000)
+      return cursor.Expected("a count");
     variable.numbered = true;
     variable.count = cursor.Take().value;
     return cursor.Expect(">");
@@ -170,8 +177,10 @@ class ModuleParser {
     if (cursor_.Accept(";")) return {};
     bool external = false;
     for (;;) {
-      if (cursor_.Accept(".extern")) external = true;
-      else if (!cursor_.Accept(".visible") && !cursor_.Accept(".weak") && !cursor_.Accept(".common")) break;
+      if (cursor_.Accept(".extern"))
+        external = true;
+      else if (!cursor_.Accept(".visible") && !cursor_.Accept(".weak") && !cursor_.Accept(".common"))
+        break;
     }
     if (cursor_.Peek().Is(".entry") || cursor_.Peek().Is(".func")) return ParseFunction();
     if (!ParseSpace(cursor_.Peek().text)) return cursor_.Expected("a declaration");
@@ -257,7 +266,8 @@ Result<void> ParseVariables(Cursor& cursor, bool external, std::vector<Variable>
     const std::string_view word = cursor.Take().text;
     if (word == ".align") {
       MIG_ASSIGN(const Constant align, ParseConstant(cursor));
-      if (!std::has_single_bit(align.bits) || align.bits > 4096) return cursor.Expected("an alignment that is a power of two");
+      if (!std::has_single_bit(align.bits) || align.bits > 4096)
+        return cursor.Expected("an alignment that is a power of two");
       variable.align = static_cast<uint32_t>(align.bits);
     } else if (word == ".ptr") {  // .ptr .space .align n says what a pointer parameter points to
       if (ParseSpace(cursor.Peek().text)) cursor.Take();

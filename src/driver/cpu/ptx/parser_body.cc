@@ -9,8 +9,10 @@ std::string Cursor::TextSince(const Token& first) const {
   std::string text;
   for (; begin < end; ++begin) {
     const bool blank = *begin == ' ' || *begin == '\t' || *begin == '\n' || *begin == '\r';
-    if (!blank) text += *begin;
-    else if (!text.empty() && text.back() != ' ') text += ' ';
+    if (!blank)
+      text += *begin;
+    else if (!text.empty() && text.back() != ' ')
+      text += ' ';
   }
   return text;
 }
@@ -214,6 +216,8 @@ class BodyParser {
 
 }  // namespace
 
-Result<std::vector<Statement>> ParseBody(Cursor& cursor) { return BodyParser(cursor).Run(); }
+Result<std::vector<Statement>> ParseBody(Cursor& cursor) {
+  return BodyParser(cursor).Run();
+}
 
 }  // namespace mignificient::cpu::ptx

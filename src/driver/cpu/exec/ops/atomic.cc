@@ -36,7 +36,9 @@ constexpr auto kAddFloat = [](uint64_t at, U b, U) {
   return Update<U>(at, [&](U old) { return std::bit_cast<U>(std::bit_cast<T>(old) + std::bit_cast<T>(b)); });
 };
 template <typename F>
-uint16_t Add16(uint16_t a, uint16_t b) { return F::FromFloat(F::ToFloat(a) + F::ToFloat(b)); }
+uint16_t Add16(uint16_t a, uint16_t b) {
+  return F::FromFloat(F::ToFloat(a) + F::ToFloat(b));
+}
 template <typename F>
 constexpr auto kAdd16 = [](uint64_t at, uint16_t b, uint16_t) {
   return Update<uint16_t>(at, [&](uint16_t old) { return Add16<F>(old, b); });
@@ -51,22 +53,47 @@ constexpr auto kAddPair = [](uint64_t at, uint32_t b, uint32_t) {
 
 template <Where where, typename U, typename S>
 Handler Integer(const std::string& op, bool is_signed) {
-  if (op == "add") return Apply<where, U, [](uint64_t at, U b, U) { return __atomic_fetch_add(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
-  if (op == "and") return Apply<where, U, [](uint64_t at, U b, U) { return __atomic_fetch_and(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
-  if (op == "or") return Apply<where, U, [](uint64_t at, U b, U) { return __atomic_fetch_or(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
-  if (op == "xor") return Apply<where, U, [](uint64_t at, U b, U) { return __atomic_fetch_xor(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
-  if (op == "inc") return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return o >= b ? U{0} : static_cast<U>(o + 1); }); }>;
-  if (op == "dec") return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return o == 0 || o > b ? b : static_cast<U>(o - 1); }); }>;
-  if (op == "min" && is_signed) return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return static_cast<S>(o) < static_cast<S>(b) ? o : b; }); }>;
-  if (op == "max" && is_signed) return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return static_cast<S>(o) > static_cast<S>(b) ? o : b; }); }>;
-  if (op == "min") return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return o < b ? o : b; }); }>;
-  if (op == "max") return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return o > b ? o : b; }); }>;
+  if (op == "add")
+    return Apply<where, U,
+                 [](uint64_t at, U b, U) { return __atomic_fetch_add(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
+  if (op == "and")
+    return Apply<where, U,
+                 [](uint64_t at, U b, U) { return __atomic_fetch_and(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
+  if (op == "or")
+    return Apply<where, U,
+                 [](uint64_t at, U b, U) { return __atomic_fetch_or(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
+  if (op == "xor")
+    return Apply<where, U,
+                 [](uint64_t at, U b, U) { return __atomic_fetch_xor(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
+  if (op == "inc")
+    return Apply<where, U, [](uint64_t at, U b, U) {
+      return Update<U>(at, [&](U o) { return o >= b ? U{0} : static_cast<U>(o + 1); });
+    }>;
+  if (op == "dec")
+    return Apply<where, U, [](uint64_t at, U b, U) {
+      return Update<U>(at, [&](U o) { return o == 0 || o > b ? b : static_cast<U>(o - 1); });
+    }>;
+  if (op == "min" && is_signed)
+    return Apply<where, U, [](uint64_t at, U b, U) {
+      return Update<U>(at, [&](U o) { return static_cast<S>(o) < static_cast<S>(b) ? o : b; });
+    }>;
+  if (op == "max" && is_signed)
+    return Apply<where, U, [](uint64_t at, U b, U) {
+      return Update<U>(at, [&](U o) { return static_cast<S>(o) > static_cast<S>(b) ? o : b; });
+    }>;
+  if (op == "min")
+    return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return o < b ? o : b; }); }>;
+  if (op == "max")
+    return Apply<where, U, [](uint64_t at, U b, U) { return Update<U>(at, [&](U o) { return o > b ? o : b; }); }>;
   return nullptr;
 }
 
 template <Where where, typename U>
 Handler Exchange(const std::string& op) {
-  if (op == "exch") return Apply<where, U, [](uint64_t at, U b, U) { return __atomic_exchange_n(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST); }>;
+  if (op == "exch")
+    return Apply<where, U, [](uint64_t at, U b, U) {
+      return __atomic_exchange_n(reinterpret_cast<U*>(at), b, __ATOMIC_SEQ_CST);
+    }>;
   if (op != "cas") return nullptr;
   return Apply<where, U, [](uint64_t at, U b, U c) {
     __atomic_compare_exchange_n(reinterpret_cast<U*>(at), &b, c, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -78,24 +105,39 @@ template <Where where>
 Handler Of(const Spec& s, const std::string& op) {
   if (op == "exch" || op == "cas") {
     switch (ptx::SizeOf(s.type)) {
-      case 2: return Exchange<where, uint16_t>(op);
-      case 4: return Exchange<where, uint32_t>(op);
-      case 8: return Exchange<where, uint64_t>(op);
-      default: return nullptr;
+      case 2:
+        return Exchange<where, uint16_t>(op);
+      case 4:
+        return Exchange<where, uint32_t>(op);
+      case 8:
+        return Exchange<where, uint64_t>(op);
+      default:
+        return nullptr;
     }
   }
   switch (s.type) {
-    case Type::kF32: return op == "add" ? Apply<where, uint32_t, kAddFloat<float, uint32_t>> : nullptr;
-    case Type::kF64: return op == "add" ? Apply<where, uint64_t, kAddFloat<double, uint64_t>> : nullptr;
-    case Type::kF16: return op == "add" ? Apply<where, uint16_t, kAdd16<Half>> : nullptr;
-    case Type::kBf16: return op == "add" ? Apply<where, uint16_t, kAdd16<Brain>> : nullptr;
-    case Type::kF16x2: return op == "add" ? Apply<where, uint32_t, kAddPair<Half>> : nullptr;
-    case Type::kBf16x2: return op == "add" ? Apply<where, uint32_t, kAddPair<Brain>> : nullptr;
-    case Type::kB32: case Type::kU32: case Type::kS32:
+    case Type::kF32:
+      return op == "add" ? Apply<where, uint32_t, kAddFloat<float, uint32_t>> : nullptr;
+    case Type::kF64:
+      return op == "add" ? Apply<where, uint64_t, kAddFloat<double, uint64_t>> : nullptr;
+    case Type::kF16:
+      return op == "add" ? Apply<where, uint16_t, kAdd16<Half>> : nullptr;
+    case Type::kBf16:
+      return op == "add" ? Apply<where, uint16_t, kAdd16<Brain>> : nullptr;
+    case Type::kF16x2:
+      return op == "add" ? Apply<where, uint32_t, kAddPair<Half>> : nullptr;
+    case Type::kBf16x2:
+      return op == "add" ? Apply<where, uint32_t, kAddPair<Brain>> : nullptr;
+    case Type::kB32:
+    case Type::kU32:
+    case Type::kS32:
       return Integer<where, uint32_t, int32_t>(op, s.type == Type::kS32);
-    case Type::kB64: case Type::kU64: case Type::kS64:
+    case Type::kB64:
+    case Type::kU64:
+    case Type::kS64:
       return Integer<where, uint64_t, int64_t>(op, s.type == Type::kS64);
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

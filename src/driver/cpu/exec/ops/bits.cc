@@ -10,12 +10,18 @@ template <typename U>
 constexpr uint32_t kBits = 8 * sizeof(U);
 
 template <typename U>
-U FieldMask(uint32_t length) { return length >= kBits<U> ? static_cast<U>(~U{0}) : static_cast<U>((U{1} << length) - 1); }
+U FieldMask(uint32_t length) {
+  return length >= kBits<U> ? static_cast<U>(~U{0}) : static_cast<U>((U{1} << length) - 1);
+}
 
 template <typename U>
-U ShiftRight(U a, uint32_t by) { return by < kBits<U> ? static_cast<U>(a >> by) : U{0}; }
+U ShiftRight(U a, uint32_t by) {
+  return by < kBits<U> ? static_cast<U>(a >> by) : U{0};
+}
 template <typename U>
-U ShiftLeft(U a, uint32_t by) { return by < kBits<U> ? static_cast<U>(a << by) : U{0}; }
+U ShiftLeft(U a, uint32_t by) {
+  return by < kBits<U> ? static_cast<U>(a << by) : U{0};
+}
 
 // Bit field extract; T's sign says how the field is extended.
 template <typename T>
@@ -93,7 +99,9 @@ uint32_t Select(int mode, uint32_t c) {
   return kTables[mode][c & 3];
 }
 template <int mode>
-uint32_t PermuteMode(uint32_t a, uint32_t b, uint32_t c) { return Permute(a, b, Select(mode, c)); }
+uint32_t PermuteMode(uint32_t a, uint32_t b, uint32_t c) {
+  return Permute(a, b, Select(mode, c));
+}
 
 template <bool left, bool wrap>
 uint32_t Funnel(uint32_t a, uint32_t b, uint32_t c) {
@@ -200,8 +208,10 @@ Handler Find32(const Spec& s) {
   if (op == "bmsk.clamp") return Map<BitMask<false>, N, N, N>;
   if (op == "bmsk.wrap") return Map<BitMask<true>, N, N, N>;
   const bool sign = ptx::IsSigned(s.type);
-  if (op == "szext.clamp") return sign ? Handler(Map<Extend<int32_t, false>, int32_t, int32_t, N>) : Map<Extend<N, false>, N, N, N>;
-  if (op == "szext.wrap") return sign ? Handler(Map<Extend<int32_t, true>, int32_t, int32_t, N>) : Map<Extend<N, true>, N, N, N>;
+  if (op == "szext.clamp")
+    return sign ? Handler(Map<Extend<int32_t, false>, int32_t, int32_t, N>) : Map<Extend<N, false>, N, N, N>;
+  if (op == "szext.wrap")
+    return sign ? Handler(Map<Extend<int32_t, true>, int32_t, int32_t, N>) : Map<Extend<N, true>, N, N, N>;
   return nullptr;
 }
 

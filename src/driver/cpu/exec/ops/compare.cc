@@ -12,10 +12,17 @@ using ptx::Type;
   const uint32_t c = w.Word(i->e) ^ i->y;
   uint32_t p = bits, q = ~bits;
   switch (i->x) {
-    case 1: p &= c, q &= c; break;
-    case 2: p |= c, q |= c; break;
-    case 3: p ^= c, q ^= c; break;
-    default: break;
+    case 1:
+      p &= c, q &= c;
+      break;
+    case 2:
+      p |= c, q |= c;
+      break;
+    case 3:
+      p ^= c, q ^= c;
+      break;
+    default:
+      break;
   }
   SetBits(w.Word(i->d2), q, m);
   SetBits(w.Word(i->d), p, m);
@@ -43,7 +50,9 @@ const Inst* SetValue(Warp& w, const Inst* i, uint32_t m) {
 }
 
 template <auto F, typename T>
-Handler Either(bool set) { return set ? SetValue<F, T> : SetPredicate<F, T>; }
+Handler Either(bool set) {
+  return set ? SetValue<F, T> : SetPredicate<F, T>;
+}
 
 template <typename T>
 Handler Ordered(std::string_view c, bool set) {
@@ -77,27 +86,41 @@ Handler Floating(std::string_view c, bool set) {
   return nullptr;
 }
 
-float Flush(float a) { return std::abs(a) < 0x1p-126f ? std::copysign(0.0f, a) : a; }
+float Flush(float a) {
+  return std::abs(a) < 0x1p-126f ? std::copysign(0.0f, a) : a;
+}
 
 // One comparison of a packed pair's halves; y of the sub-instructions is set up by lowering, which
 // unpacks. The value form writes 1.0 or all ones into each half.
 Handler FindComparison(const Spec& s, std::string_view c, bool set) {
   switch (s.source) {
-    case Type::kB16: case Type::kU16: return Ordered<uint16_t>(c, set);
-    case Type::kS16: return Ordered<int16_t>(c, set);
-    case Type::kB32: case Type::kU32: return Ordered<uint32_t>(c, set);
-    case Type::kS32: return Ordered<int32_t>(c, set);
-    case Type::kB64: case Type::kU64: return Ordered<uint64_t>(c, set);
-    case Type::kS64: return Ordered<int64_t>(c, set);
+    case Type::kB16:
+    case Type::kU16:
+      return Ordered<uint16_t>(c, set);
+    case Type::kS16:
+      return Ordered<int16_t>(c, set);
+    case Type::kB32:
+    case Type::kU32:
+      return Ordered<uint32_t>(c, set);
+    case Type::kS32:
+      return Ordered<int32_t>(c, set);
+    case Type::kB64:
+    case Type::kU64:
+      return Ordered<uint64_t>(c, set);
+    case Type::kS64:
+      return Ordered<int64_t>(c, set);
     case Type::kF32:
       if (s.ftz) return Floating<float, Flush>(c, set);
       return Floating<float, [](float a) { return a; }>(c, set);
-    case Type::kF64: return Floating<double, [](double a) { return a; }>(c, set);
+    case Type::kF64:
+      return Floating<double, [](double a) { return a; }>(c, set);
     case Type::kF16:
       if (s.ftz) return Floating<uint16_t, [](uint16_t a) { return (a & 0x7c00) ? Half::ToFloat(a) : 0.0f; }>(c, set);
       return Floating<uint16_t, Half::ToFloat>(c, set);
-    case Type::kBf16: return Floating<uint16_t, Brain::ToFloat>(c, set);
-    default: return nullptr;
+    case Type::kBf16:
+      return Floating<uint16_t, Brain::ToFloat>(c, set);
+    default:
+      return nullptr;
   }
 }
 
@@ -141,9 +164,13 @@ Handler FindTest(std::string_view op) {
   if (op == "testp.number") return Test<[](V a, V) { return a == a; }, V>;
   if (op == "testp.notanumber") return Test<[](V a, V) { return a != a; }, V>;
   if (op == "testp.normal") {
-    return Test<[](V a, V) { return std::abs(a) >= std::numeric_limits<V>::min() && std::abs(a) <= std::numeric_limits<V>::max(); }, V>;
+    return Test<[](V a, V) {
+      return std::abs(a) >= std::numeric_limits<V>::min() && std::abs(a) <= std::numeric_limits<V>::max();
+    },
+                V>;
   }
-  if (op == "testp.subnormal") return Test<[](V a, V) { return a != 0 && std::abs(a) < std::numeric_limits<V>::min(); }, V>;
+  if (op == "testp.subnormal")
+    return Test<[](V a, V) { return a != 0 && std::abs(a) < std::numeric_limits<V>::min(); }, V>;
   return nullptr;
 }
 
@@ -153,7 +180,8 @@ Handler FindCompare(const Spec& s) {
   const std::string_view op = s.op;
   if (op.starts_with("setp.")) return FindComparison(s, op.substr(5), false);
   if (op.starts_with("set.")) return FindComparison(s, op.substr(4), true);
-  if (op.starts_with("testp.")) return s.type == Type::kF64 ? FindTest<double>(op) : s.type == Type::kF32 ? FindTest<float>(op) : nullptr;
+  if (op.starts_with("testp."))
+    return s.type == Type::kF64 ? FindTest<double>(op) : s.type == Type::kF32 ? FindTest<float>(op) : nullptr;
   if (op == "selp") {
     const uint32_t size = ptx::SizeOf(s.type);
     if (s.type == Type::kPred || size < 2 || size > 8) return nullptr;

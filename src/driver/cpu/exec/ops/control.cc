@@ -9,8 +9,10 @@ namespace {
 
 // Continues at `target` with all running lanes. A branch is where turns end and lanes meet.
 [[gnu::always_inline]] inline const Inst* Jump(Warp& w, const Inst* target) {
-  if (--w.budget <= 0) [[unlikely]] return w.Yield(target);
-  if (!w.others.empty()) [[unlikely]] return w.Switch(target);
+  if (--w.budget <= 0) [[unlikely]]
+    return w.Yield(target);
+  if (!w.others.empty()) [[unlikely]]
+    return w.Switch(target);
   return target;
 }
 
@@ -25,7 +27,8 @@ const Inst* Branch(Warp& w, const Inst* i, uint32_t m) {
 
 // After a conditional branch nobody took, and at every label: lanes that wait here join.
 const Inst* Join(Warp& w, const Inst* i, uint32_t) {
-  if (w.others.empty()) [[likely]] return i + 1;
+  if (w.others.empty()) [[likely]]
+    return i + 1;
   return w.Switch(i + 1);
 }
 
@@ -68,7 +71,8 @@ bool Enter(Warp& w, const Inst* i, const Function& callee, uint32_t m) {
     const ParamBlock& target = callee.parameters[k];
     for (uint32_t rest = m; rest; rest &= rest - 1) {
       const uint32_t l = static_cast<uint32_t>(std::countr_zero(rest));
-      std::memcpy(to + target.offset + l * target.stride, from + source.offset + l * source.stride, std::min(source.size, target.size));
+      std::memcpy(to + target.offset + l * target.stride, from + source.offset + l * source.stride,
+                  std::min(source.size, target.size));
     }
   }
   w.others.push_back({m, base, callee.code.data(), Split::State::kReady, 0, w.turn});
@@ -88,7 +92,8 @@ const Inst* Call(Warp& w, const Inst* i, uint32_t m) {
       const uint64_t address = w.Row<uint64_t>(i->a)[l];
       const uint64_t index = (address - kFunctionWindow) / 16;
       if (address < kFunctionWindow || address % 16 != 0 || index >= table.size() || table[index] == nullptr) {
-        return w.Fault(i, LaunchStatus::kIllegalInstruction, l, fmt::format("calls 0x{:x}, which is no function", address));
+        return w.Fault(i, LaunchStatus::kIllegalInstruction, l,
+                       fmt::format("calls 0x{:x}, which is no function", address));
       }
       uint32_t same = 0;
       for (uint32_t k = 0; k < 32; ++k) same |= static_cast<uint32_t>(w.Row<uint64_t>(i->a)[k] == address) << k;
@@ -121,7 +126,8 @@ const Inst* Return(Warp& w, const Inst* i, uint32_t m) {
     const ParamBlock& target = call->extra->returns[k];
     for (uint32_t rest = m; rest; rest &= rest - 1) {
       const uint32_t l = static_cast<uint32_t>(std::countr_zero(rest));
-      std::memcpy(w.regs + caller + target.offset + l * target.stride, w.frame + source.offset + l * source.stride, std::min(source.size, target.size));
+      std::memcpy(w.regs + caller + target.offset + l * target.stride, w.frame + source.offset + l * source.stride,
+                  std::min(source.size, target.size));
     }
   }
   if (m == w.active && w.others.empty()) {
@@ -200,7 +206,7 @@ void Run(Warp& w, const Inst* pc) {
 }
 
 extern const Operations kOperations;
-const Operations kOperations = {FindInteger, FindCompare, FindFloat,  FindHalf,  FindConvert, FindMove,
-                                FindMemory,  FindAtomic,  FindLanes, FindControl, Run, ""};
+const Operations kOperations = {FindInteger, FindCompare, FindFloat, FindHalf,    FindConvert, FindMove,
+                                FindMemory,  FindAtomic,  FindLanes, FindControl, Run,         ""};
 
 }  // namespace mignificient::cpu::MIG_ISA

@@ -14,11 +14,18 @@ using ptx::Type;
 
 double RoundToInteger(double v, Round round) {
   switch (round) {
-    case Round::kIntNearest: return std::nearbyint(v);
-    case Round::kIntDown: case Round::kDown: return std::floor(v);
-    case Round::kIntUp: case Round::kUp: return std::ceil(v);
-    case Round::kNearest: return std::nearbyint(v);
-    default: return std::trunc(v);
+    case Round::kIntNearest:
+      return std::nearbyint(v);
+    case Round::kIntDown:
+    case Round::kDown:
+      return std::floor(v);
+    case Round::kIntUp:
+    case Round::kUp:
+      return std::ceil(v);
+    case Round::kNearest:
+      return std::nearbyint(v);
+    default:
+      return std::trunc(v);
   }
 }
 
@@ -53,8 +60,10 @@ T IntToFloat(bool is_signed, uint64_t raw, Round round) {
   if (round == Round::kUp) std::fesetround(FE_UPWARD);
   volatile uint64_t in = raw;
   volatile T out;
-  if (is_signed) out = static_cast<T>(static_cast<int64_t>(in));
-  else out = static_cast<T>(in);
+  if (is_signed)
+    out = static_cast<T>(static_cast<int64_t>(in));
+  else
+    out = static_cast<T>(in);
   std::fesetround(before);
   return out;
 }
@@ -63,7 +72,9 @@ uint64_t SignExtend(uint64_t raw, uint32_t bytes) {
   const int shift = 64 - 8 * static_cast<int>(bytes);
   return static_cast<uint64_t>(static_cast<int64_t>(raw << shift) >> shift);
 }
-uint64_t Truncate(uint64_t raw, uint32_t bytes) { return bytes >= 8 ? raw : raw & ((uint64_t{1} << 8 * bytes) - 1); }
+uint64_t Truncate(uint64_t raw, uint32_t bytes) {
+  return bytes >= 8 ? raw : raw & ((uint64_t{1} << 8 * bytes) - 1);
+}
 
 uint64_t FloatToInt(double v, Type to) {
   if (v != v) return 0;
@@ -90,8 +101,10 @@ uint64_t IntToInt(uint64_t v, bool from_signed, Type to, bool sat) {
       if (!negative && v > top) v = top;
       if (negative && static_cast<int64_t>(v) < -static_cast<int64_t>(top) - 1) v = ~top;
     } else {
-      if (negative) v = 0;
-      else if (v > Truncate(~uint64_t{0}, bytes)) v = Truncate(~uint64_t{0}, bytes);
+      if (negative)
+        v = 0;
+      else if (v > Truncate(~uint64_t{0}, bytes))
+        v = Truncate(~uint64_t{0}, bytes);
     }
   }
   return ptx::IsSigned(to) ? SignExtend(v, bytes) : Truncate(v, bytes);
@@ -99,13 +112,16 @@ uint64_t IntToInt(uint64_t v, bool from_signed, Type to, bool sat) {
 
 double Read(Type type, uint64_t raw, bool ftz) {
   switch (type) {
-    case Type::kF16: return Half::ToFloat(static_cast<uint16_t>(raw));
-    case Type::kBf16: return Brain::ToFloat(static_cast<uint16_t>(raw));
+    case Type::kF16:
+      return Half::ToFloat(static_cast<uint16_t>(raw));
+    case Type::kBf16:
+      return Brain::ToFloat(static_cast<uint16_t>(raw));
     case Type::kF32: {
       const float f = std::bit_cast<float>(static_cast<uint32_t>(raw));
       return ftz && std::abs(f) < 0x1p-126f ? std::copysign(0.0f, f) : f;
     }
-    default: return std::bit_cast<double>(raw);
+    default:
+      return std::bit_cast<double>(raw);
   }
 }
 
@@ -115,14 +131,17 @@ uint64_t FloatToFloat(double v, Type to, Type from, Round round, bool sat, bool 
   if (sat) v = v > 0 ? (v < 1 ? v : 1) : 0;
   if (relu && v <= 0) v = 0;
   switch (to) {
-    case Type::kF16: return To16<Half>(v, round);
-    case Type::kBf16: return To16<Brain>(v, round);
+    case Type::kF16:
+      return To16<Half>(v, round);
+    case Type::kBf16:
+      return To16<Brain>(v, round);
     case Type::kF32: {
       float f = ToFloat(v, round);
       if (ftz && std::abs(f) < 0x1p-126f) f = std::copysign(0.0f, f);
       return f != f ? 0x7fffffffu : std::bit_cast<uint32_t>(f);
     }
-    default: return std::bit_cast<uint64_t>(v);
+    default:
+      return std::bit_cast<uint64_t>(v);
   }
 }
 
@@ -198,12 +217,20 @@ I Clip(F v) {
 template <typename D, typename S>
 Handler Widen(Type from) {
   switch (from) {
-    case Type::kU8: case Type::kB8: return Map<[](S a) { return static_cast<D>(static_cast<uint8_t>(a)); }, D, S>;
-    case Type::kS8: return Map<[](S a) { return static_cast<D>(static_cast<int8_t>(a)); }, D, S>;
-    case Type::kU16: case Type::kB16: return Map<[](S a) { return static_cast<D>(static_cast<uint16_t>(a)); }, D, S>;
-    case Type::kS16: return Map<[](S a) { return static_cast<D>(static_cast<int16_t>(a)); }, D, S>;
-    case Type::kS32: return Map<[](S a) { return static_cast<D>(static_cast<int32_t>(a)); }, D, S>;
-    default: return Map<[](S a) { return static_cast<D>(a); }, D, S>;
+    case Type::kU8:
+    case Type::kB8:
+      return Map<[](S a) { return static_cast<D>(static_cast<uint8_t>(a)); }, D, S>;
+    case Type::kS8:
+      return Map<[](S a) { return static_cast<D>(static_cast<int8_t>(a)); }, D, S>;
+    case Type::kU16:
+    case Type::kB16:
+      return Map<[](S a) { return static_cast<D>(static_cast<uint16_t>(a)); }, D, S>;
+    case Type::kS16:
+      return Map<[](S a) { return static_cast<D>(static_cast<int16_t>(a)); }, D, S>;
+    case Type::kS32:
+      return Map<[](S a) { return static_cast<D>(static_cast<int32_t>(a)); }, D, S>;
+    default:
+      return Map<[](S a) { return static_cast<D>(a); }, D, S>;
   }
 }
 
@@ -244,8 +271,10 @@ Handler Fast(const Spec& s) {
 Handler FindConvert(const Spec& s) {
   if (s.op == "cvt.pair") return ToPair;
   if (s.op == "cvt.pack") return ToPack;
-  if (ptx::SizeOf(s.type) == 0 || ptx::SizeOf(s.source) == 0 || s.type == Type::kPred || s.source == Type::kPred) return nullptr;
-  if (s.type == Type::kF16x2 || s.type == Type::kBf16x2 || s.source == Type::kF16x2 || s.source == Type::kBf16x2) return nullptr;
+  if (ptx::SizeOf(s.type) == 0 || ptx::SizeOf(s.source) == 0 || s.type == Type::kPred || s.source == Type::kPred)
+    return nullptr;
+  if (s.type == Type::kF16x2 || s.type == Type::kBf16x2 || s.source == Type::kF16x2 || s.source == Type::kBf16x2)
+    return nullptr;
   if (ptx::SizeOf(s.type) > 8 || ptx::SizeOf(s.source) > 8) return nullptr;
   if (const Handler fast = Fast(s)) return fast;
   const bool wide = ptx::SizeOf(s.type) == 8;

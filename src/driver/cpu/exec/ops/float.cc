@@ -15,20 +15,25 @@ constexpr float kCanonicalNan = std::bit_cast<float>(0x7fffffffu);
 
 template <bool ftz, typename T>
 [[gnu::always_inline]] inline T Flush(T a) {
-  if constexpr (ftz && sizeof(T) == 4) return std::abs(a) < 0x1p-126f ? std::copysign(0.0f, a) : a;
-  else return a;
+  if constexpr (ftz && sizeof(T) == 4)
+    return std::abs(a) < 0x1p-126f ? std::copysign(0.0f, a) : a;
+  else
+    return a;
 }
 template <bool sat, typename T>
 [[gnu::always_inline]] inline T Saturate(T a) {
   if constexpr (!sat) return a;
   // NaN becomes +0, and so does -0.
-  else return a > T{0} ? (a < T{1} ? a : T{1}) : T{0};
+  else
+    return a > T{0} ? (a < T{1} ? a : T{1}) : T{0};
 }
 
 template <typename T>
 T Fma(T a, T b, T c) {
-  if constexpr (sizeof(T) == 4) return __builtin_fmaf(a, b, c);
-  else return __builtin_fma(a, b, c);
+  if constexpr (sizeof(T) == 4)
+    return __builtin_fmaf(a, b, c);
+  else
+    return __builtin_fma(a, b, c);
 }
 
 template <typename T, bool ftz, bool sat>
@@ -36,9 +41,10 @@ Handler Basic(const std::string& op) {
   static constexpr auto in = [](T a) { return Flush<ftz>(a); };
   static constexpr auto out = [](T a) { return Saturate<sat>(Flush<ftz>(a)); };
   if (op == "add") return Map<[](T a, T b) { return out(in(a) + in(b)); }, T, T, T>;
-  if (op == "sub") return Map<[](T a, T b) { return out(in(a) - in(b)); }, T, T, T>;
-  if (op == "mul") return Map<[](T a, T b) { return out(in(a) * in(b)); }, T, T, T>;
-  if (op == "fma" || op == "mad") return Map<[](T a, T b, T c) { return out(Fma<T>(in(a), in(b), in(c))); }, T, T, T, T>;
+  if (op == "sub") return Map<[](T a, T b) { return out(in(a)-in(b)); }, T, T, T>;
+  if (op == "mul") return Map<[](T a, T b) { return out(in(a)*in(b)); }, T, T, T>;
+  if (op == "fma" || op == "mad")
+    return Map<[](T a, T b, T c) { return out(Fma<T>(in(a), in(b), in(c))); }, T, T, T, T>;
   return nullptr;
 }
 
@@ -61,7 +67,8 @@ float Extreme(float a, float b) {
   float r;
   if constexpr (xorsign) {
     r = max ? Max<float, nan>(std::abs(a), std::abs(b)) : Min<float, nan>(std::abs(a), std::abs(b));
-    r = std::bit_cast<float>(std::bit_cast<uint32_t>(r) | ((std::bit_cast<uint32_t>(a) ^ std::bit_cast<uint32_t>(b)) & 0x80000000u));
+    r = std::bit_cast<float>(std::bit_cast<uint32_t>(r) |
+                             ((std::bit_cast<uint32_t>(a) ^ std::bit_cast<uint32_t>(b)) & 0x80000000u));
   } else {
     r = max ? Max<float, nan>(a, b) : Min<float, nan>(a, b);
   }
@@ -71,14 +78,20 @@ float Extreme(float a, float b) {
 template <bool ftz, bool max>
 Handler FindExtreme(const Spec& s) {
   static constexpr auto in = [](float a) { return Flush<ftz>(a); };
-  if (s.nan && s.xorsign) return Map<[](float a, float b) { return Extreme<true, true, max>(in(a), in(b)); }, float, float, float>;
+  if (s.nan && s.xorsign)
+    return Map<[](float a, float b) { return Extreme<true, true, max>(in(a), in(b)); }, float, float, float>;
   if (s.nan) return Map<[](float a, float b) { return Extreme<true, false, max>(in(a), in(b)); }, float, float, float>;
-  if (s.xorsign) return Map<[](float a, float b) { return Extreme<false, true, max>(in(a), in(b)); }, float, float, float>;
+  if (s.xorsign)
+    return Map<[](float a, float b) { return Extreme<false, true, max>(in(a), in(b)); }, float, float, float>;
   return Map<[](float a, float b) { return Extreme<false, false, max>(in(a), in(b)); }, float, float, float>;
 }
 
-float SinOf(float a) { return std::sin(a); }
-float CosOf(float a) { return std::cos(a); }
+float SinOf(float a) {
+  return std::sin(a);
+}
+float CosOf(float a) {
+  return std::cos(a);
+}
 
 // 2^a: exact split into integer and fraction, a polynomial of degree 7 on [-0.5, 0.5]; error below 1 ulp.
 float Exp2(float a) {
@@ -108,7 +121,9 @@ Handler FindMath32(const Spec& s) {
   if (op == "div") return Map<[](float a, float b) { return Flush<ftz>(in(a) / in(b)); }, float, float, float>;
   if (op == "rcp") return Map<[](float a) { return Flush<ftz>(1.0f / in(a)); }, float, float>;
   if (op == "sqrt") return Map<[](float a) { return Flush<ftz>(__builtin_sqrtf(in(a))); }, float, float>;
-  if (op == "rsqrt") return Map<[](float a) { return Flush<ftz>(static_cast<float>(1.0 / __builtin_sqrt(double{in(a)}))); }, float, float>;
+  if (op == "rsqrt")
+    return Map<[](float a) { return Flush<ftz>(static_cast<float>(1.0 / __builtin_sqrt(double{in(a)}))); }, float,
+               float>;
   if (op == "sin") return MapScalar<[](float a) { return Flush<ftz>(SinOf(in(a))); }, float, float>;
   if (op == "cos") return MapScalar<[](float a) { return Flush<ftz>(CosOf(in(a))); }, float, float>;
   if (op == "lg2") return MapScalar<[](float a) { return Flush<ftz>(std::log2(in(a))); }, float, float>;
@@ -132,7 +147,8 @@ Handler FindMath64(const Spec& s) {
       const double in = std::abs(top) < 0x1p-1022 ? std::copysign(0.0, top) : top;
       const double r = std::bit_cast<double>(std::bit_cast<uint64_t>(1.0 / in) & 0xffffffff00000000u);
       return std::abs(r) < 0x1p-1022 ? std::copysign(0.0, r) : a != a ? kNan<double> : r;
-    }, double, double>;
+    },
+               double, double>;
   }
   if (op == "rsqrt" && s.approx && s.ftz) {
     return Map<[](double a) {
@@ -140,7 +156,8 @@ Handler FindMath64(const Spec& s) {
       const double in = std::abs(top) < 0x1p-1022 ? std::copysign(0.0, top) : top;
       const double r = std::bit_cast<double>(std::bit_cast<uint64_t>(1.0 / __builtin_sqrt(in)) & 0xffffffff00000000u);
       return r != r ? kNan<double> : r;
-    }, double, double>;
+    },
+               double, double>;
   }
   if (op == "rcp") return Map<[](double a) { return 1.0 / a; }, double, double>;
   if (op == "sqrt") return Map<[](double a) { return __builtin_sqrt(a); }, double, double>;

@@ -10,7 +10,9 @@ using ptx::Type;
 using H = uint16_t;
 
 template <typename F>
-bool IsNan(H a) { return (a & 0x7fff) > F::kInfinity; }
+bool IsNan(H a) {
+  return (a & 0x7fff) > F::kInfinity;
+}
 
 template <typename F, bool ftz>
 H Flush(H a) {
@@ -50,7 +52,8 @@ Handler Lift() {
     return Map<[](std::conditional_t<true, uint32_t, S>... s) {
       const uint32_t low = F(static_cast<H>(s)...), high = F(static_cast<H>(s >> 16)...);
       return low | high << 16;
-    }, uint32_t, std::conditional_t<true, uint32_t, S>...>;
+    },
+               uint32_t, std::conditional_t<true, uint32_t, S>...>;
   }
 }
 
@@ -59,12 +62,13 @@ Handler Arithmetic(const Spec& s) {
   static constexpr auto in = [](H a) { return F::ToFloat(Flush<F, ftz>(a)); };
   static constexpr auto out = [](float a) { return Bound<F, sat, relu>(Flush<F, ftz>(F::FromFloat(a))); };
   if (s.op == "add") return Lift<[](H a, H b) { return out(in(a) + in(b)); }, pair, H, H>();
-  if (s.op == "sub") return Lift<[](H a, H b) { return out(in(a) - in(b)); }, pair, H, H>();
-  if (s.op == "mul") return Lift<[](H a, H b) { return out(in(a) * in(b)); }, pair, H, H>();
+  if (s.op == "sub") return Lift<[](H a, H b) { return out(in(a)-in(b)); }, pair, H, H>();
+  if (s.op == "mul") return Lift<[](H a, H b) { return out(in(a)*in(b)); }, pair, H, H>();
   if (s.op == "fma") {
     return Lift<[](H a, H b, H c) {
       return Bound<F, sat, relu>(Flush<F, ftz>(Fused<F>(Flush<F, ftz>(a), Flush<F, ftz>(b), Flush<F, ftz>(c))));
-    }, pair, H, H, H>();
+    },
+                pair, H, H, H>();
   }
   return nullptr;
 }
@@ -77,13 +81,15 @@ Handler Other(const Spec& s) {
   if (s.op == "ex2") return Lift<[](H a) { return f(F::FromFloat(std::exp2(F::ToFloat(f(a))))); }, pair, H>();
   if (s.op == "tanh") return Lift<[](H a) { return F::FromFloat(std::tanh(F::ToFloat(a))); }, pair, H>();
   if (s.op == "min") {
-    if (s.nan && s.xorsign) return Lift<[](H a, H b) { return Extreme<F, false, true, true>(f(a), f(b)); }, pair, H, H>();
+    if (s.nan && s.xorsign)
+      return Lift<[](H a, H b) { return Extreme<F, false, true, true>(f(a), f(b)); }, pair, H, H>();
     if (s.nan) return Lift<[](H a, H b) { return Extreme<F, false, true, false>(f(a), f(b)); }, pair, H, H>();
     if (s.xorsign) return Lift<[](H a, H b) { return Extreme<F, false, false, true>(f(a), f(b)); }, pair, H, H>();
     return Lift<[](H a, H b) { return Extreme<F, false, false, false>(f(a), f(b)); }, pair, H, H>();
   }
   if (s.op == "max") {
-    if (s.nan && s.xorsign) return Lift<[](H a, H b) { return Extreme<F, true, true, true>(f(a), f(b)); }, pair, H, H>();
+    if (s.nan && s.xorsign)
+      return Lift<[](H a, H b) { return Extreme<F, true, true, true>(f(a), f(b)); }, pair, H, H>();
     if (s.nan) return Lift<[](H a, H b) { return Extreme<F, true, true, false>(f(a), f(b)); }, pair, H, H>();
     if (s.xorsign) return Lift<[](H a, H b) { return Extreme<F, true, false, true>(f(a), f(b)); }, pair, H, H>();
     return Lift<[](H a, H b) { return Extreme<F, true, false, false>(f(a), f(b)); }, pair, H, H>();
@@ -93,9 +99,13 @@ Handler Other(const Spec& s) {
 
 template <typename F, bool pair>
 Handler Find(const Spec& s) {
-  if (s.sat) return s.relu ? nullptr : s.ftz ? Arithmetic<F, pair, true, true, false>(s) : Arithmetic<F, pair, false, true, false>(s);
+  if (s.sat)
+    return s.relu  ? nullptr
+           : s.ftz ? Arithmetic<F, pair, true, true, false>(s)
+                   : Arithmetic<F, pair, false, true, false>(s);
   if (s.relu) return s.ftz ? Arithmetic<F, pair, true, false, true>(s) : Arithmetic<F, pair, false, false, true>(s);
-  const Handler found = s.ftz ? Arithmetic<F, pair, true, false, false>(s) : Arithmetic<F, pair, false, false, false>(s);
+  const Handler found =
+      s.ftz ? Arithmetic<F, pair, true, false, false>(s) : Arithmetic<F, pair, false, false, false>(s);
   if (found) return found;
   return s.ftz ? Other<F, pair, true>(s) : Other<F, pair, false>(s);
 }
@@ -105,11 +115,16 @@ Handler Find(const Spec& s) {
 Handler FindHalf(const Spec& s) {
   if (s.round != Round::kNone && s.round != Round::kNearest) return nullptr;
   switch (s.type) {
-    case Type::kF16: return Find<Half, false>(s);
-    case Type::kF16x2: return Find<Half, true>(s);
-    case Type::kBf16: return Find<Brain, false>(s);
-    case Type::kBf16x2: return Find<Brain, true>(s);
-    default: return nullptr;
+    case Type::kF16:
+      return Find<Half, false>(s);
+    case Type::kF16x2:
+      return Find<Half, true>(s);
+    case Type::kBf16:
+      return Find<Brain, false>(s);
+    case Type::kBf16x2:
+      return Find<Brain, true>(s);
+    default:
+      return nullptr;
   }
 }
 

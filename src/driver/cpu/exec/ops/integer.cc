@@ -13,21 +13,27 @@ using ptx::Type;
 template <typename T>
 using Wrap = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 template <typename T>
-using Double = std::conditional_t<
-    sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
-    std::conditional_t<sizeof(T) == 4, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>,
-                       std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>>;
+using Double =
+    std::conditional_t<sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
+                       std::conditional_t<sizeof(T) == 4, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>,
+                                          std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>>;
 
 template <typename T>
-T Lo(T a, T b) { return static_cast<T>(static_cast<Wrap<T>>(a) * static_cast<Wrap<T>>(b)); }
+T Lo(T a, T b) {
+  return static_cast<T>(static_cast<Wrap<T>>(a) * static_cast<Wrap<T>>(b));
+}
 template <typename T>
 T Hi(T a, T b) {
   return static_cast<T>((static_cast<Double<T>>(a) * static_cast<Double<T>>(b)) >> (8 * sizeof(T)));
 }
 template <typename T>
-T Plus(T a, T b) { return static_cast<T>(static_cast<Wrap<T>>(a) + static_cast<Wrap<T>>(b)); }
+T Plus(T a, T b) {
+  return static_cast<T>(static_cast<Wrap<T>>(a) + static_cast<Wrap<T>>(b));
+}
 template <typename T>
-T Minus(T a, T b) { return static_cast<T>(static_cast<Wrap<T>>(a) - static_cast<Wrap<T>>(b)); }
+T Minus(T a, T b) {
+  return static_cast<T>(static_cast<Wrap<T>>(a) - static_cast<Wrap<T>>(b));
+}
 
 // PTX leaves division by zero open; hardware gives all ones, and a % 0 = a.
 template <typename T>
@@ -48,7 +54,8 @@ T Rem(T a, T b) {
 }
 
 int32_t Clamp32(int64_t value) {
-  return static_cast<int32_t>(std::clamp<int64_t>(value, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
+  return static_cast<int32_t>(
+      std::clamp<int64_t>(value, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
 }
 
 template <typename T>
@@ -83,9 +90,11 @@ Handler Arithmetic(const Spec& s) {
   }
   if constexpr (sizeof(T) < 8) {
     using D = Double<T>;
-    if (op == "mul.wide") return Map<[](T a, T b) { return static_cast<D>(static_cast<D>(a) * static_cast<D>(b)); }, D, T, T>;
+    if (op == "mul.wide")
+      return Map<[](T a, T b) { return static_cast<D>(static_cast<D>(a) * static_cast<D>(b)); }, D, T, T>;
     if (op == "mad.wide") {
-      return Map<[](T a, T b, D c) { return Plus(static_cast<D>(static_cast<D>(a) * static_cast<D>(b)), c); }, D, T, T, D>;
+      return Map<[](T a, T b, D c) { return Plus(static_cast<D>(static_cast<D>(a) * static_cast<D>(b)), c); }, D, T, T,
+                 D>;
     }
   }
   if constexpr (sizeof(T) == 4) {
@@ -113,8 +122,10 @@ const Inst* Carry(Warp& w, const Inst* i, uint32_t m) {
     if constexpr (kind == Chain::kMadHi) a = Hi<U>(a, b), b = w.Row<U>(i->c)[l];
     const U carry = in ? (word >> l) & 1 : 0;
     bool over;
-    if constexpr (kind == Chain::kSub) over = __builtin_sub_overflow(a, b, &r) | __builtin_sub_overflow(r, carry, &r);
-    else over = __builtin_add_overflow(a, b, &r) | __builtin_add_overflow(r, carry, &r);
+    if constexpr (kind == Chain::kSub)
+      over = __builtin_sub_overflow(a, b, &r) | __builtin_sub_overflow(r, carry, &r);
+    else
+      over = __builtin_add_overflow(a, b, &r) | __builtin_add_overflow(r, carry, &r);
     w.Row<U>(i->d)[l] = r;
     if constexpr (out) word = (word & ~(1u << l)) | static_cast<uint32_t>(over) << l;
   }
@@ -139,7 +150,8 @@ Handler FindCarry(const Spec& s) {
 template <typename A, typename B>
 int32_t Dot4(uint32_t a, uint32_t b, int32_t c) {
   uint32_t sum = static_cast<uint32_t>(c);
-  for (int k = 0; k < 4; ++k) sum += static_cast<uint32_t>(int32_t{static_cast<A>(a >> 8 * k)} * int32_t{static_cast<B>(b >> 8 * k)});
+  for (int k = 0; k < 4; ++k)
+    sum += static_cast<uint32_t>(int32_t{static_cast<A>(a >> 8 * k)} * int32_t{static_cast<B>(b >> 8 * k)});
   return static_cast<int32_t>(sum);
 }
 template <typename A, typename B, int half>
@@ -147,7 +159,8 @@ int32_t Dot2(uint32_t a, uint32_t b, int32_t c) {
   using A16 = std::conditional_t<std::is_signed_v<A>, int16_t, uint16_t>;
   uint32_t sum = static_cast<uint32_t>(c);
   for (int k = 0; k < 2; ++k) {
-    sum += static_cast<uint32_t>(int32_t{static_cast<A16>(a >> 16 * k)} * int32_t{static_cast<B>(b >> (8 * k + 16 * half))});
+    sum += static_cast<uint32_t>(int32_t{static_cast<A16>(a >> 16 * k)} *
+                                 int32_t{static_cast<B>(b >> (8 * k + 16 * half))});
   }
   return static_cast<int32_t>(sum);
 }
@@ -174,16 +187,28 @@ Handler FindInteger(const Spec& s) {
   if (const Handler bits = FindWideInteger(s)) return bits;
   const bool slct = s.op.starts_with("slct");  // the type may be untyped bits or a float
   switch (s.type) {
-    case Type::kU16: return Arithmetic<uint16_t>(s);
-    case Type::kS16: return Arithmetic<int16_t>(s);
-    case Type::kU32: return Arithmetic<uint32_t>(s);
-    case Type::kS32: return Arithmetic<int32_t>(s);
-    case Type::kU64: return Arithmetic<uint64_t>(s);
-    case Type::kS64: return Arithmetic<int64_t>(s);
-    case Type::kB16: return slct ? Arithmetic<uint16_t>(s) : nullptr;
-    case Type::kB32: case Type::kF32: return slct ? Arithmetic<uint32_t>(s) : nullptr;
-    case Type::kB64: case Type::kF64: return slct ? Arithmetic<uint64_t>(s) : nullptr;
-    default: return nullptr;
+    case Type::kU16:
+      return Arithmetic<uint16_t>(s);
+    case Type::kS16:
+      return Arithmetic<int16_t>(s);
+    case Type::kU32:
+      return Arithmetic<uint32_t>(s);
+    case Type::kS32:
+      return Arithmetic<int32_t>(s);
+    case Type::kU64:
+      return Arithmetic<uint64_t>(s);
+    case Type::kS64:
+      return Arithmetic<int64_t>(s);
+    case Type::kB16:
+      return slct ? Arithmetic<uint16_t>(s) : nullptr;
+    case Type::kB32:
+    case Type::kF32:
+      return slct ? Arithmetic<uint32_t>(s) : nullptr;
+    case Type::kB64:
+    case Type::kF64:
+      return slct ? Arithmetic<uint64_t>(s) : nullptr;
+    default:
+      return nullptr;
   }
 }
 

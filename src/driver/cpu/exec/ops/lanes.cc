@@ -107,7 +107,9 @@ const Inst* Elect(Warp& w, const Inst* i, uint32_t m) {
 }
 
 uint64_t Nanoseconds() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
 }
 
 uint64_t Special(const Warp& w, uint32_t which, uint32_t lane) {
@@ -117,35 +119,78 @@ uint64_t Special(const Warp& w, uint32_t which, uint32_t lane) {
   const Dim3& n = launch.block;
   const uint32_t statics = launch.kernel->static_shared_bytes();
   switch (which) {
-    case 0: return thread % n.x;
-    case 1: return thread / n.x % n.y;
-    case 2: return thread / (n.x * n.y);
-    case 3: return n.x;
-    case 4: return n.y;
-    case 5: return n.z;
-    case 6: case 32: return block.index.x;
-    case 7: case 33: return block.index.y;
-    case 8: case 34: return block.index.z;
-    case 9: case 35: return launch.grid.x;
-    case 10: case 36: return launch.grid.y;
-    case 11: case 37: return launch.grid.z;
-    case 12: return lane;
-    case 13: return w.index;
-    case 14: return block.warps.size();
-    case 15: return block.smid;
-    case 16: return 128;
-    case 17: return block.grid->id;
-    case 18: return 1u << lane;
-    case 19: return (2u << lane) - 1;
-    case 20: return (1u << lane) - 1;
-    case 21: return ~((1u << lane) - 1);
-    case 22: return ~((2u << lane) - 1);
-    case 23: case 25: case 26: case 27: return Nanoseconds();
-    case 24: case 28: return Nanoseconds() >> 32;
-    case 29: return launch.dynamic_shared_bytes;
-    case 30: case 31: return statics + launch.dynamic_shared_bytes;
-    case 41: case 42: case 43: case 45: return 1;
-    default: return 0;  // a block is a cluster of its own
+    case 0:
+      return thread % n.x;
+    case 1:
+      return thread / n.x % n.y;
+    case 2:
+      return thread / (n.x * n.y);
+    case 3:
+      return n.x;
+    case 4:
+      return n.y;
+    case 5:
+      return n.z;
+    case 6:
+    case 32:
+      return block.index.x;
+    case 7:
+    case 33:
+      return block.index.y;
+    case 8:
+    case 34:
+      return block.index.z;
+    case 9:
+    case 35:
+      return launch.grid.x;
+    case 10:
+    case 36:
+      return launch.grid.y;
+    case 11:
+    case 37:
+      return launch.grid.z;
+    case 12:
+      return lane;
+    case 13:
+      return w.index;
+    case 14:
+      return block.warps.size();
+    case 15:
+      return block.smid;
+    case 16:
+      return 128;
+    case 17:
+      return block.grid->id;
+    case 18:
+      return 1u << lane;
+    case 19:
+      return (2u << lane) - 1;
+    case 20:
+      return (1u << lane) - 1;
+    case 21:
+      return ~((1u << lane) - 1);
+    case 22:
+      return ~((2u << lane) - 1);
+    case 23:
+    case 25:
+    case 26:
+    case 27:
+      return Nanoseconds();
+    case 24:
+    case 28:
+      return Nanoseconds() >> 32;
+    case 29:
+      return launch.dynamic_shared_bytes;
+    case 30:
+    case 31:
+      return statics + launch.dynamic_shared_bytes;
+    case 41:
+    case 42:
+    case 43:
+    case 45:
+      return 1;
+    default:
+      return 0;  // a block is a cluster of its own
   }
 }
 
@@ -154,8 +199,10 @@ const Inst* ReadSpecial(Warp& w, const Inst* i, uint32_t m) {
   for (uint32_t rest = m; rest; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
     const uint64_t v = Special(w, i->x, static_cast<uint32_t>(l));
-    if (i->y) w.Row<uint64_t>(i->d)[l] = v;
-    else w.Row<uint32_t>(i->d)[l] = static_cast<uint32_t>(v);
+    if (i->y)
+      w.Row<uint64_t>(i->d)[l] = v;
+    else
+      w.Row<uint32_t>(i->d)[l] = static_cast<uint32_t>(v);
   }
   return i + 1;
 }
@@ -199,8 +246,12 @@ Handler FindLanes(const Spec& s) {
     if (op == "redux.and") return Reduce<[](U a, U b) { return a & b; }, U>;
     if (op == "redux.or") return Reduce<[](U a, U b) { return a | b; }, U>;
     if (op == "redux.xor") return Reduce<[](U a, U b) { return a ^ b; }, U>;
-    if (op == "redux.min") return is_signed ? Reduce<[](S a, S b) { return std::min(a, b); }, S> : Handler(Reduce<[](U a, U b) { return std::min(a, b); }, U>);
-    if (op == "redux.max") return is_signed ? Reduce<[](S a, S b) { return std::max(a, b); }, S> : Handler(Reduce<[](U a, U b) { return std::max(a, b); }, U>);
+    if (op == "redux.min")
+      return is_signed ? Reduce<[](S a, S b) { return std::min(a, b); }, S>
+                       : Handler(Reduce<[](U a, U b) { return std::min(a, b); }, U>);
+    if (op == "redux.max")
+      return is_signed ? Reduce<[](S a, S b) { return std::max(a, b); }, S>
+                       : Handler(Reduce<[](U a, U b) { return std::max(a, b); }, U>);
   }
   return nullptr;
 }

@@ -33,13 +33,17 @@ using Slot = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 
 template <typename T>
 [[gnu::always_inline]] inline T Unpack(Slot<T> slot) {
-  if constexpr (sizeof(T) == sizeof(Slot<T>)) return std::bit_cast<T>(slot);
-  else return static_cast<T>(slot);
+  if constexpr (sizeof(T) == sizeof(Slot<T>))
+    return std::bit_cast<T>(slot);
+  else
+    return static_cast<T>(slot);
 }
 template <typename T>
 [[gnu::always_inline]] inline Slot<T> Pack(T value) {
-  if constexpr (sizeof(T) == sizeof(Slot<T>)) return std::bit_cast<Slot<T>>(value);
-  else return static_cast<Slot<T>>(static_cast<std::make_unsigned_t<T>>(value));
+  if constexpr (sizeof(T) == sizeof(Slot<T>))
+    return std::bit_cast<Slot<T>>(value);
+  else
+    return static_cast<Slot<T>>(static_cast<std::make_unsigned_t<T>>(value));
 }
 
 // d[lane] = F(a[lane], ...): sources are the rows a, b, c, e in order. F must be defined for any bits:

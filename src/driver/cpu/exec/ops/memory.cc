@@ -48,8 +48,10 @@ const Inst* Load(Warp& w, const Inst* i, uint32_t m) {
     for (uint32_t rest = m; rest; rest &= rest - 1) {
       const int l = std::countr_zero(rest);
       const uint64_t v = Extend<U>(Peek<U>(p.at[l]), i->x & 1);
-      if (i->x & 2) w.Row<uint64_t>(i->d)[l] = v;
-      else w.Row<uint32_t>(i->d)[l] = static_cast<uint32_t>(v);
+      if (i->x & 2)
+        w.Row<uint64_t>(i->d)[l] = v;
+      else
+        w.Row<uint32_t>(i->d)[l] = static_cast<uint32_t>(v);
     }
   }
   if (i->x & 4) std::atomic_thread_fence(std::memory_order_acquire);
@@ -68,8 +70,10 @@ const Inst* LoadVector(Warp& w, const Inst* i, uint32_t m) {
     for (uint32_t rest = m; rest; rest &= rest - 1) {
       const int l = std::countr_zero(rest);
       const uint64_t v = Extend<U>(Peek<U>(p.at[l] + k * sizeof(U)), i->x & 1);
-      if (wide) w.Row<uint64_t>(row)[l] = v;
-      else w.Row<uint32_t>(row)[l] = static_cast<uint32_t>(v);
+      if (wide)
+        w.Row<uint64_t>(row)[l] = v;
+      else
+        w.Row<uint32_t>(row)[l] = static_cast<uint32_t>(v);
     }
   }
   if (i->x & 4) std::atomic_thread_fence(std::memory_order_acquire);
@@ -145,11 +149,16 @@ Handler Of(const Spec& s) {
 template <Where where>
 Handler OfSize(const Spec& s) {
   switch (ptx::SizeOf(s.type)) {
-    case 1: return Of<where, uint8_t>(s);
-    case 2: return Of<where, uint16_t>(s);
-    case 4: return Of<where, uint32_t>(s);
-    case 8: return Of<where, uint64_t>(s);
-    default: return nullptr;
+    case 1:
+      return Of<where, uint8_t>(s);
+    case 2:
+      return Of<where, uint16_t>(s);
+    case 4:
+      return Of<where, uint32_t>(s);
+    case 8:
+      return Of<where, uint64_t>(s);
+    default:
+      return nullptr;
   }
 }
 

@@ -8,8 +8,10 @@ uint64_t Get(Warp& w, uint32_t row, bool wide, int l) {
   return wide ? w.Row<uint64_t>(row)[l] : w.Row<uint32_t>(row)[l];
 }
 void Set(Warp& w, uint32_t row, bool wide, int l, uint64_t value) {
-  if (wide) w.Row<uint64_t>(row)[l] = value;
-  else w.Row<uint32_t>(row)[l] = static_cast<uint32_t>(value);
+  if (wide)
+    w.Row<uint64_t>(row)[l] = value;
+  else
+    w.Row<uint32_t>(row)[l] = static_cast<uint32_t>(value);
 }
 
 // d (y: 1 wide, 2 of 128 bits) from the rows of extra, x bits each, lowest first.
@@ -45,7 +47,9 @@ const Inst* Scatter(Warp& w, const Inst* i, uint32_t m) {
   return i + 1;
 }
 
-const Inst* Nothing(Warp&, const Inst* i, uint32_t) { return i + 1; }
+const Inst* Nothing(Warp&, const Inst* i, uint32_t) {
+  return i + 1;
+}
 
 }  // namespace
 

@@ -1,8 +1,9 @@
 // Addresses of a warp to host pointers, checked: the one place that decides what a kernel may touch.
 #pragma once
 
-#include <algorithm>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "driver/cpu/exec/ops/lanes.h"
 
@@ -20,10 +21,12 @@ inline char* ResolveLane(Warp& w, uint64_t address, uint32_t bytes, int l, bool 
   if (address >= kSharedWindow) {
     const uint64_t window = address & ~(kWindowBytes - 1), offset = address & (kWindowBytes - 1);
     if (window == kSharedWindow) return offset + bytes <= w.block->shared_bytes ? w.block->shared + offset : nullptr;
-    if (window == kLocalWindow) return offset + bytes <= w.local_stride ? w.local + uint64_t{w.local_stride} * l + offset : nullptr;
+    if (window == kLocalWindow)
+      return offset + bytes <= w.local_stride ? w.local + uint64_t{w.local_stride} * l + offset : nullptr;
     if (window == kParamWindow && !write) {
       const auto params = w.block->grid->launch->params;
-      if (offset + bytes <= params.size()) return const_cast<char*>(reinterpret_cast<const char*>(params.data())) + offset;
+      if (offset + bytes <= params.size())
+        return const_cast<char*>(reinterpret_cast<const char*>(params.data())) + offset;
     }
     return nullptr;
   }
@@ -37,7 +40,8 @@ inline char* ResolveLane(Warp& w, uint64_t address, uint32_t bytes, int l, bool 
 
 // Fills `out` for `bytes` per lane at row a + imm. False: a fault is recorded.
 template <Where where>
-[[gnu::always_inline]] inline bool Resolve(Warp& w, const Inst* i, uint32_t m, uint32_t bytes, uint32_t align, bool write, Pointers& out) {
+[[gnu::always_inline]] inline bool Resolve(Warp& w, const Inst* i, uint32_t m, uint32_t bytes, uint32_t align,
+                                           bool write, Pointers& out) {
   const int first = std::countr_zero(m);
   if constexpr (where == Where::kFrame) {  // c: offset of the block, e: stride
     const uint64_t base = reinterpret_cast<uint64_t>(w.frame) + i->c + static_cast<uint64_t>(i->imm);
@@ -65,7 +69,8 @@ template <Where where>
     for (uint32_t rest = m; rest; rest &= rest - 1) {
       const int l = std::countr_zero(rest);
       if (out.at[l] & (align - 1)) {
-        w.Fault(i, LaunchStatus::kMisaligned, l, fmt::format("{} {} bytes at misaligned address 0x{:x}", write ? "writes" : "reads", bytes, out.at[l]));
+        w.Fault(i, LaunchStatus::kMisaligned, l,
+                fmt::format("{} {} bytes at misaligned address 0x{:x}", write ? "writes" : "reads", bytes, out.at[l]));
         return false;
       }
     }
@@ -82,7 +87,8 @@ template <Where where>
   } else if constexpr (where == Where::kLocal) {
     good = good && high + bytes <= w.local_stride;
     if (good) {
-      for (int l = 0; l < 32; ++l) out.at[l] += reinterpret_cast<uint64_t>(w.local) + uint64_t{w.local_stride} * static_cast<uint32_t>(l);
+      for (int l = 0; l < 32; ++l)
+        out.at[l] += reinterpret_cast<uint64_t>(w.local) + uint64_t{w.local_stride} * static_cast<uint32_t>(l);
       return true;
     }
   } else {
@@ -95,7 +101,10 @@ template <Where where>
     return true;
   }
   // The slow path: each lane by itself, through the window its space has among generic addresses.
-  constexpr uint64_t kWindow = where == Where::kShared ? kSharedWindow : where == Where::kLocal ? kLocalWindow : where == Where::kParam ? kParamWindow : 0;
+  constexpr uint64_t kWindow = where == Where::kShared  ? kSharedWindow
+                               : where == Where::kLocal ? kLocalWindow
+                               : where == Where::kParam ? kParamWindow
+                                                        : 0;
   char* keep_pointer = nullptr;
   for (uint32_t rest = m; rest; rest &= rest - 1) {
     const int l = std::countr_zero(rest);
@@ -105,13 +114,15 @@ template <Where where>
     const bool allowed = where != Where::kGlobal || address < kSharedWindow;
     char* pointer = fits && allowed ? ResolveLane(w, address + kWindow, bytes, l, write) : nullptr;
     if (pointer == nullptr) {
-      w.Fault(i, LaunchStatus::kIllegalAddress, l, fmt::format("{} {} bytes at illegal address 0x{:x}", write ? "writes" : "reads", bytes, address));
+      w.Fault(i, LaunchStatus::kIllegalAddress, l,
+              fmt::format("{} {} bytes at illegal address 0x{:x}", write ? "writes" : "reads", bytes, address));
       return false;
     }
     out.at[l] = reinterpret_cast<uint64_t>(pointer);
     if (keep_pointer == nullptr) keep_pointer = pointer;
   }
-  for (uint32_t rest = ~m; rest; rest &= rest - 1) out.at[std::countr_zero(rest)] = reinterpret_cast<uint64_t>(keep_pointer);
+  for (uint32_t rest = ~m; rest; rest &= rest - 1)
+    out.at[std::countr_zero(rest)] = reinterpret_cast<uint64_t>(keep_pointer);
   return true;
 }
 

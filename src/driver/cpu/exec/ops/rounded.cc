@@ -61,9 +61,12 @@ Handler OfRound(Round round) {
 
 template <typename T, Kind kind>
 Handler OfFlags(const Spec& s) {
-  if constexpr (sizeof(T) == 8) return OfRound<T, kind, false, false>(s.round);
-  else if (s.ftz) return s.sat ? OfRound<T, kind, true, true>(s.round) : OfRound<T, kind, true, false>(s.round);
-  else return s.sat ? OfRound<T, kind, false, true>(s.round) : OfRound<T, kind, false, false>(s.round);
+  if constexpr (sizeof(T) == 8)
+    return OfRound<T, kind, false, false>(s.round);
+  else if (s.ftz)
+    return s.sat ? OfRound<T, kind, true, true>(s.round) : OfRound<T, kind, true, false>(s.round);
+  else
+    return s.sat ? OfRound<T, kind, false, true>(s.round) : OfRound<T, kind, false, false>(s.round);
 }
 
 template <typename T>
