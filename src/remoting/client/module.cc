@@ -29,6 +29,16 @@ using wire::HandleKind;
 // CUjit_option values that are not plain numbers for the compiler.
 enum : int { kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6, kJitWallTime = 2 };
 
+template <typename T>
+uint64_t Name(T handle) {
+  return reinterpret_cast<uint64_t>(handle);
+}
+
+template <typename T>
+T As(uint64_t handle) {
+  return reinterpret_cast<T>(handle);
+}
+
 // An image in a memfd that nobody can write to any more.
 Result<os::UniqueFd> Seal(std::span<const std::byte> image) {
   os::UniqueFd fd(::memfd_create("mignificient-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -107,12 +117,18 @@ CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest
   return static_cast<CUresult>(reply->result);
 }
 
-CUresult Load(Command command, const void* image, JitRequest jit, uint64_t& handle) {
+// Loads a module or library from memory; `loaded` is the program's CUmodule or CUlibrary.
+template <typename T>
+CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
+  if (loaded == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (image == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const auto found = abi::FindImage(image);
   if (!found) return CUDA_ERROR_INVALID_IMAGE;
-  return LoadBytes(command, found->bytes, jit, handle);
+  uint64_t handle = 0;
+  const CUresult result = LoadBytes(command, found->bytes, jit, handle);
+  if (result == CUDA_SUCCESS) *loaded = As<T>(handle);
+  return result;
 }
 
 Result<std::vector<std::byte>> ReadFile(const char* path) {
@@ -130,12 +146,14 @@ Result<std::vector<std::byte>> ReadFile(const char* path) {
   return bytes;
 }
 
-CUresult LoadFile(Command command, const char* path, JitRequest jit, uint64_t& handle) {
+template <typename T>
+CUresult LoadFile(Command command, const char* path, JitRequest jit, T* loaded) {
+  if (loaded == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (path == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const auto bytes = ReadFile(path);
   if (!bytes) return CUDA_ERROR_FILE_NOT_FOUND;
-  return Load(command, bytes->data(), std::move(jit), handle);
+  return Load(command, bytes->data(), std::move(jit), loaded);
 }
 
 CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
@@ -145,21 +163,17 @@ CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
   return PostBody(static_cast<uint16_t>(command), wire::HandleBody{handle});
 }
 
-CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* name, const Function*& function) {
+// Finds a kernel by name; `found` is the program's CUfunction or CUkernel.
+template <typename T>
+CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* name, T* found) {
+  if (found == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (wire::UnpackHandle(owner).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
-  return GetFunction(command, owner, name, function);
-}
-
-template <typename T>
-uint64_t Name(T handle) {
-  return reinterpret_cast<uint64_t>(handle);
-}
-
-template <typename T>
-T As(uint64_t handle) {
-  return reinterpret_cast<T>(handle);
+  const Function* function = nullptr;
+  const CUresult result = GetFunction(command, owner, name, function);
+  if (result == CUDA_SUCCESS) *found = As<T>(function->handle);
+  return result;
 }
 
 CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_t* size) {
@@ -181,11 +195,7 @@ CUresult FunctionName(const Function* function, const char** name) {
 
 MIG_EXPORT CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned count, int* options,
                                        void** values) {
-  if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  uint64_t handle = 0;
-  const CUresult result = Load(Command::kLoadModule, image, JitRequest(count, options, values), handle);
-  if (result == CUDA_SUCCESS) *module = As<CUmodule>(handle);
-  return result;
+  return Load(Command::kLoadModule, image, JitRequest(count, options, values), module);
 }
 
 MIG_EXPORT CUresult cuModuleLoadData(CUmodule* module, const void* image) {
@@ -197,11 +207,7 @@ MIG_EXPORT CUresult cuModuleLoadFatBinary(CUmodule* module, const void* image) {
 }
 
 MIG_EXPORT CUresult cuModuleLoad(CUmodule* module, const char* path) {
-  if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  uint64_t handle = 0;
-  const CUresult result = LoadFile(Command::kLoadModule, path, JitRequest(0, nullptr, nullptr), handle);
-  if (result == CUDA_SUCCESS) *module = As<CUmodule>(handle);
-  return result;
+  return LoadFile(Command::kLoadModule, path, JitRequest(0, nullptr, nullptr), module);
 }
 
 MIG_EXPORT CUresult cuModuleUnload(CUmodule module) {
@@ -209,30 +215,18 @@ MIG_EXPORT CUresult cuModuleUnload(CUmodule module) {
 }
 
 MIG_EXPORT CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* name) {
-  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Function* found = nullptr;
-  const CUresult result = Lookup(Command::kGetFunction, HandleKind::kModule, Name(module), name, found);
-  if (result == CUDA_SUCCESS) *function = As<CUfunction>(found->handle);
-  return result;
+  return Lookup(Command::kGetFunction, HandleKind::kModule, Name(module), name, function);
 }
 
 MIG_EXPORT CUresult cuLibraryLoadData(CUlibrary* library, const void* code, int* jit_options, void** jit_values,
                                       unsigned jit_count, int*, void**, unsigned) {
-  if (library == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  uint64_t handle = 0;
   // The library options only say who keeps the image; the server always has its own.
-  const CUresult result = Load(Command::kLoadLibrary, code, JitRequest(jit_count, jit_options, jit_values), handle);
-  if (result == CUDA_SUCCESS) *library = As<CUlibrary>(handle);
-  return result;
+  return Load(Command::kLoadLibrary, code, JitRequest(jit_count, jit_options, jit_values), library);
 }
 
 MIG_EXPORT CUresult cuLibraryLoadFromFile(CUlibrary* library, const char* path, int* jit_options, void** jit_values,
                                           unsigned jit_count, int*, void**, unsigned) {
-  if (library == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  uint64_t handle = 0;
-  const CUresult result = LoadFile(Command::kLoadLibrary, path, JitRequest(jit_count, jit_options, jit_values), handle);
-  if (result == CUDA_SUCCESS) *library = As<CUlibrary>(handle);
-  return result;
+  return LoadFile(Command::kLoadLibrary, path, JitRequest(jit_count, jit_options, jit_values), library);
 }
 
 MIG_EXPORT CUresult cuLibraryUnload(CUlibrary library) {
@@ -240,11 +234,7 @@ MIG_EXPORT CUresult cuLibraryUnload(CUlibrary library) {
 }
 
 MIG_EXPORT CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* name) {
-  if (kernel == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const Function* found = nullptr;
-  const CUresult result = Lookup(Command::kGetKernel, HandleKind::kLibrary, Name(library), name, found);
-  if (result == CUDA_SUCCESS) *kernel = As<CUkernel>(found->handle);
-  return result;
+  return Lookup(Command::kGetKernel, HandleKind::kLibrary, Name(library), name, kernel);
 }
 
 MIG_EXPORT CUresult cuLibraryGetModule(CUmodule* module, CUlibrary library) {

@@ -198,8 +198,6 @@ CUresult Connection::Describe(Kernel& kernel, wire::FunctionReply& reply) {
   };
   CUresult result = attribute(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, reply.max_threads);
   if (result == CUDA_SUCCESS) result = attribute(CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, reply.static_shared_bytes);
-  if (result == CUDA_SUCCESS)
-    result = attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, reply.max_dynamic_shared_bytes);
   if (result != CUDA_SUCCESS) return result;
   for (uint32_t i = 0; i < wire::kMaxKernelParams; ++i) {
     size_t offset = 0, size = 0;

@@ -82,6 +82,8 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   welcome.device = device.info;
   welcome.device.total_bytes = session->budget_bytes;
   const int fd = region_fd.get();
+  // From now on it only brings descriptors, each before the command that names it: there is nothing to wait for.
+  MIG_TRY(os::SetNonBlocking(socket.get(), true));
   MIG_TRY(os::SendPacket(socket.get(), std::as_bytes(std::span(&welcome, 1)), std::span(&fd, 1)));
   const auto barrier = options.asymmetric_barrier ? ring::Barrier::kAsymmetric : ring::Barrier::kSymmetric;
   std::unique_ptr<Connection> connection(new Connection(

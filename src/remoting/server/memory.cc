@@ -82,7 +82,6 @@ os::UniqueFd Connection::TakeDescriptor(uint64_t tag) {
   while (!descriptors_.contains(tag) && descriptors_.size() < kDescriptorLimit) {
     wire::DescriptorPacket packet;
     // Sent before the command was published, so it is here, or it never will be.
-    if (!os::SetNonBlocking(socket_.get(), true)) return {};
     auto received = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&packet, 1)));
     if (!received || received->size != sizeof packet || received->fds.size() != 1) return {};
     descriptors_.insert_or_assign(packet.tag, std::move(received->fds[0]));

@@ -120,10 +120,8 @@ struct FunctionReply {
   uint64_t handle;
   uint32_t max_threads;
   uint32_t static_shared_bytes;
-  uint32_t max_dynamic_shared_bytes;
   uint32_t param_bytes;  // end of the last parameter
   uint32_t param_count;
-  uint32_t reserved;
   struct Param {
     uint32_t offset;
     uint32_t size;
