@@ -14,7 +14,8 @@ def forwards(entries):
 
 
 def _fields(arguments, hidden=()):
-    """(wire type, name, bytes), largest first, so that the struct has no holes."""
+    """(wire type, name, bytes), largest first, so that the struct has no holes; structs of the driver API (0 bytes: their
+    size is the compiler's to know) come last."""
     fields = [(a.type.wire_type, f"{a.name}_bytes" if a.type_name == "string" else a.name, a.type.bytes) for a in arguments]
     fields += [("uint64_t", name, 8) for name in hidden]
     return sorted(fields, key=lambda f: -f[2])
@@ -30,6 +31,9 @@ def reply_fields(entry):
 
 def _struct(name, fields):
     lines = [f"    {wire_type} {field}{{}};" for wire_type, field, _ in fields]
+    if any(size == 0 for _, _, size in fields):
+        lines = [f"    alignas(8) {line.strip()}" if size == 0 else line for line, (_, _, size) in zip(lines, fields)]
+        return f"  struct alignas(8) {name} {{\n" + "\n".join(lines) + f"\n  }};\n  static_assert(sizeof({name}) <= kReplyBytes);\n"
     used = sum(size for _, _, size in fields)
     total = max(8, -(-used // 8) * 8)
     if total > used:
@@ -50,7 +54,7 @@ def commands(entries):
     ours = forwards(entries)
     parts = [
         BANNER,
-        "#pragma once\n\n#include <cstdint>\n\n#include \"remoting/wire/attach.h\"\n#include \"remoting/wire/launch_shape.h\"\n\n",
+        "#pragma once\n\n#include <cstdint>\n\n#include \"abi/cuda.h\"\n#include \"remoting/wire/attach.h\"\n#include \"remoting/wire/launch_shape.h\"\n\n",
         "namespace mignificient::wire::api {\n\n",
     ]
     parts += [_command(entry, index) + "\n" for index, entry in enumerate(ours)]
@@ -71,7 +75,9 @@ def commands(entries):
 
 
 def _parameter(argument):
-    return f"{argument.type.c_type}{'*' if argument.out else ''} {argument.name}"
+    const = "const " if argument.type.is_struct and not argument.out else ""
+    star = "*" if argument.out or argument.type.is_struct else ""
+    return f"{const}{argument.type.c_type}{star} {argument.name}"
 
 
 def _body_value(entry, field):
@@ -83,6 +89,8 @@ def _body_value(entry, field):
         if argument.name == field:
             if argument.type_name == "shape":
                 return f"wire::Shape(*{field})"
+            if argument.type.is_struct:
+                return f"*{field}"
             return f"Name({field})" if argument.type.resolver else field
     raise AssertionError(field)
 
@@ -100,7 +108,7 @@ def _client_checks(entry):
     for argument in entry.arguments:
         if argument.out and not argument.optional:
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
-        if argument.type_name == "shape":
+        if argument.type_name == "shape" or (argument.type.is_struct and not argument.out):
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
         if argument.type_name == "device":
             lines.append(f"  if ({argument.name} != 0) return CUDA_ERROR_INVALID_DEVICE;")
@@ -124,7 +132,8 @@ def _client_send(entry):
     lines.append("  if (result != CUDA_SUCCESS) return result;")
     for argument in entry.outputs:
         guard = f"if ({argument.name} != nullptr) " if argument.optional else ""
-        lines.append(f"  {guard}*{argument.name} = reply.{argument.name};")
+        value = f"As<{argument.type.c_type}>(reply.{argument.name})" if argument.type.table else f"reply.{argument.name}"
+        lines.append(f"  {guard}*{argument.name} = {value};")
     return lines
 
 
@@ -183,13 +192,20 @@ def _server_size_check(entry):
 
 def _server_handles(entry):
     fail = "Answer(slot, CUDA_ERROR_INVALID_HANDLE);" if entry.synchronous else "Defer(CUDA_ERROR_INVALID_HANDLE);"
-    handles = [(a.type.c_type, a.type.resolver, a.name) for a in entry.inputs if a.type.resolver]
+    handles = [(a.type.c_type, a.type.resolver, a.name) for a in entry.inputs if a.type.resolver and not a.type.table]
+    named = [a for a in entry.inputs if a.type.table]
     if entry.uses_default_stream:
         handles.append(("CUstream", "ResolveStream", model.DEFAULT_STREAM))
     lines = []
     for c_type, resolver, name in handles:
         lines.append(f"    {c_type} {name}{{}};")
         lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail}\n      return true;\n    }}")
+    for a in named:
+        lines.append(f"    {a.type.c_type} {a.name}{{}};")
+        lines.append(f"    if (!Resolve({a.type.table}, in.{a.name}, {a.name})) {{\n      {fail}\n      return true;\n    }}")
+    for a in entry.outputs:
+        if a.type.table:
+            lines.append(f"    if ({a.type.table}.full()) {{\n      Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);\n      return true;\n    }}")
     return lines
 
 
@@ -201,11 +217,16 @@ def _call_argument(entry, name):
         return f"&{name}"
     if argument.type_name == "string":
         return f"{name}.c_str()"
+    if argument.type.is_struct:
+        return f"&in.{name}"
     return name if argument.type.resolver else f"in.{name}"
 
 
 def _server_call(entry):
     call = f"driver().{entry.call}({', '.join(_call_argument(entry, n) for n in entry.call_arguments)})"
+    if entry.destroys:
+        gone = next(a for a in entry.inputs if a.type.table)
+        call = f"Removed({gone.type.table}, in.{gone.name}, {call})"
     lines = [f"    {a.type.c_type} {a.name}{{}};" for a in entry.outputs]
     for shape in (a.name for a in entry.inputs if a.type_name == "shape"):
         lines.append(f"    CUlaunchAttribute {shape}_attributes[wire::kShapeAttributes];")
@@ -215,7 +236,11 @@ def _server_call(entry):
     elif not entry.outputs:
         lines.append(f"    Answer(slot, {call});")
     else:
-        values = ", ".join(f".{name} = {name}" for _, name, _ in reply_fields(entry))
+        named = {a.name: a.type.table for a in entry.outputs if a.type.table}
+        values = ", ".join(
+            f".{name} = result == CUDA_SUCCESS ? *{named[name]}.Add({name}) : 0" if name in named else f".{name} = {name}"
+            for _, name, _ in reply_fields(entry)
+        )
         lines.append(f"    const CUresult result = {call};")
         lines.append(f"    const Command::Reply reply{{{values}}};")
         lines.append("    Answer(slot, result, std::as_bytes(std::span(&reply, 1)));")

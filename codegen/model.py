@@ -15,6 +15,8 @@ class Type:
     wire_type: str  # in the command's body or reply
     bytes: int
     resolver: str = ""  # handles: the server's member that turns a name into an object
+    table: str = ""  # handles that the server names: its member that holds them
+    is_struct: bool = False  # a plain struct of src/abi/cuda.h, passed by pointer, copied whole
 
 
 def _scalar(c_type, wire_type, size):
@@ -23,6 +25,14 @@ def _scalar(c_type, wire_type, size):
 
 def _handle(c_type, resolver):
     return Type(c_type, "uint64_t", 8, resolver)
+
+
+def _named(c_type, table):
+    return Type(c_type, "uint64_t", 8, "Resolve", table)
+
+
+def _struct(name):
+    return Type(name, name, 0, is_struct=True)
 
 
 TYPES = {
@@ -40,6 +50,11 @@ TYPES = {
     "library": _handle("CUlibrary", "ResolveLibrary"),
     "function": _handle("CUfunction", "ResolveFunction"),
     "kernel": _handle("CUkernel", "ResolveKernel"),
+    "graph": _named("CUgraph", "graphs_"),
+    "exec": _named("CUgraphExec", "graph_execs_"),
+    "array": _named("CUarray", "arrays_"),
+    "mipmapped_array": _named("CUmipmappedArray", "mipmapped_arrays_"),
+    "allocation": _named("CUmemGenericAllocationHandle", "allocations_"),
     "shape": Type("const CUlaunchConfig*", "LaunchShape", 56),  # what a launch configuration says about occupancy
     "device": Type("CUdevice", "", 0),  # checked in the client, never sent: a session has one device
     "string": Type("const char*", "uint32_t", 4),  # the body holds its length, the bytes follow the body
@@ -77,6 +92,7 @@ class Entry:
     cached: bool = False
     forget: bool = False
     anywhere: bool = False
+    destroys: bool = False  # the first handle names nothing afterwards
     arguments: list = field(default_factory=list)
     call: str = ""  # the driver table's entry
     call_arguments: list = field(default_factory=list)
@@ -101,6 +117,10 @@ class Entry:
     @property
     def outputs(self):
         return [a for a in self.arguments if a.out]
+
+    @property
+    def structs(self):
+        return [a for a in self.arguments if a.type.is_struct]
 
     @property
     def string(self):
@@ -153,11 +173,11 @@ def _argument(text, where):
     if not match:
         raise ApiError(f"{where}: Argument [{text}] is not `[out|out?] type name`.")
     type_name = match["type"]
-    if type_name not in TYPES:
+    if type_name not in TYPES and not type_name.startswith("CU"):
         raise ApiError(f"{where}: Type [{type_name}] is unknown (known: {', '.join(TYPES)}).")
     out = bool(match["out"])
-    type_ = TYPES[type_name]
-    if out and (type_.resolver or type_name in ("device", "shape", "string")):
+    type_ = TYPES.get(type_name) or _struct(type_name)
+    if out and ((type_.resolver and not type_.table) or type_name in ("device", "shape", "string")):
         raise ApiError(f"{where}: A value of type [{type_name}] cannot be an output.")
     return Argument(type_, type_name, match["name"], out, match["out"] == "out?")
 
@@ -171,7 +191,7 @@ def _set_options(entry, text):
         gate = re.match(r"gate\((none|copy|kernel)\)$", word)
         if gate:
             entry.gate = gate[1]
-        elif word in ("cached", "forget", "anywhere"):
+        elif word in ("cached", "forget", "anywhere", "destroys"):
             setattr(entry, word, True)
         else:
             raise ApiError(f"{entry.where}: Option [{word}] is unknown.")
@@ -202,6 +222,8 @@ def _check_forward(entry):
         raise ApiError(f"{where}: A device is not sent; `calls` an entry point that needs none.")
     if entry.variant and not entry.stream:
         raise ApiError(f"{where}: [{entry.symbol}] has a {entry.variant} variant but no stream.")
+    if entry.destroys and not any(a.type.table and not a.out for a in entry.arguments):
+        raise ApiError(f"{where}: [{entry.symbol}] destroys nothing that the server has named.")
     if entry.cached:
         _check_cached(entry)
 
@@ -209,9 +231,9 @@ def _check_forward(entry):
 def _check_cached(entry):
     body = -(-sum(a.type.bytes for a in entry.inputs) // 8) * 8
     reply = -(-sum(a.type.bytes for a in entry.outputs) // 8) * 8
-    if not entry.synchronous or not entry.outputs or entry.string or body > MAX_CACHED_BODY or reply > MAX_CACHED_REPLY:
+    if not entry.synchronous or not entry.outputs or entry.string or entry.structs or body > MAX_CACHED_BODY or reply > MAX_CACHED_REPLY:
         raise ApiError(
-            f"{entry.where}: [{entry.symbol}] cannot be cached: it must be sync, without strings, with at most "
+            f"{entry.where}: [{entry.symbol}] cannot be cached: it must be sync, without strings and structs, with at most "
             f"{MAX_CACHED_BODY} bytes in and 1 to {MAX_CACHED_REPLY} out."
         )
 

@@ -112,7 +112,8 @@ LAYOUTS = {
     },
 }
 SCALARS = ["CUresult", "CUdevice", "CUdeviceptr", "CUcontext", "CUmodule", "CUfunction", "CUlibrary", "CUkernel",
-           "CUstream", "CUevent", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback"]
+           "CUstream", "CUevent", "CUarray", "CUmipmappedArray", "CUgraph", "CUgraphNode", "CUgraphExec", "CUlinkState",
+           "CUmemoryPool", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback"]
 
 
 def constants():

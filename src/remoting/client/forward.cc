@@ -1,6 +1,7 @@
 // The entry points that only carry their arguments to the server: generated from api/.
 
 #include <cstring>
+#include <type_traits>
 
 #include "remoting/client/answer_cache.h"
 #include "remoting/client/call.h"
@@ -16,6 +17,19 @@ static_assert(kMaxStringBytes + 1024 <= wire::kMaxCommandBytes);
 template <typename Handle>
 uint64_t Name(Handle* handle) {
   return reinterpret_cast<uint64_t>(handle);
+}
+
+constexpr uint64_t Name(unsigned long long handle) {
+  return handle;
+}
+
+// The program's handle for what the server has named.
+template <typename Handle>
+Handle As(uint64_t name) {
+  if constexpr (std::is_pointer_v<Handle>)
+    return reinterpret_cast<Handle>(name);
+  else
+    return name;
 }
 
 template <typename Body>

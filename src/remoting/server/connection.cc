@@ -107,6 +107,11 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       events_(wire::HandleKind::kEvent, kObjectLimit),
       modules_(wire::HandleKind::kModule, kObjectLimit),
       libraries_(wire::HandleKind::kLibrary, kObjectLimit),
+      arrays_(wire::HandleKind::kArray, kObjectLimit),
+      mipmapped_arrays_(wire::HandleKind::kMipmappedArray, kObjectLimit),
+      allocations_(wire::HandleKind::kAllocation, kObjectLimit),
+      graphs_(wire::HandleKind::kGraph, kObjectLimit),
+      graph_execs_(wire::HandleKind::kGraphExec, kObjectLimit),
       kernels_(wire::HandleKind::kFunction, kKernelLimit) {}
 
 Connection::~Connection() {

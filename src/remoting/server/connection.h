@@ -100,6 +100,19 @@ class Connection {
   bool ResolveFunction(uint64_t name, CUfunction& out);
   bool ResolveKernel(uint64_t name, CUkernel& out);
   Kernel* FindKernel(uint64_t name);
+  // Objects that the server has named.
+  template <typename T>
+  static bool Resolve(HandleTable<T>& table, uint64_t name, T& out) {
+    const T* found = table.Find(name);
+    if (found != nullptr) out = *found;
+    return found != nullptr;
+  }
+  // `result` is that of the call which destroyed the object.
+  template <typename T>
+  static CUresult Removed(HandleTable<T>& table, uint64_t name, CUresult result) {
+    if (result == CUDA_SUCCESS) table.Remove(name);
+    return result;
+  }
   // Work has been issued to the stream.
   void Touched(uint64_t stream_name);
   void TouchedStream(CUstream stream);
@@ -153,6 +166,11 @@ class Connection {
   HandleTable<CUevent> events_;
   HandleTable<CUmodule> modules_;
   HandleTable<CUlibrary> libraries_;
+  HandleTable<CUarray> arrays_;
+  HandleTable<CUmipmappedArray> mipmapped_arrays_;
+  HandleTable<CUmemGenericAllocationHandle> allocations_;
+  HandleTable<CUgraph> graphs_;
+  HandleTable<CUgraphExec> graph_execs_;
   HandleTable<Kernel> kernels_;  // both CUkernel and CUfunction names, as kFunction
   std::map<uint64_t, Pinned> pinned_;
   std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command

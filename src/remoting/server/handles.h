@@ -44,6 +44,9 @@ class HandleTable {
     return wire::PackHandle({kind_, entry.generation, slot});
   }
 
+  // Add would fail.
+  bool full() const { return free_.empty() && entries_.size() >= limit_; }
+
   T* Find(uint64_t name) {
     const wire::Handle handle = wire::UnpackHandle(name);
     if (handle.kind != kind_ || handle.slot >= entries_.size()) return nullptr;

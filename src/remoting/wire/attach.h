@@ -24,7 +24,7 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 struct AttachRequest {
   uint32_t magic = kAttachMagic;
@@ -110,7 +110,24 @@ inline constexpr uint16_t kFirstGeneratedOpcode = 256;
 
 // Objects are named by (kind, generation, slot) in one 64-bit word, which is also what the program sees as CUstream,
 // CUevent and so on. Never 0, 1 or 2, which CUDA gives a meaning to.
-enum class HandleKind : uint8_t { kStream = 1, kEvent, kModule, kLibrary, kFunction, kKernel, kContext };
+enum class HandleKind : uint8_t {
+  kStream = 1,
+  kEvent,
+  kModule,
+  kLibrary,
+  kFunction,
+  kKernel,
+  kContext,
+  kArray,
+  kMipmappedArray,
+  kAllocation,
+  kMemoryPool,
+  kGraph,
+  kGraphNode,
+  kGraphExec,
+  kLink,
+  kUserObject,
+};
 
 struct Handle {
   HandleKind kind;
