@@ -342,6 +342,31 @@ struct CUmemAccessDesc {
   int flags;
 };
 
+inline constexpr int CU_MEMORYTYPE_ARRAY = 3;
+inline constexpr int CU_MEMORYTYPE_UNIFIED = 4;
+
+struct CUDA_MEMCPY3D {
+  size_t src_x_bytes, src_y, src_z, src_lod;
+  int src_memory_type;
+  const void* src_host;
+  CUdeviceptr src_device;
+  CUarray src_array;
+  void* reserved0;
+  size_t src_pitch, src_height;
+  size_t dst_x_bytes, dst_y, dst_z, dst_lod;
+  int dst_memory_type;
+  void* dst_host;
+  CUdeviceptr dst_device;
+  CUarray dst_array;
+  void* reserved1;
+  size_t dst_pitch, dst_height;
+  size_t width_bytes, height, depth;
+};
+
+struct CUlaunchAttributeValue {
+  alignas(8) unsigned char bytes[64];
+};
+
 struct CUlaunchAttribute {
   int id;
   char pad[4];

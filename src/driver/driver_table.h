@@ -70,6 +70,8 @@
   X(cuEventQuery, CUevent event)                                                                                      \
   X(cuEventSynchronize, CUevent event)                                                                                \
   X(cuEventElapsedTime_v2, float* milliseconds, CUevent start, CUevent end)                                           \
+  X(cuLaunchHostFunc, CUstream stream, CUhostFn function, void* user_data)                                            \
+  X(cuStreamAddCallback, CUstream stream, CUstreamCallback callback, void* user_data, unsigned flags)                 \
   /* Code */                                                                                                          \
   X(cuModuleLoadDataEx, CUmodule* module, const void* image, unsigned option_count, int* options, void** values)      \
   X(cuModuleUnload, CUmodule module)                                                                                  \

@@ -97,6 +97,16 @@ LAYOUTS = {
         "alloc_flags": "allocFlags",
     },
     ("CUmemAccessDesc", "CUmemAccessDesc"): {"location": "location", "flags": "flags"},
+    ("CUDA_MEMCPY3D", "CUDA_MEMCPY3D"): {
+        "src_x_bytes": "srcXInBytes", "src_y": "srcY", "src_z": "srcZ", "src_lod": "srcLOD",
+        "src_memory_type": "srcMemoryType", "src_host": "srcHost", "src_device": "srcDevice", "src_array": "srcArray",
+        "src_pitch": "srcPitch", "src_height": "srcHeight",
+        "dst_x_bytes": "dstXInBytes", "dst_y": "dstY", "dst_z": "dstZ", "dst_lod": "dstLOD",
+        "dst_memory_type": "dstMemoryType", "dst_host": "dstHost", "dst_device": "dstDevice", "dst_array": "dstArray",
+        "dst_pitch": "dstPitch", "dst_height": "dstHeight",
+        "width_bytes": "WidthInBytes", "height": "Height", "depth": "Depth",
+    },
+    ("CUlaunchAttributeValue", "CUlaunchAttributeValue"): {"bytes": "pad"},
     ("CUlaunchAttribute", "CUlaunchAttribute"): {"id": "id", "pad": "pad", "value": "value"},
     ("CUlaunchConfig", "CUlaunchConfig"): {
         "grid_x": "gridDimX",

@@ -25,9 +25,17 @@ Process& TheProcess() {
   return *process;
 }
 
+// Ignores what it is called with (it is C-variadic), so it can stand in for any entry point.
+CUresult NotSupported(...) {
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 const DriverTable& Table() {
   static const DriverTable table = [] {
-    DriverTable filled{};
+    DriverTable filled;
+#define MIG_LACK(symbol, ...) filled.symbol = reinterpret_cast<decltype(filled.symbol)>(&NotSupported);
+    MIG_DRIVER_FUNCTIONS(MIG_LACK)
+#undef MIG_LACK
     FillDeviceEntries(filled);
     FillMemoryEntries(filled);
     FillCopyEntries(filled);

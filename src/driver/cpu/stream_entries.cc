@@ -128,6 +128,24 @@ CUresult EventElapsedTime(float* milliseconds, CUevent start_handle, CUevent end
   });
 }
 
+// Runs on a thread of the scheduler, in stream order.
+CUresult LaunchHostFunc(CUstream handle, CUhostFn function, void* user_data) {
+  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(handle, [&](Context& context, Stream& stream) {
+    context.scheduler().Enqueue(stream, [function, user_data] { function(user_data); });
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult StreamAddCallback(CUstream handle, CUstreamCallback callback, void* user_data, unsigned flags) {
+  if (callback == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  return OnStream(handle, [&](Context& context, Stream& stream) {
+    const auto device = InitialisedDevice();
+    context.scheduler().Enqueue(stream, [=] { callback(handle, device->fault(), user_data); });
+    return CUDA_SUCCESS;
+  });
+}
+
 }  // namespace
 
 void FillStreamEntries(DriverTable& table) {
@@ -136,6 +154,8 @@ void FillStreamEntries(DriverTable& table) {
   table.cuStreamQuery = StreamQuery;
   table.cuStreamSynchronize = StreamSynchronize;
   table.cuStreamWaitEvent = StreamWaitEvent;
+  table.cuLaunchHostFunc = LaunchHostFunc;
+  table.cuStreamAddCallback = StreamAddCallback;
   table.cuEventCreate = EventCreate;
   table.cuEventDestroy_v2 = EventDestroy;
   table.cuEventRecord = EventRecord;

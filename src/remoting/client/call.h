@@ -52,6 +52,14 @@ inline CUstream PerThread(CUstream stream) {
   return stream == nullptr ? CuStreamPerThread() : stream;
 }
 
+// The calling thread's per-thread default stream, made at its first use; it goes with the thread. Defined in stream.cc.
+uint64_t ThreadStreamName();
+
+// How the server knows the stream: by its handle, 0 or 1 for the legacy default stream.
+inline uint64_t StreamName(CUstream stream) {
+  return stream == CuStreamPerThread() ? ThreadStreamName() : reinterpret_cast<uint64_t>(stream);
+}
+
 // Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED.
 CUresult Refused(const char* name);
 

@@ -34,6 +34,17 @@ MIG_EXPORT CUresult cuStreamGetCaptureInfo_v3_ptsz(CUstream, int* status, void*,
   return NotCapturing(status);
 }
 
+bool IsCapturing(CUstream) {
+  return false;
+}
+
+MIG_EXPORT CUresult cuStreamIsCapturing(CUstream, int* status) {
+  return NotCapturing(status);
+}
+MIG_EXPORT CUresult cuStreamIsCapturing_ptsz(CUstream, int* status) {
+  return NotCapturing(status);
+}
+
 MIG_EXPORT CUresult cuThreadExchangeStreamCaptureMode(int* mode) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   if (mode == nullptr || *mode < 0 || *mode > kHighestCaptureMode) return CUDA_ERROR_INVALID_VALUE;

@@ -54,6 +54,8 @@ class Channel {
     return region_.data() + wire::kChunkOffset + uint64_t{chunk} * wire::kChunkBytes;
   }
 
+  wire::HostCallBox& host_calls() { return header().host_calls; }
+
   // Waits for a completion; CUDA_ERROR_DEVICE_UNAVAILABLE when the server goes away meanwhile.
   CUresult Wait(ring::Completion& completion);
 

@@ -22,7 +22,7 @@ using wire::Command;
 constexpr size_t kInlineBytes = 32 * 1024;
 
 uint64_t Name(CUstream stream) {
-  return reinterpret_cast<uint64_t>(stream);
+  return StreamName(stream);
 }
 
 CUresult PostCopy(Command command, const wire::CopyBody& body) {

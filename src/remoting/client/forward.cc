@@ -19,6 +19,9 @@ uint64_t Name(Handle* handle) {
   return reinterpret_cast<uint64_t>(handle);
 }
 
+uint64_t Name(CUstream stream) {
+  return StreamName(stream);
+}
 constexpr uint64_t Name(unsigned long long handle) {
   return handle;
 }

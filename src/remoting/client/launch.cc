@@ -91,7 +91,7 @@ CUresult Launch(const Arguments& arguments) {
 
   wire::LaunchBody body{};
   body.function = reinterpret_cast<uint64_t>(arguments.function);
-  body.stream = reinterpret_cast<uint64_t>(arguments.stream);
+  body.stream = StreamName(arguments.stream);
   std::copy_n(arguments.shape.grid, 3, body.grid);
   std::copy_n(arguments.shape.block, 3, body.block);
   body.shared_bytes = arguments.shape.shared_bytes;

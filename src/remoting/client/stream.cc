@@ -1,6 +1,8 @@
 // Streams, events, and waiting. Streams and events are named by the client, so creating and destroying them does not
 // wait for the server.
 
+#include <algorithm>
+
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/handle_names.h"
@@ -43,6 +45,25 @@ CUresult PostCommand(Command command, const Body& body) {
   return PostBody(static_cast<uint16_t>(command), body);
 }
 
+CUresult Create(unsigned flags, int priority, CUcontext context, uint64_t& name) {
+  name = Streams().Create({flags, priority, context});
+  return PostCommand(Command::kStreamCreate, wire::StreamCreateBody{name, flags, priority});
+}
+
+void Destroy(uint64_t name) {
+  PostCommand(Command::kStreamDestroy, wire::HandleBody{name});
+  Streams().Destroy(name);
+}
+
+// The per-thread default stream of one thread: an ordinary blocking stream, as CUDA defines it.
+struct ThreadStream {
+  uint64_t name = 0;
+  ~ThreadStream() {
+    if (name != 0 && Initialized() == CUDA_SUCCESS) Destroy(name);
+  }
+};
+thread_local ThreadStream thread_stream;
+
 CUresult Ask(Command command, uint64_t handle) {
   const wire::HandleBody body{handle};
   return Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), {});
@@ -72,24 +93,23 @@ CUresult Record(CUevent event, CUstream stream, unsigned flags) {
   if (const CUresult checked = CheckStream(stream); checked != CUDA_SUCCESS) return checked;
   if (!Events().Find(Name(event))) return CUDA_ERROR_INVALID_HANDLE;
   if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
-  return PostCommand(Command::kEventRecord, wire::EventRecordBody{Name(event), Name(stream), flags});
+  return PostCommand(Command::kEventRecord, wire::EventRecordBody{Name(event), StreamName(stream), flags});
+}
+
+// CUDA lowers a priority that is out of range to the nearest one.
+int Clamp(int priority) {
+  const wire::DeviceInfo& device = Device();
+  return std::clamp(priority, device.greatest_priority, device.least_priority);
 }
 
 CUresult Query(CUstream stream) {
   const CUresult checked = CheckStream(stream);
-  return checked == CUDA_SUCCESS ? Ask(Command::kStreamQuery, Name(stream)) : checked;
+  return checked == CUDA_SUCCESS ? Ask(Command::kStreamQuery, StreamName(stream)) : checked;
 }
 
 CUresult Synchronize(CUstream stream) {
   const CUresult checked = CheckStream(stream);
-  return checked == CUDA_SUCCESS ? Ask(Command::kStreamSynchronize, Name(stream)) : checked;
-}
-
-CUresult NotCapturing(CUstream stream, int* status) {
-  if (status == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const CUresult checked = CheckStream(stream);
-  if (checked == CUDA_SUCCESS) *status = 0;  // CU_STREAM_CAPTURE_STATUS_NONE
-  return checked;
+  return checked == CUDA_SUCCESS ? Ask(Command::kStreamSynchronize, StreamName(stream)) : checked;
 }
 
 template <typename T, typename Get>
@@ -104,12 +124,18 @@ CUresult Answer(CUstream stream, T* out, Get get) {
 
 }  // namespace
 
+uint64_t ThreadStreamName() {
+  if (thread_stream.name == 0) Create(0, 0, CurrentContext(), thread_stream.name);
+  return thread_stream.name;
+}
+
 MIG_EXPORT CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (stream == nullptr || (flags & ~kStreamNonBlocking) != 0) return CUDA_ERROR_INVALID_VALUE;
-  const uint64_t name = Streams().Create({flags, priority, CurrentContext()});
+  uint64_t name = 0;
+  const CUresult result = Create(flags, Clamp(priority), CurrentContext(), name);
   *stream = reinterpret_cast<CUstream>(name);
-  return PostCommand(Command::kStreamCreate, wire::StreamCreateBody{name, flags, priority});
+  return result;
 }
 
 MIG_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
@@ -119,9 +145,8 @@ MIG_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
 MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (!Streams().Find(Name(stream))) return CUDA_ERROR_INVALID_HANDLE;
-  const CUresult result = PostCommand(Command::kStreamDestroy, wire::HandleBody{Name(stream)});
-  Streams().Destroy(Name(stream));
-  return result;
+  Destroy(Name(stream));
+  return CUDA_SUCCESS;
 }
 
 MIG_EXPORT CUresult cuStreamQuery(CUstream stream) {
@@ -135,12 +160,6 @@ MIG_EXPORT CUresult cuStreamSynchronize(CUstream stream) {
 }
 MIG_EXPORT CUresult cuStreamSynchronize_ptsz(CUstream stream) {
   return Synchronize(PerThread(stream));
-}
-MIG_EXPORT CUresult cuStreamIsCapturing(CUstream stream, int* status) {
-  return NotCapturing(stream, status);
-}
-MIG_EXPORT CUresult cuStreamIsCapturing_ptsz(CUstream stream, int* status) {
-  return NotCapturing(stream, status);
 }
 
 MIG_EXPORT CUresult cuStreamGetPriority(CUstream stream, int* priority) {
@@ -168,7 +187,7 @@ MIG_EXPORT CUresult cuStreamGetDevice_ptsz(CUstream stream, CUdevice* device) {
   return cuStreamGetDevice(stream, device);
 }
 MIG_EXPORT CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
-  return Answer(stream, id, [stream](const StreamInfo&) { return Name(stream); });
+  return Answer(stream, id, [stream](const StreamInfo&) { return StreamName(stream); });
 }
 MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) {
   return cuStreamGetId(PerThread(stream), id);

@@ -103,6 +103,7 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes,
                 barrier),
       waits_(*device.driver),
+      host_calls_(header().host_calls),
       streams_(wire::HandleKind::kStream, kObjectLimit),
       events_(wire::HandleKind::kEvent, kObjectLimit),
       modules_(wire::HandleKind::kModule, kObjectLimit),
@@ -121,6 +122,7 @@ Connection::~Connection() {
 
 void Connection::Stop() {
   stop_.store(true, std::memory_order_release);
+  host_calls_.Close();  // the dispatcher may be waiting for a stream in which one is to run
   attention_.fetch_add(1, std::memory_order_release);
   os::FutexWakeAll(attention_);
 }
@@ -202,6 +204,7 @@ void Connection::ServeDrain() {
 
 void Connection::TearDown() {
   waits_.Abandon(CUDA_ERROR_DEVICE_UNAVAILABLE);
+  host_calls_.Close();
   Quiesce();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
@@ -231,7 +234,7 @@ bool Connection::Dispatch(const ring::Record& record) {
   if (command >= wire::Command::kLoadModule && command <= wire::Command::kLibraryModule)
     return DispatchCode(command, slot, record.body);
   if (command == wire::Command::kLaunch) return Launch(slot, record.body);
-  if (command >= wire::Command::kStreamCreate && command <= wire::Command::kContextSynchronize)
+  if (command >= wire::Command::kStreamCreate && command <= wire::Command::kHostFunction)
     return DispatchStream(command, slot, record.body);
   return Misuse(fmt::format("Opcode ({}) is unknown.", record.opcode));
 }

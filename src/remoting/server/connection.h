@@ -18,6 +18,7 @@
 #include "os/mapping.h"
 #include "os/unique_fd.h"
 #include "remoting/server/handles.h"
+#include "remoting/server/host_calls.h"
 #include "remoting/server/session.h"
 #include "remoting/server/waits.h"
 #include "remoting/server/window.h"
@@ -153,6 +154,7 @@ class Connection {
   bool CreateEvent(const wire::EventCreateBody& body);
   bool DestroyStream(uint64_t name);
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
+  bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
 
   const Device& device_;
   std::shared_ptr<Session> session_;
@@ -162,6 +164,7 @@ class Connection {
   std::function<void()> notify_;
   ring::Consumer consumer_;
   Waits waits_;
+  HostCalls host_calls_;
   HandleTable<CUstream> streams_;
   HandleTable<CUevent> events_;
   HandleTable<CUmodule> modules_;

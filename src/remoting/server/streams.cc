@@ -25,6 +25,10 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
     const auto* record = Body<wire::EventRecordBody>(body);
     return record != nullptr ? RecordEvent(slot, *record) : Misuse("Event command is too short.");
   }
+  if (command == kHostFunction) {
+    const auto* function = Body<wire::HostFunctionBody>(body);
+    return function != nullptr ? RunHostFunction(slot, *function) : Misuse("Host function command is too short.");
+  }
   const auto* handle = Body<wire::HandleBody>(body);
   if (handle == nullptr) return Misuse("Stream or event command is too short.");
   switch (command) {
@@ -124,6 +128,23 @@ bool Connection::RecordEvent(uint16_t slot, const wire::EventRecordBody& body) {
   TouchedStream(stream);
   Answer(slot, body.flags == 0 ? driver().cuEventRecord(event, stream)
                                : driver().cuEventRecordWithFlags(event, stream, static_cast<unsigned>(body.flags)));
+  return true;
+}
+
+bool Connection::RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body) {
+  CUstream stream = nullptr;
+  if (!ResolveStream(body.stream, stream)) {
+    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    return true;
+  }
+  waits_.Pin();
+  TouchedStream(stream);
+  void* const call = host_calls_.Add(body.id, body.repeats != 0);
+  const CUresult result = body.kind == wire::HostFunctionKind::kCallback
+                              ? driver().cuStreamAddCallback(stream, HostCalls::Callback, call, 0)
+                              : driver().cuLaunchHostFunc(stream, HostCalls::Function, call);
+  if (result != CUDA_SUCCESS) host_calls_.Remove(call);
+  Answer(slot, result);
   return true;
 }
 

@@ -82,12 +82,21 @@ inline constexpr uint32_t kChunkBytes = 1024 * 1024;
 inline constexpr uint64_t kRingBytes = 1024 * 1024;  // power of two
 inline constexpr uint32_t kMaxCommandBytes = 64 * 1024;
 
+// From server to client: a host function whose turn in its stream or graph has come. One at a time.
+struct HostCallBox {
+  alignas(64) std::atomic<uint32_t> asked;  // server: bumped once `id` and `status` are valid; the client sleeps on it
+  std::atomic<uint32_t> status;             // CUresult that a stream callback is told
+  std::atomic<uint64_t> id;                 // as the client named the function
+  alignas(64) std::atomic<uint32_t> ended;  // client: = `asked` once the function has returned; the server sleeps on it
+};
+
 struct RegionHeader {
   ring::RingControl ring;
   // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; kDeferredSticky. 0: none.
   alignas(64) std::atomic<uint32_t> deferred_error;
   ring::Completion replies[kReplySlots];
   ring::Completion chunks[kStagingChunks];
+  HostCallBox host_calls;
 };
 
 inline constexpr uint32_t kDeferredSticky = 1u << 31;

@@ -43,6 +43,7 @@ enum class Command : uint16_t {
   kEventQuery,          // HandleBody
   kEventSynchronize,    // HandleBody
   kContextSynchronize,  // no body
+  kHostFunction,        // HostFunctionBody
 };
 
 struct ExtentBody {
@@ -159,6 +160,15 @@ struct EventRecordBody {
   uint64_t event;
   uint64_t stream;
   uint64_t flags;
+};
+
+enum class HostFunctionKind : uint32_t { kFunction, kCallback };  // cuLaunchHostFunc, cuStreamAddCallback
+
+struct HostFunctionBody {
+  uint64_t stream;
+  uint64_t id;  // the client's name for it
+  HostFunctionKind kind;
+  uint32_t repeats;  // 1: captured, so a graph may run it again and again
 };
 
 }  // namespace mignificient::wire
