@@ -110,6 +110,8 @@ def _client_checks(entry):
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
         if argument.type_name == "shape" or (argument.type.is_struct and not argument.out):
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
+        if argument.type_name == "context":
+            lines.append(f"  (void){argument.name};  // every handle of the program's names the server's one context")
         if argument.type_name == "device":
             lines.append(f"  if ({argument.name} != 0) return CUDA_ERROR_INVALID_DEVICE;")
         if argument.type_name == "string":

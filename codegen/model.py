@@ -50,13 +50,15 @@ TYPES = {
     "library": _handle("CUlibrary", "ResolveLibrary"),
     "function": _handle("CUfunction", "ResolveFunction"),
     "kernel": _handle("CUkernel", "ResolveKernel"),
-    "graph": _named("CUgraph", "graphs_"),
+    "graph": _handle("CUgraph", "ResolveGraph"),
+    "node": _handle("CUgraphNode", "ResolveGraphNode"),
     "exec": _named("CUgraphExec", "graph_execs_"),
     "array": _named("CUarray", "arrays_"),
     "mipmapped_array": _named("CUmipmappedArray", "mipmapped_arrays_"),
     "allocation": _named("CUmemGenericAllocationHandle", "allocations_"),
     "shape": Type("const CUlaunchConfig*", "LaunchShape", 56),  # what a launch configuration says about occupancy
     "device": Type("CUdevice", "", 0),  # checked in the client, never sent: a session has one device
+    "context": Type("CUcontext", "", 0),  # not sent: a server has one context
     "string": Type("const char*", "uint32_t", 4),  # the body holds its length, the bytes follow the body
 }
 
@@ -177,7 +179,7 @@ def _argument(text, where):
         raise ApiError(f"{where}: Type [{type_name}] is unknown (known: {', '.join(TYPES)}).")
     out = bool(match["out"])
     type_ = TYPES.get(type_name) or _struct(type_name)
-    if out and ((type_.resolver and not type_.table) or type_name in ("device", "shape", "string")):
+    if out and ((type_.resolver and not type_.table) or type_name in ("device", "context", "shape", "string")):
         raise ApiError(f"{where}: A value of type [{type_name}] cannot be an output.")
     return Argument(type_, type_name, match["name"], out, match["out"] == "out?")
 
@@ -218,7 +220,7 @@ def _check_forward(entry):
     for name in entry.call_arguments:
         if name not in names and name != DEFAULT_STREAM and not re.match(r"\d+$", name):
             raise ApiError(f"{where}: [{name}] is no argument of [{entry.symbol}].")
-    if any(a.type_name == "device" and a.name in entry.call_arguments for a in entry.arguments):
+    if any(a.type_name in ("device", "context") and a.name in entry.call_arguments for a in entry.arguments):
         raise ApiError(f"{where}: A device is not sent; `calls` an entry point that needs none.")
     if entry.variant and not entry.stream:
         raise ApiError(f"{where}: [{entry.symbol}] has a {entry.variant} variant but no stream.")

@@ -5,7 +5,7 @@
 // Threads: as the CUDA driver, every entry point may be called from any thread; the current context is per thread.
 #pragma once
 
-#include "abi/cuda.h"
+#include "abi/graph.h"
 
 // X(symbol, argument types...)
 #define MIG_DRIVER_FUNCTIONS(X)                                                                                       \
@@ -72,6 +72,60 @@
   X(cuEventElapsedTime_v2, float* milliseconds, CUevent start, CUevent end)                                           \
   X(cuLaunchHostFunc, CUstream stream, CUhostFn function, void* user_data)                                            \
   X(cuStreamAddCallback, CUstream stream, CUstreamCallback callback, void* user_data, unsigned flags)                 \
+  /* Graphs */                                                                                                        \
+  X(cuStreamBeginCapture_v2, CUstream stream, int mode)                                                               \
+  X(cuStreamBeginCaptureToGraph, CUstream stream, CUgraph graph, const CUgraphNode* dependencies,                     \
+    const CUgraphEdgeData* edges, size_t count, int mode)                                                             \
+  X(cuStreamEndCapture, CUstream stream, CUgraph* graph)                                                              \
+  X(cuStreamIsCapturing, CUstream stream, int* status)                                                                \
+  X(cuStreamGetCaptureInfo_v3, CUstream stream, int* status, unsigned long long* id, CUgraph* graph,                  \
+    const CUgraphNode** dependencies, const CUgraphEdgeData** edges, size_t* count)                                   \
+  X(cuStreamUpdateCaptureDependencies_v2, CUstream stream, CUgraphNode* dependencies, const CUgraphEdgeData* edges,   \
+    size_t count, unsigned flags)                                                                                     \
+  X(cuThreadExchangeStreamCaptureMode, int* mode)                                                                     \
+  X(cuGraphCreate, CUgraph* graph, unsigned flags)                                                                    \
+  X(cuGraphDestroy, CUgraph graph)                                                                                    \
+  X(cuGraphClone, CUgraph* clone, CUgraph graph)                                                                      \
+  X(cuGraphNodeFindInClone, CUgraphNode* node, CUgraphNode original, CUgraph clone)                                   \
+  X(cuGraphAddNode_v2, CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,                             \
+    const CUgraphEdgeData* edges, size_t count, CUgraphNodeParams* params)                                            \
+  X(cuGraphNodeSetParams, CUgraphNode node, CUgraphNodeParams* params)                                                \
+  X(cuGraphExecNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgraphNodeParams* params)                          \
+  X(cuGraphKernelNodeGetParams_v2, CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params)                                 \
+  X(cuGraphMemcpyNodeGetParams, CUgraphNode node, CUDA_MEMCPY3D* params)                                              \
+  X(cuGraphMemsetNodeGetParams, CUgraphNode node, CUDA_MEMSET_NODE_PARAMS* params)                                    \
+  X(cuGraphHostNodeGetParams, CUgraphNode node, CUDA_HOST_NODE_PARAMS* params)                                        \
+  X(cuGraphChildGraphNodeGetGraph, CUgraphNode node, CUgraph* graph)                                                  \
+  X(cuGraphEventRecordNodeGetEvent, CUgraphNode node, CUevent* event)                                                 \
+  X(cuGraphEventWaitNodeGetEvent, CUgraphNode node, CUevent* event)                                                   \
+  X(cuGraphMemAllocNodeGetParams, CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS* params)                               \
+  X(cuGraphMemFreeNodeGetParams, CUgraphNode node, CUdeviceptr* address)                                              \
+  X(cuGraphNodeGetType, CUgraphNode node, int* type)                                                                  \
+  X(cuGraphGetNodes, CUgraph graph, CUgraphNode* nodes, size_t* count)                                                \
+  X(cuGraphGetRootNodes, CUgraph graph, CUgraphNode* nodes, size_t* count)                                            \
+  X(cuGraphGetEdges_v2, CUgraph graph, CUgraphNode* from, CUgraphNode* to, CUgraphEdgeData* edges, size_t* count)     \
+  X(cuGraphNodeGetDependencies_v2, CUgraphNode node, CUgraphNode* nodes, CUgraphEdgeData* edges, size_t* count)       \
+  X(cuGraphNodeGetDependentNodes_v2, CUgraphNode node, CUgraphNode* nodes, CUgraphEdgeData* edges, size_t* count)     \
+  X(cuGraphAddDependencies_v2, CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,                         \
+    const CUgraphEdgeData* edges, size_t count)                                                                       \
+  X(cuGraphRemoveDependencies_v2, CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,                      \
+    const CUgraphEdgeData* edges, size_t count)                                                                       \
+  X(cuGraphDestroyNode, CUgraphNode node)                                                                             \
+  X(cuGraphInstantiateWithParams, CUgraphExec* exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS* params)            \
+  X(cuGraphExecGetFlags, CUgraphExec exec, unsigned long long* flags)                                                 \
+  X(cuGraphExecUpdate_v2, CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo* info)                         \
+  X(cuGraphNodeSetEnabled, CUgraphExec exec, CUgraphNode node, unsigned enabled)                                      \
+  X(cuGraphNodeGetEnabled, CUgraphExec exec, CUgraphNode node, unsigned* enabled)                                     \
+  X(cuGraphUpload, CUgraphExec exec, CUstream stream)                                                                 \
+  X(cuGraphLaunch, CUgraphExec exec, CUstream stream)                                                                 \
+  X(cuGraphExecDestroy, CUgraphExec exec)                                                                             \
+  X(cuGraphKernelNodeCopyAttributes, CUgraphNode dst, CUgraphNode src)                                                \
+  X(cuGraphKernelNodeGetAttribute, CUgraphNode node, int attribute, CUlaunchAttributeValue* value)                    \
+  X(cuGraphKernelNodeSetAttribute, CUgraphNode node, int attribute, const CUlaunchAttributeValue* value)              \
+  X(cuGraphConditionalHandleCreate, unsigned long long* handle, CUgraph graph, CUcontext context, unsigned value,     \
+    unsigned flags)                                                                                                   \
+  X(cuDeviceGetGraphMemAttribute, CUdevice device, int attribute, void* value)                                        \
+  X(cuDeviceGraphMemTrim, CUdevice device)                                                                            \
   /* Code */                                                                                                          \
   X(cuModuleLoadDataEx, CUmodule* module, const void* image, unsigned option_count, int* options, void** values)      \
   X(cuModuleUnload, CUmodule module)                                                                                  \
@@ -83,6 +137,14 @@
     int* options, void** values, unsigned count)                                                                      \
   X(cuLibraryUnload, CUlibrary library)                                                                               \
   X(cuLibraryGetKernel, CUkernel* kernel, CUlibrary library, const char* name)                                        \
+  X(cuLibraryGetKernelCount, unsigned* count, CUlibrary library)                                                      \
+  X(cuLibraryEnumerateKernels, CUkernel* kernels, unsigned count, CUlibrary library)                                  \
+  X(cuKernelGetName, const char** name, CUkernel kernel)                                                              \
+  X(cuLinkCreate_v2, unsigned option_count, int* options, void** values, CUlinkState* state)                          \
+  X(cuLinkAddData_v2, CUlinkState state, int type, void* data, size_t bytes, const char* name, unsigned option_count, \
+    int* options, void** values)                                                                                      \
+  X(cuLinkComplete, CUlinkState state, void** cubin, size_t* bytes)                                                   \
+  X(cuLinkDestroy, CUlinkState state)                                                                                 \
   X(cuLibraryGetModule, CUmodule* module, CUlibrary library)                                                          \
   X(cuLibraryGetGlobal, CUdeviceptr* ptr, size_t* bytes, CUlibrary library, const char* name)                         \
   X(cuKernelGetFunction, CUfunction* function, CUkernel kernel)                                                       \

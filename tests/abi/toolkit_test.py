@@ -107,6 +107,41 @@ LAYOUTS = {
         "width_bytes": "WidthInBytes", "height": "Height", "depth": "Depth",
     },
     ("CUlaunchAttributeValue", "CUlaunchAttributeValue"): {"bytes": "pad"},
+    ("CUDA_KERNEL_NODE_PARAMS", "CUDA_KERNEL_NODE_PARAMS_v3"): {
+        "function": "func", "shared_bytes": "sharedMemBytes", "params": "kernelParams", "extra": "extra",
+        "kernel": "kern", "context": "ctx",
+    },
+    ("CUDA_MEMCPY_NODE_PARAMS", "CUDA_MEMCPY_NODE_PARAMS"): {"flags": "flags", "context": "copyCtx", "copy": "copyParams"},
+    ("CUDA_MEMSET_NODE_PARAMS", "CUDA_MEMSET_NODE_PARAMS_v2"): {
+        "dst": "dst", "pitch": "pitch", "value": "value", "element_bytes": "elementSize", "width": "width",
+        "height": "height", "context": "ctx",
+    },
+    ("CUDA_HOST_NODE_PARAMS", "CUDA_HOST_NODE_PARAMS_v2"): {"function": "fn", "user_data": "userData"},
+    ("CUDA_CHILD_GRAPH_NODE_PARAMS", "CUDA_CHILD_GRAPH_NODE_PARAMS"): {"graph": "graph", "ownership": "ownership"},
+    ("CUDA_EVENT_RECORD_NODE_PARAMS", "CUDA_EVENT_RECORD_NODE_PARAMS"): {"event": "event"},
+    ("CUmemPoolProps", "CUmemPoolProps"): {
+        "type": "allocType", "handle_types": "handleTypes", "location": "location",
+        "win32_security_attributes": "win32SecurityAttributes", "max_bytes": "maxSize", "usage": "usage",
+    },
+    ("CUDA_MEM_ALLOC_NODE_PARAMS", "CUDA_MEM_ALLOC_NODE_PARAMS_v2"): {
+        "pool": "poolProps", "access": "accessDescs", "access_count": "accessDescCount", "bytes": "bytesize",
+        "address": "dptr",
+    },
+    ("CUDA_MEM_FREE_NODE_PARAMS", "CUDA_MEM_FREE_NODE_PARAMS"): {"address": "dptr"},
+    ("CUDA_CONDITIONAL_NODE_PARAMS", "CUDA_CONDITIONAL_NODE_PARAMS"): {
+        "handle": "handle", "type": "type", "size": "size", "graphs": "phGraph_out", "context": "ctx",
+    },
+    ("CUgraphNodeParams", "CUgraphNodeParams"): {
+        "type": "type", "kernel": "kernel", "memcpy": "memcpy", "memset": "memset", "host": "host", "graph": "graph",
+        "event": "eventRecord", "alloc": "alloc", "free": "free", "conditional": "conditional", "reserved2": "reserved2",
+    },
+    ("CUgraphEdgeData", "CUgraphEdgeData"): {"from_port": "from_port", "to_port": "to_port", "type": "type"},
+    ("CUgraphExecUpdateResultInfo", "CUgraphExecUpdateResultInfo"): {
+        "result": "result", "error_node": "errorNode", "error_from_node": "errorFromNode",
+    },
+    ("CUDA_GRAPH_INSTANTIATE_PARAMS", "CUDA_GRAPH_INSTANTIATE_PARAMS"): {
+        "flags": "flags", "upload_stream": "hUploadStream", "error_node": "hErrNode_out", "result": "result_out",
+    },
     ("CUlaunchAttribute", "CUlaunchAttribute"): {"id": "id", "pad": "pad", "value": "value"},
     ("CUlaunchConfig", "CUlaunchConfig"): {
         "grid_x": "gridDimX",
@@ -126,8 +161,12 @@ SCALARS = ["CUresult", "CUdevice", "CUdeviceptr", "CUcontext", "CUmodule", "CUfu
            "CUmemoryPool", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback"]
 
 
+def headers():
+    return "".join((ROOT / "src/abi" / name).read_text() for name in ("cuda.h", "graph.h"))
+
+
 def constants():
-    text = (ROOT / "src/abi/cuda.h").read_text()
+    text = headers()
     names = re.findall(r"^  (CU(?:DA)?_[A-Z0-9_]+) = -?\w+", text, re.M)
     names += re.findall(r"^inline constexpr \w+ (CU_[A-Z0-9_]+) =", text, re.M)
     return names
@@ -163,11 +202,11 @@ def lines_of(ours):
 
 def test_constants_and_layouts_agree_with_cuda_h(tmp_path):
     assert len(constants()) > 250
-    ours = values(tmp_path, "ours", '#include "abi/cuda.h"', lines_of(True))
+    ours = values(tmp_path, "ours", '#include "abi/graph.h"', lines_of(True))
     theirs = values(tmp_path, "theirs", "#include <cuda.h>", lines_of(False))
     assert ours == theirs
 
 
 def test_every_layout_of_ours_is_compared():
-    structs = re.findall(r"^struct (\w+) \{", (ROOT / "src/abi/cuda.h").read_text(), re.M)
+    structs = re.findall(r"^struct (\w+) \{", headers(), re.M)
     assert sorted(structs) == sorted(ours for ours, _ in LAYOUTS)

@@ -8,4 +8,8 @@ namespace mignificient::client {
 // Whether work issued to the stream now becomes part of a graph. Costs a round trip while some capture is active.
 bool IsCapturing(CUstream stream);
 
+// CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED when a capture in progress forbids the calling thread what could make work wait
+// for it unseen, such as allocating memory; else CUDA_SUCCESS.
+CUresult CheckCapturePermits();
+
 }  // namespace mignificient::client

@@ -7,10 +7,13 @@
 #include <cstring>
 
 #include "remoting/client/call.h"
+#include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
+#include "remoting/client/graph_copy.h"
 #include "remoting/client/memory.h"
 #include "remoting/wire/commands.h"
 
+extern "C" CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* user_data);
 // Generated.
 extern "C" CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream);
 
@@ -51,6 +54,24 @@ CUresult ThroughChunks(CUdeviceptr dst, const std::byte* src, size_t bytes, CUst
   return CUDA_SUCCESS;
 }
 
+// Pageable memory in a graph: see graph_copy.h.
+CUresult CapturedToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream) {
+  StagedCopy* staged = nullptr;
+  CUresult result = StageLinear(src, bytes, true, staged);
+  if (result == CUDA_SUCCESS) result = cuLaunchHostFunc(stream, StagedCopy::Carry, staged);
+  if (result != CUDA_SUCCESS) return result;
+  return PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), reinterpret_cast<uint64_t>(staged->pinned), 0, 0});
+}
+
+CUresult CapturedToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  StagedCopy* staged = nullptr;
+  CUresult result = StageLinear(dst, bytes, false, staged);
+  if (result == CUDA_SUCCESS)
+    result =
+        PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), reinterpret_cast<uint64_t>(staged->pinned), 0, 0});
+  return result == CUDA_SUCCESS ? cuLaunchHostFunc(stream, StagedCopy::Carry, staged) : result;
+}
+
 enum class Until { kIssued, kComplete };
 
 CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream, Until until) {
@@ -62,6 +83,7 @@ CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream strea
         PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), reinterpret_cast<uint64_t>(src), 0, 0});
     return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
   }
+  if (IsCapturing(stream)) return CapturedToDevice(dst, src, bytes, stream);
   const auto* source = static_cast<const std::byte*>(src);
   // As in CUDA, a copy from pageable memory returns when the source may be changed again.
   if (bytes > kInlineBytes) return ThroughChunks(dst, source, bytes, stream);
@@ -145,6 +167,7 @@ CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until
         PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), reinterpret_cast<uint64_t>(dst), 0, 0});
     return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
   }
+  if (IsCapturing(stream)) return CapturedToHost(dst, src, bytes, stream);
   auto* target = static_cast<std::byte*>(dst);
   if (bytes <= wire::kReplyBytes) return ThroughReply(target, src, bytes, stream);
   return Collector(target, src, bytes, stream).Run();

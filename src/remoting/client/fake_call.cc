@@ -79,6 +79,10 @@ CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::b
   const fake::Command& command = Record(opcode, true, body, tail);
   return fake::Get().answer ? fake::Get().answer(command, reply) : CUDA_SUCCESS;
 }
+uint64_t ThreadStreamName() {
+  return 2;
+}
+
 CUresult Refused(const char* name) {
   fake::Get().refused.push_back(name);
   return CUDA_ERROR_NOT_SUPPORTED;

@@ -61,7 +61,48 @@ CUresult Ask(wire::Command command, uint64_t owner, const char* name, Function& 
   return CUDA_SUCCESS;
 }
 
+// The parameter block as one buffer, from `extra` of cuLaunchKernel: null when it is not complete.
+bool BufferOf(void** extra, const void*& buffer, size_t& bytes) {
+  const size_t* size = nullptr;
+  for (int i = 0; reinterpret_cast<uintptr_t>(extra[i]) != kLaunchParamEnd; i += 2) {
+    switch (reinterpret_cast<uintptr_t>(extra[i])) {
+      case kLaunchParamBufferPointer:
+        buffer = extra[i + 1];
+        break;
+      case kLaunchParamBufferSize:
+        size = static_cast<const size_t*>(extra[i + 1]);
+        break;
+      default:
+        return false;
+    }
+  }
+  bytes = size == nullptr ? 0 : *size;
+  return bytes == 0 || buffer != nullptr;
+}
+
 }  // namespace
+
+CUresult FindParams(const Function& function, void** params, void** extra, ParamSource& source) {
+  source = {params, nullptr};
+  if (extra == nullptr) return params == nullptr && !function.params.empty() ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+  size_t bytes = 0;
+  if (params != nullptr || !BufferOf(extra, source.packed, bytes)) return CUDA_ERROR_INVALID_VALUE;
+  return bytes < function.param_bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+
+void PackParams(const Function& function, const ParamSource& source, std::byte* space) {
+  if (source.packed != nullptr) {
+    std::memcpy(space, source.packed, function.param_bytes);
+    return;
+  }
+  uint32_t end = 0;
+  for (size_t i = 0; i < function.params.size(); ++i) {
+    const auto [offset, size] = function.params[i];
+    if (offset > end) std::memset(space + end, 0, offset - end);
+    std::memcpy(space + offset, source.params[i], size);
+    end = offset + size;
+  }
+}
 
 const Function* FindFunction(const void* handle) {
   const wire::Handle parts = wire::UnpackHandle(reinterpret_cast<uint64_t>(handle));

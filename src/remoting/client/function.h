@@ -34,6 +34,16 @@ CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, co
 // Forgets the names of a module or library that is unloaded.
 void ForgetFunctionsOf(uint64_t owner);
 
+// Where the program has a launch's parameters: one pointer each, or all in one buffer.
+struct ParamSource {
+  void** params = nullptr;
+  const void* packed = nullptr;
+};
+// From `params` and `extra` of cuLaunchKernel. CUDA_ERROR_INVALID_VALUE when they are not complete.
+CUresult FindParams(const Function& function, void** params, void** extra, ParamSource& source);
+// Writes the parameters as the kernel lays them out into `space`, which has room for function.param_bytes.
+void PackParams(const Function& function, const ParamSource& source, std::byte* space);
+
 constexpr uint64_t WithKind(uint64_t handle, wire::HandleKind kind) {
   wire::Handle parts = wire::UnpackHandle(handle);
   parts.kind = kind;

@@ -33,36 +33,6 @@ CUresult CheckShape(const Function& function, const Shape& shape) {
   return threads > function.max_threads ? CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES : CUDA_SUCCESS;
 }
 
-// The parameter block as one buffer, from `extra` of cuLaunchKernel: null when it is not complete.
-bool BufferOf(void** extra, const void*& buffer, size_t& bytes) {
-  const size_t* size = nullptr;
-  for (int i = 0; reinterpret_cast<uintptr_t>(extra[i]) != kLaunchParamEnd; i += 2) {
-    switch (reinterpret_cast<uintptr_t>(extra[i])) {
-      case kLaunchParamBufferPointer:
-        buffer = extra[i + 1];
-        break;
-      case kLaunchParamBufferSize:
-        size = static_cast<const size_t*>(extra[i + 1]);
-        break;
-      default:
-        return false;
-    }
-  }
-  bytes = size == nullptr ? 0 : *size;
-  return bytes == 0 || buffer != nullptr;
-}
-
-// Writes the parameters into `space`, which has room for function.param_bytes.
-void Pack(const Function& function, void** params, std::byte* space) {
-  uint32_t end = 0;
-  for (size_t i = 0; i < function.params.size(); ++i) {
-    const auto [offset, size] = function.params[i];
-    if (offset > end) std::memset(space + end, 0, offset - end);
-    std::memcpy(space + offset, params[i], size);
-    end = offset + size;
-  }
-}
-
 struct Arguments {
   CUfunction function;
   Shape shape;
@@ -81,13 +51,9 @@ CUresult Launch(const Arguments& arguments) {
   const Function* function = FindFunction(arguments.function);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult shape = CheckShape(*function, arguments.shape); shape != CUDA_SUCCESS) return shape;
-  const void* buffer = nullptr;
-  size_t buffer_bytes = 0;
-  const bool packed = arguments.extra != nullptr;
-  if (packed && (arguments.params != nullptr || !BufferOf(arguments.extra, buffer, buffer_bytes)))
-    return CUDA_ERROR_INVALID_VALUE;
-  if (!packed && arguments.params == nullptr && !function->params.empty()) return CUDA_ERROR_INVALID_VALUE;
-  if (packed && buffer_bytes < function->param_bytes) return CUDA_ERROR_INVALID_VALUE;
+  ParamSource source;
+  if (const CUresult found = FindParams(*function, arguments.params, arguments.extra, source); found != CUDA_SUCCESS)
+    return found;
 
   wire::LaunchBody body{};
   body.function = reinterpret_cast<uint64_t>(arguments.function);
@@ -101,10 +67,7 @@ CUresult Launch(const Arguments& arguments) {
   const size_t attribute_bytes = arguments.attributes.size_bytes();
   const auto fill = [&](std::byte* space) {
     if (attribute_bytes > 0) std::memcpy(space, arguments.attributes.data(), attribute_bytes);
-    if (packed)
-      std::memcpy(space + attribute_bytes, buffer, function->param_bytes);
-    else
-      Pack(*function, arguments.params, space + attribute_bytes);
+    PackParams(*function, source, space + attribute_bytes);
   };
   Channel& channel = *TheChannel();
   const auto write = [&](uint16_t slot) {

@@ -1,11 +1,6 @@
 // Modules, libraries, kernels and functions. An image is copied into a memfd and the descriptor sent to the server; it
 // never travels through the ring.
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -14,10 +9,10 @@
 #include <vector>
 
 #include "abi/image.h"
-#include "os/unique_fd.h"
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
+#include "remoting/client/jit.h"
 #include "remoting/wire/commands.h"
 
 namespace mignificient::client {
@@ -25,9 +20,6 @@ namespace {
 
 using wire::Command;
 using wire::HandleKind;
-
-// CUjit_option values that are not plain numbers for the compiler.
-enum : int { kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6, kJitWallTime = 2 };
 
 template <typename T>
 uint64_t Name(T handle) {
@@ -38,66 +30,6 @@ template <typename T>
 T As(uint64_t handle) {
   return reinterpret_cast<T>(handle);
 }
-
-// An image in a memfd that nobody can write to any more.
-Result<os::UniqueFd> Seal(std::span<const std::byte> image) {
-  os::UniqueFd fd(::memfd_create("mignificient-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd) return FailErrno("memfd_create", errno);
-  for (size_t done = 0; done < image.size();) {
-    const ssize_t written = ::write(fd.get(), image.data() + done, image.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return FailErrno("write", errno);
-    done += static_cast<size_t>(written);
-  }
-  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
-    return FailErrno("fcntl(F_ADD_SEALS)", errno);
-  return fd;
-}
-
-// The JIT options of one load: numbers for the server, and where the program wants its logs.
-struct JitRequest {
-  std::vector<wire::JitOption> options;
-  char* logs[2] = {};  // info, error
-  uint32_t log_bytes[2] = {};
-  void** log_size_values[2] = {};  // where CUDA reports how much was written
-
-  JitRequest(unsigned count, const int* names, void** values) {
-    for (unsigned i = 0; i < count && names != nullptr && values != nullptr; ++i) {
-      const auto number = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(values[i]));
-      switch (names[i]) {
-        case kJitInfoLog:
-          logs[0] = static_cast<char*>(values[i]);
-          break;
-        case kJitErrorLog:
-          logs[1] = static_cast<char*>(values[i]);
-          break;
-        case kJitInfoLogBytes:
-          log_bytes[0] = number, log_size_values[0] = &values[i];
-          break;
-        case kJitErrorLogBytes:
-          log_bytes[1] = number, log_size_values[1] = &values[i];
-          break;
-        case kJitWallTime:
-          break;  // an output that we leave as it is
-        default:
-          options.push_back({names[i], 0, reinterpret_cast<uint64_t>(values[i])});
-      }
-    }
-    for (int i = 0; i < 2; ++i) log_bytes[i] = logs[i] == nullptr ? 0 : std::min(log_bytes[i], wire::kMaxJitLog);
-  }
-
-  void Deliver(const wire::LoadReply& reply) {
-    const uint32_t sizes[2] = {reply.info_log_bytes, reply.error_log_bytes};
-    const char* from = reply.logs;
-    for (int i = 0; i < 2; ++i) {
-      const uint32_t bytes = std::min(sizes[i], log_bytes[i]);
-      if (bytes > 0) std::memcpy(logs[i], from, bytes);
-      if (log_bytes[i] > 0) logs[i][std::min(bytes, log_bytes[i] - 1)] = '\0';
-      if (log_size_values[i] != nullptr) *log_size_values[i] = reinterpret_cast<void*>(uintptr_t{bytes});
-      from += std::min(sizes[i], wire::kMaxJitLog);
-    }
-  }
-};
 
 CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest& jit, uint64_t& handle) {
   if (jit.options.size() > wire::kMaxJitOptions) return CUDA_ERROR_INVALID_VALUE;
@@ -129,21 +61,6 @@ CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
   const CUresult result = LoadBytes(command, found->bytes, jit, handle);
   if (result == CUDA_SUCCESS) *loaded = As<T>(handle);
   return result;
-}
-
-Result<std::vector<std::byte>> ReadFile(const char* path) {
-  os::UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  if (!fd) return FailErrno("open", errno);
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0) return FailErrno("fstat", errno);
-  std::vector<std::byte> bytes(static_cast<size_t>(status.st_size) + 1);  // PTX files have no zero byte of their own
-  for (size_t done = 0; done + 1 < bytes.size();) {
-    const ssize_t got = ::read(fd.get(), bytes.data() + done, bytes.size() - 1 - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return FailErrno("read", got < 0 ? errno : EIO);
-    done += static_cast<size_t>(got);
-  }
-  return bytes;
 }
 
 template <typename T>
@@ -191,7 +108,48 @@ CUresult FunctionName(const Function* function, const char** name) {
   return CUDA_SUCCESS;
 }
 
+// The names of all kernels of a module or library.
+CUresult Names(uint64_t owner, std::vector<std::string>& names) {
+  const auto reply = std::make_unique<wire::ListFunctionsReply>();
+  do {
+    const wire::ListFunctionsBody body{owner, names.size()};
+    const CUresult result = CallBody(static_cast<uint16_t>(Command::kListFunctions), body, *reply);
+    if (result != CUDA_SUCCESS) return result;
+    const char* name = reply->names;
+    for (uint32_t i = 0; i < reply->count; ++i) {
+      const size_t room = static_cast<size_t>(std::end(reply->names) - name);
+      names.emplace_back(name, ::strnlen(name, room));
+      name += std::min(names.back().size() + 1, room);
+    }
+  } while (reply->count > 0 && names.size() < reply->total);
+  return CUDA_SUCCESS;
+}
+
+template <typename T>
+CUresult Enumerate(Command command, HandleKind kind, uint64_t owner, T* found, unsigned count) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (found == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (wire::UnpackHandle(owner).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
+  std::vector<std::string> names;
+  if (const CUresult result = Names(owner, names); result != CUDA_SUCCESS) return result;
+  for (unsigned i = 0; i < count && i < names.size(); ++i) {
+    const Function* function = nullptr;
+    const CUresult result = GetFunction(command, owner, names[i].c_str(), function);
+    if (result != CUDA_SUCCESS) return result;
+    found[i] = As<T>(function->handle);
+  }
+  return CUDA_SUCCESS;
+}
+
 }  // namespace
+
+MIG_EXPORT CUresult cuModuleEnumerateFunctions(CUfunction* functions, unsigned count, CUmodule module) {
+  return Enumerate(Command::kGetFunction, HandleKind::kModule, Name(module), functions, count);
+}
+
+MIG_EXPORT CUresult cuLibraryEnumerateKernels(CUkernel* kernels, unsigned count, CUlibrary library) {
+  return Enumerate(Command::kGetKernel, HandleKind::kLibrary, Name(library), kernels, count);
+}
 
 MIG_EXPORT CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned count, int* options,
                                        void** values) {

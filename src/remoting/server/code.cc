@@ -1,77 +1,21 @@
 // Modules, libraries and kernels. An image arrives as a memfd that nobody can write to any more, and is checked to lie
 // within its own length before the driver parses it.
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 #include <memory>
 
 #include "abi/image.h"
 #include "remoting/server/connection.h"
+#include "remoting/server/jit.h"
 
 namespace mignificient::server {
 namespace {
 
-constexpr uint64_t kImageLimit = uint64_t{2} << 30;
-
-// A read-only mapping of a sealed image.
-class ImageMapping {
- public:
-  static Result<ImageMapping> Create(int fd, uint64_t bytes) {
-    MIG_ASSIGN(const uint64_t size, os::SealedSize(fd));
-    if ((::fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE) == 0)
-      return Fail(Code::kPeer, "Image is not sealed against writing.");
-    if (bytes == 0 || bytes > size || bytes > kImageLimit)
-      return Fail(Code::kPeer, "Image has {} bytes (descriptor {}, limit {}).", bytes, size, kImageLimit);
-    void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) return FailErrno("mmap", errno);
-    return ImageMapping({static_cast<std::byte*>(data), bytes});
-  }
-  ImageMapping(ImageMapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  ImageMapping& operator=(ImageMapping&&) = delete;
-  ~ImageMapping() {
-    if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-  }
-  std::span<const std::byte> bytes() const { return bytes_; }
-
- private:
-  explicit ImageMapping(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  std::span<const std::byte> bytes_;
-};
-
-// CUjit_option values that carry a number, not a pointer of the client's.
-bool IsNumber(int option) {
-  constexpr int kNumbers[] = {0, 1, 7, 8, 9, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 31, 32, 33};
-  return std::find(std::begin(kNumbers), std::end(kNumbers), option) != std::end(kNumbers);
+bool LoadAllowed(const wire::LoadBody& load, std::span<const std::byte> options) {
+  return load.option_count <= wire::kMaxJitOptions && options.size() >= load.option_count * sizeof(wire::JitOption) &&
+         load.info_log_bytes <= wire::kMaxJitLog && load.error_log_bytes <= wire::kMaxJitLog;
 }
-
-// The options as the driver takes them, with log buffers of our own.
-struct JitOptions {
-  std::vector<int> names;
-  std::vector<void*> values;
-  std::unique_ptr<char[]> logs[2];
-  int size_index[2] = {-1, -1};
-
-  void Add(int name, uint64_t value) {
-    names.push_back(name);
-    values.push_back(reinterpret_cast<void*>(value));
-  }
-  void AddLog(int which, uint32_t bytes) {
-    constexpr int kBuffer[2] = {3, 5}, kBytes[2] = {4, 6};  // CU_JIT_INFO_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER
-    if (bytes == 0) return;
-    logs[which] = std::make_unique<char[]>(bytes);
-    Add(kBuffer[which], reinterpret_cast<uint64_t>(logs[which].get()));
-    size_index[which] = static_cast<int>(names.size());
-    Add(kBytes[which], bytes);
-  }
-  // How much the driver wrote, at most what it was given.
-  uint32_t LogBytes(int which, uint32_t limit) const {
-    if (size_index[which] < 0) return 0;
-    return std::min(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(values[size_index[which]])), limit);
-  }
-};
 
 }  // namespace
 
@@ -79,6 +23,15 @@ bool Connection::DispatchCode(wire::Command command, uint16_t slot, std::span<co
   if (slot == wire::kNoReply && command != wire::Command::kUnloadModule && command != wire::Command::kUnloadLibrary)
     return Misuse("Code command asks for no reply.");
   switch (command) {
+    case wire::Command::kListFunctions:
+      if (const auto* list = Body<wire::ListFunctionsBody>(body)) return ListFunctions(slot, *list);
+      return Misuse("Code command is too short.");
+    case wire::Command::kLinkCreate:
+    case wire::Command::kLinkAdd:
+    case wire::Command::kLinkComplete:
+    case wire::Command::kLinkRead:
+    case wire::Command::kLinkDestroy:
+      return Link(command, slot, body);
     case wire::Command::kLoadModule:
     case wire::Command::kLoadLibrary:
       return Load(command, slot, body);
@@ -96,10 +49,7 @@ bool Connection::DispatchCode(wire::Command command, uint16_t slot, std::span<co
 
 bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std::byte> body) {
   const auto* load = Body<wire::LoadBody>(body);
-  if (load == nullptr || load->option_count > wire::kMaxJitOptions ||
-      body.size() < load->option_count * sizeof(wire::JitOption) || load->info_log_bytes > wire::kMaxJitLog ||
-      load->error_log_bytes > wire::kMaxJitLog)
-    return Misuse("Load command is malformed.");
+  if (load == nullptr || !LoadAllowed(*load, body)) return Misuse("Load command is malformed.");
   const os::UniqueFd fd = TakeDescriptor(load->tag);
   if (!fd) return Misuse("Load command names a descriptor that was not sent.");
   const auto mapping = ImageMapping::Create(fd.get(), load->bytes);
@@ -110,11 +60,7 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
     return true;
   }
   JitOptions jit;
-  const auto* options = reinterpret_cast<const wire::JitOption*>(body.data());
-  for (uint32_t i = 0; i < load->option_count; ++i)
-    if (IsNumber(options[i].option)) jit.Add(options[i].option, options[i].value);
-  jit.AddLog(0, load->info_log_bytes);
-  jit.AddLog(1, load->error_log_bytes);
+  jit.Read(reinterpret_cast<const wire::JitOption*>(body.data()), *load);
 
   const auto reply = std::make_unique<wire::LoadReply>();
   const auto count = static_cast<unsigned>(jit.names.size());
@@ -135,11 +81,7 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
   NoteSticky(result);
   reply->handle = handle.value_or(0);
   reply->result = result;
-  reply->info_log_bytes = jit.LogBytes(0, load->info_log_bytes);
-  reply->error_log_bytes = jit.LogBytes(1, load->error_log_bytes);
-  if (reply->info_log_bytes > 0) std::memcpy(reply->logs, jit.logs[0].get(), reply->info_log_bytes);
-  if (reply->error_log_bytes > 0)
-    std::memcpy(reply->logs + reply->info_log_bytes, jit.logs[1].get(), reply->error_log_bytes);
+  jit.WriteLogs(*reply);
   Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(reply.get(), 1)));
   return true;
 }
@@ -232,6 +174,41 @@ bool Connection::LibraryModule(uint16_t slot, uint64_t handle) {
   parts.slot |= kLibraryModuleBit;
   const wire::HandleBody reply{wire::PackHandle(parts)};
   Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(&reply, 1)));
+  return true;
+}
+
+bool Connection::ListFunctions(uint16_t slot, const wire::ListFunctionsBody& body) {
+  const auto reply = std::make_unique<wire::ListFunctionsReply>();
+  std::vector<const char*> names;
+  CUmodule module = nullptr;
+  CUlibrary library = nullptr;
+  unsigned count = 0;
+  CUresult result = CUDA_ERROR_INVALID_HANDLE;
+  if (ResolveLibrary(body.handle, library)) {
+    result = driver().cuLibraryGetKernelCount(&count, library);
+    std::vector<CUkernel> kernels(count);
+    if (result == CUDA_SUCCESS) result = driver().cuLibraryEnumerateKernels(kernels.data(), count, library);
+    names.resize(count);
+    for (unsigned i = 0; i < count && result == CUDA_SUCCESS; ++i)
+      result = driver().cuKernelGetName(&names[i], kernels[i]);
+  } else if (ResolveModule(body.handle, module)) {
+    result = driver().cuModuleGetFunctionCount(&count, module);
+    std::vector<CUfunction> functions(count);
+    if (result == CUDA_SUCCESS) result = driver().cuModuleEnumerateFunctions(functions.data(), count, module);
+    names.resize(count);
+    for (unsigned i = 0; i < count && result == CUDA_SUCCESS; ++i)
+      result = driver().cuFuncGetName(&names[i], functions[i]);
+  }
+  reply->total = count;
+  uint32_t used = 0;
+  for (size_t i = body.first; i < names.size() && result == CUDA_SUCCESS; ++i) {
+    const size_t bytes = std::strlen(names[i]) + 1;
+    if (used + bytes > sizeof reply->names) break;
+    std::memcpy(reply->names + used, names[i], bytes);
+    used += static_cast<uint32_t>(bytes);
+    ++reply->count;
+  }
+  Answer(slot, result, std::as_bytes(std::span(reply.get(), 1)));
   return true;
 }
 

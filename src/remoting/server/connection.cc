@@ -111,8 +111,8 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       arrays_(wire::HandleKind::kArray, kObjectLimit),
       mipmapped_arrays_(wire::HandleKind::kMipmappedArray, kObjectLimit),
       allocations_(wire::HandleKind::kAllocation, kObjectLimit),
-      graphs_(wire::HandleKind::kGraph, kObjectLimit),
       graph_execs_(wire::HandleKind::kGraphExec, kObjectLimit),
+      links_(wire::HandleKind::kLink, kObjectLimit),
       kernels_(wire::HandleKind::kFunction, kKernelLimit) {}
 
 Connection::~Connection() {
@@ -142,6 +142,9 @@ void Connection::Run() {
     End(wire::SessionEnd::kDeviceError,
         fmt::format("Making the context current fails with {}.", static_cast<unsigned>(result)));
   } else {
+    // What a capture forbids is for the program's threads to obey, not for this one.
+    int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    driver().cuThreadExchangeStreamCaptureMode(&mode);
     while (!stop_.load(std::memory_order_acquire) && Step()) {
     }
   }
@@ -208,6 +211,10 @@ void Connection::TearDown() {
   Quiesce();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
+  DestroyLinks();
+  graph_execs_.RemoveIf([this](CUgraphExec exec) { return driver().cuGraphExecDestroy(exec), true; });
+  graphs_.ForEachRoot([this](CUgraph graph) { driver().cuGraphDestroy(graph); });
+  for (const auto& [graph, bytes] : graph_bytes_) session_->mapped_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   kernels_.RemoveIf([](Kernel&) { return true; });
   modules_.RemoveIf([this](CUmodule module) { return driver().cuModuleUnload(module), true; });
   libraries_.RemoveIf([this](CUlibrary library) { return driver().cuLibraryUnload(library), true; });
@@ -231,11 +238,13 @@ bool Connection::Dispatch(const ring::Record& record) {
     return DispatchMemory(command, slot, record.body);
   if (command >= wire::Command::kCopyInline && command <= wire::Command::kCopyToHost)
     return DispatchCopy(command, slot, record.body);
-  if (command >= wire::Command::kLoadModule && command <= wire::Command::kLibraryModule)
+  if (command >= wire::Command::kLoadModule && command <= wire::Command::kLinkDestroy)
     return DispatchCode(command, slot, record.body);
   if (command == wire::Command::kLaunch) return Launch(slot, record.body);
   if (command >= wire::Command::kStreamCreate && command <= wire::Command::kHostFunction)
     return DispatchStream(command, slot, record.body);
+  if (command >= wire::Command::kCaptureBegin && command <= wire::Command::kGraphExecUpdate)
+    return DispatchGraph(command, slot, record.body);
   return Misuse(fmt::format("Opcode ({}) is unknown.", record.opcode));
 }
 
@@ -358,12 +367,28 @@ void Connection::Touched(uint64_t stream_name) {
   if (ResolveStream(stream_name, stream)) TouchedStream(stream);
 }
 
+bool Connection::ResolveGraph(uint64_t name, CUgraph& out) {
+  const GraphNames::Graph* graph = graphs_.FindGraph(name);
+  if (graph != nullptr) out = graph->graph;
+  return graph != nullptr;
+}
+
+bool Connection::ResolveGraphNode(uint64_t name, CUgraphNode& out) {
+  const GraphNames::Node* node = graphs_.FindNode(name);
+  if (node != nullptr) out = node->node;
+  return node != nullptr;
+}
+
 void Connection::TouchedStream(CUstream stream) {
+  if (!capturing_.empty() && Captures(stream)) return;  // nothing runs, and asking after it would end the capture
   if (std::find(busy_.begin(), busy_.end(), stream) == busy_.end()) busy_.push_back(stream);
 }
 
 std::vector<CUstream> Connection::BusyStreams() {
-  std::erase_if(busy_, [this](CUstream stream) { return driver().cuStreamQuery(stream) != CUDA_ERROR_NOT_READY; });
+  std::erase_if(busy_, [this](CUstream stream) {
+    if (!capturing_.empty() && Captures(stream)) return true;
+    return driver().cuStreamQuery(stream) != CUDA_ERROR_NOT_READY;
+  });
   return busy_;
 }
 

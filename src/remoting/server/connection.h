@@ -17,12 +17,14 @@
 #include "base/result.h"
 #include "os/mapping.h"
 #include "os/unique_fd.h"
+#include "remoting/server/graph_names.h"
 #include "remoting/server/handles.h"
 #include "remoting/server/host_calls.h"
 #include "remoting/server/session.h"
 #include "remoting/server/waits.h"
 #include "remoting/server/window.h"
 #include "remoting/wire/commands.h"
+#include "remoting/wire/graph.h"
 #include "ring/ring.h"
 
 namespace mignificient::server {
@@ -100,6 +102,8 @@ class Connection {
   bool ResolveLibrary(uint64_t name, CUlibrary& out);
   bool ResolveFunction(uint64_t name, CUfunction& out);
   bool ResolveKernel(uint64_t name, CUkernel& out);
+  bool ResolveGraph(uint64_t name, CUgraph& out);
+  bool ResolveGraphNode(uint64_t name, CUgraphNode& out);
   Kernel* FindKernel(uint64_t name);
   // Objects that the server has named.
   template <typename T>
@@ -141,6 +145,12 @@ class Connection {
   bool GetKernel(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   CUresult Describe(Kernel& kernel, wire::FunctionReply& reply);
   bool LibraryModule(uint16_t slot, uint64_t handle);
+  bool ListFunctions(uint16_t slot, const wire::ListFunctionsBody& body);
+
+  struct LinkState;
+  bool Link(wire::Command command, uint16_t slot, std::span<const std::byte> body);  // links.cc
+  bool ReadLink(uint16_t slot, const wire::LinkReadBody& body);
+  void DestroyLinks();
 
   bool Launch(uint16_t slot, std::span<const std::byte> body);
   CUresult LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, CUlaunchAttribute* attributes,
@@ -155,6 +165,43 @@ class Connection {
   bool DestroyStream(uint64_t name);
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
   bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
+
+  // graphs.cc, graph_nodes.cc, capture.cc
+  bool DispatchGraph(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  bool DestroyGraph(uint16_t slot, uint64_t name);
+  bool CloneGraph(uint16_t slot, uint64_t name);
+  bool FindInClone(uint16_t slot, const wire::TwoHandlesBody& body);
+  bool ListGraph(uint16_t slot, const wire::GraphListBody& body);
+  bool ChangeEdges(uint16_t slot, std::span<const std::byte> body);
+  bool Instantiate(uint16_t slot, const wire::InstantiateBody& body);
+  bool UpdateExec(uint16_t slot, const wire::TwoHandlesBody& body);
+  bool AnswerName(uint16_t slot, CUresult result, uint64_t name);
+
+  struct NodeParams;  // what the driver takes, and what its pointers point to
+  bool AddNode(uint16_t slot, std::span<const std::byte> body);
+  bool SetNode(uint16_t slot, std::span<const std::byte> body);
+  bool GetNode(uint16_t slot, uint64_t name);
+  bool DestroyNode(uint16_t slot, uint64_t name);
+  CUresult ReadNode(int type, std::span<const std::byte> payload, NodeParams& params);
+  CUresult ReadKernelNode(std::span<const std::byte> payload, NodeParams& params);
+  CUresult ReadMemcpyNode(std::span<const std::byte> payload, NodeParams& params);
+  CUresult WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& reply);
+  CUresult WriteKernelNode(CUgraphNode node, wire::NodeReply& reply);
+  bool HostSideAllowed(const CUDA_MEMCPY3D& copy) const;
+
+  bool BeginCapture(uint16_t slot, std::span<const std::byte> body);
+  bool UpdateCapture(uint16_t slot, std::span<const std::byte> body);
+  bool CaptureInfo(uint16_t slot, uint64_t stream);
+  bool EndCapture(uint16_t slot, uint64_t stream);
+  // Dependencies and edge data that follow a body.
+  struct Links {
+    std::vector<CUgraphNode> nodes;
+    std::vector<CUgraphEdgeData> edges;
+    const CUgraphEdgeData* EdgesOrNull() const;  // null when all are plain, as older drivers expect
+  };
+  // CUDA_ERROR_INVALID_VALUE: more than `body` holds or allowed; CUDA_ERROR_INVALID_HANDLE: an unknown node.
+  CUresult TakeLinks(std::span<const std::byte>& body, uint32_t count, Links& links);
+  bool Captures(CUstream stream) const;
 
   const Device& device_;
   std::shared_ptr<Session> session_;
@@ -172,9 +219,12 @@ class Connection {
   HandleTable<CUarray> arrays_;
   HandleTable<CUmipmappedArray> mipmapped_arrays_;
   HandleTable<CUmemGenericAllocationHandle> allocations_;
-  HandleTable<CUgraph> graphs_;
   HandleTable<CUgraphExec> graph_execs_;
-  HandleTable<Kernel> kernels_;  // both CUkernel and CUfunction names, as kFunction
+  HandleTable<std::shared_ptr<LinkState>> links_;
+  GraphNames graphs_;
+  std::map<CUgraph, uint64_t> graph_bytes_;  // device memory that a graph's allocation nodes were charged
+  std::vector<CUstream> capturing_;          // streams in which a capture was begun
+  HandleTable<Kernel> kernels_;              // both CUkernel and CUfunction names, as kFunction
   std::map<uint64_t, Pinned> pinned_;
   std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete

@@ -61,6 +61,15 @@ class HandleTable {
     return std::exchange(entries_[slot].value, std::nullopt);
   }
 
+  // The name of the first entry for which `matches(T&)`; 0: none.
+  template <typename Matches>
+  uint64_t NameIf(Matches matches) {
+    for (uint32_t slot = 0; slot < entries_.size(); ++slot)
+      if (entries_[slot].value && matches(*entries_[slot].value))
+        return wire::PackHandle({kind_, entries_[slot].generation, slot});
+    return 0;
+  }
+
   // Calls `visit(T&)`; entries for which it returns true are removed.
   template <typename Visit>
   void RemoveIf(Visit visit) {

@@ -31,6 +31,12 @@ enum class Command : uint16_t {
   kGetFunction,    // NameBody + name, in a module -> FunctionReply
   kGetKernel,      // NameBody + name, in a library -> FunctionReply
   kLibraryModule,  // HandleBody -> HandleBody
+  kListFunctions,  // ListFunctionsBody -> ListFunctionsReply
+  kLinkCreate,     // LinkBody + JitOption[] -> LoadReply
+  kLinkAdd,        // LinkBody + JitOption[] + name, descriptor `load.tag` sent ahead -> LoadReply
+  kLinkComplete,   // LinkBody -> LoadReply, whose handle is the length of the result
+  kLinkRead,       // LinkReadBody -> at most kReplyBytes of the result
+  kLinkDestroy,    // HandleBody
   kLaunch,         // LaunchBody + CUlaunchAttribute[attribute_count] + parameters, padded to 8
   // Streams and events. The client names them.
   kStreamCreate,        // StreamCreateBody
@@ -44,6 +50,24 @@ enum class Command : uint16_t {
   kEventSynchronize,    // HandleBody
   kContextSynchronize,  // no body
   kHostFunction,        // HostFunctionBody
+  // Graphs (wire/graph.h)
+  kCaptureBegin,
+  kCaptureUpdate,
+  kCaptureInfo,
+  kCaptureEnd,        // HandleBody -> HandleBody
+  kGraphCreate,       // HandleBody (the flags) -> HandleBody
+  kGraphDestroy,      // HandleBody
+  kGraphClone,        // HandleBody -> HandleBody
+  kGraphFindInClone,  // TwoHandlesBody (node, graph) -> HandleBody
+  kGraphAddNode,
+  kGraphSetNode,
+  kGraphGetNode,
+  kGraphDestroyNode,  // HandleBody
+  kGraphList,
+  kGraphEdges,
+  kGraphInstantiate,
+  kGraphExecDestroy,  // HandleBody
+  kGraphExecUpdate,   // TwoHandlesBody (exec, graph)
 };
 
 struct ExtentBody {
@@ -106,6 +130,28 @@ static_assert(sizeof(LoadReply) <= kReplyBytes);
 
 struct HandleBody {
   uint64_t handle;
+};
+
+// The names of a module's functions or a library's kernels, from the one with number `first` on.
+struct ListFunctionsBody {
+  uint64_t handle;
+  uint64_t first;
+};
+struct ListFunctionsReply {
+  uint32_t total;
+  uint32_t count;               // in this reply
+  char names[kReplyBytes - 8];  // each ends with a zero byte
+};
+
+struct LinkBody {
+  LoadBody load;  // of kLinkAdd the input; options and logs of the others
+  uint64_t link;
+  int32_t type;  // CUjitInputType
+  uint32_t name_bytes;
+};
+struct LinkReadBody {
+  uint64_t link;
+  uint64_t offset;
 };
 
 struct NameBody {

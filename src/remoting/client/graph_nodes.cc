@@ -1,0 +1,448 @@
+// Graph nodes and their parameters: every way of the API to state them ends in one form, CUgraphNodeParams, and that
+// becomes plain values on the wire.
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "remoting/client/function.h"
+#include "remoting/client/graph.h"
+#include "remoting/client/graph_copy.h"
+#include "remoting/client/host_function.h"
+
+namespace mignificient::client {
+namespace {
+
+using wire::Command;
+
+template <typename T>
+void Append(std::vector<std::byte>& bytes, const T& value) {
+  const auto* from = reinterpret_cast<const std::byte*>(&value);
+  bytes.insert(bytes.end(), from, from + sizeof value);
+}
+
+// --- From the program to the wire -----------------------------------------------------------------------------------
+
+CUresult PutKernel(const CUDA_KERNEL_NODE_PARAMS& params, std::vector<std::byte>& payload) {
+  const void* handle = params.function != nullptr ? static_cast<const void*>(params.function) : params.kernel;
+  const Function* function = FindFunction(handle);
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  ParamSource source;
+  if (const CUresult found = FindParams(*function, params.params, params.extra, source); found != CUDA_SUCCESS)
+    return found;
+  wire::KernelNode node{function->handle, {}, {}, params.shared_bytes, function->param_bytes};
+  std::copy_n(params.grid, 3, node.grid);
+  std::copy_n(params.block, 3, node.block);
+  Append(payload, node);
+  payload.resize(payload.size() + (function->param_bytes + 7) / 8 * 8);
+  PackParams(*function, source, payload.data() + payload.size() - (function->param_bytes + 7) / 8 * 8);
+  return CUDA_SUCCESS;
+}
+
+CUresult PutHost(const CUDA_HOST_NODE_PARAMS& params, std::vector<std::byte>& payload) {
+  if (params.function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  uint64_t id = 0;
+  const HostFunction function{.function = params.function, .user_data = params.user_data, .repeats = true};
+  if (const CUresult kept = KeepHostFunction(function, id); kept != CUDA_SUCCESS) return kept;
+  Append(payload, wire::HostNode{id});
+  return CUDA_SUCCESS;
+}
+
+CUresult Put(const CUgraphNodeParams& params, std::vector<std::byte>& payload) {
+  switch (params.type) {
+    case CU_GRAPH_NODE_TYPE_KERNEL:
+      return PutKernel(params.kernel, payload);
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
+      Append(payload, wire::MemcpyNode{params.memcpy.copy});
+      return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_MEMSET: {
+      wire::MemsetNode node{params.memset};
+      node.memset.context = nullptr;
+      Append(payload, node);
+      return CUDA_SUCCESS;
+    }
+    case CU_GRAPH_NODE_TYPE_HOST:
+      return PutHost(params.host, payload);
+    case CU_GRAPH_NODE_TYPE_GRAPH:
+      Append(payload, wire::ChildNode{NameOf(params.graph.graph), params.graph.ownership, 0});
+      return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_EMPTY:
+      return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
+    case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+      Append(payload, wire::EventNode{NameOf(params.event.event)});
+      return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+      if (params.alloc.pool.handle_types != 0) return CUDA_ERROR_NOT_SUPPORTED;  // nothing leaves the session
+      Append(payload, wire::AllocNode{params.alloc.bytes, 0});
+      return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_MEM_FREE:
+      Append(payload, wire::FreeNode{params.free.address});
+      return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_CONDITIONAL:
+      Append(payload,
+             wire::ConditionalNode{params.conditional.handle, params.conditional.type, params.conditional.size});
+      return CUDA_SUCCESS;
+    default:
+      return CUDA_ERROR_NOT_SUPPORTED;
+  }
+}
+
+// Where a conditional node's body graphs are listed: CUDA owns the array as long as the node lives, we for good.
+CUgraph* KeepGraphs(const uint64_t* names, unsigned count) {
+  auto* graphs = new CUgraph[count];
+  for (unsigned i = 0; i < count; ++i) graphs[i] = HandleOf<CUgraph>(names[i]);
+  return graphs;
+}
+
+CUresult Add(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
+             size_t count, CUgraphNodeParams& params) {
+  LinkTail tail(dependencies, edges, count);
+  if (tail.status() != CUDA_SUCCESS) return tail.status();
+  if (const CUresult put = Put(params, tail.bytes()); put != CUDA_SUCCESS) return put;
+  const wire::AddNodeBody body{NameOf(graph), params.type, tail.count()};
+  const auto reply = std::make_unique<wire::AddNodeReply>();
+  const CUresult result = CallFor(Command::kGraphAddNode, body, *reply, tail.bytes());
+  if (result != CUDA_SUCCESS) return result;
+  *node = HandleOf<CUgraphNode>(reply->node);
+  if (params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) params.alloc.address = reply->address;
+  if (params.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+    params.conditional.graphs =
+        KeepGraphs(reply->graphs, std::min(params.conditional.size, wire::kMaxConditionalGraphs));
+  return CUDA_SUCCESS;
+}
+
+// A copy whose host side is pageable becomes two nodes: the copy from or to pinned memory, and the host function that
+// carries the bytes. What depends on the copy depends on the later one, and that one stands for it.
+CUresult AddStaged(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
+                   size_t count, CUgraphNodeParams& params, StagedCopy& staged) {
+  CUgraphNodeParams carry{};
+  carry.type = CU_GRAPH_NODE_TYPE_HOST;
+  carry.host = {StagedCopy::Carry, &staged};
+  CUgraphNodeParams& first = staged.to_device ? carry : params;
+  CUgraphNodeParams& second = staged.to_device ? params : carry;
+  CUgraphNode before = nullptr;
+  const CUresult added = Add(&before, graph, dependencies, edges, count, first);
+  return added == CUDA_SUCCESS ? Add(node, graph, &before, nullptr, 1, second) : added;
+}
+
+CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  CUgraphNodeParams params = given;
+  if (params.type == CU_GRAPH_NODE_TYPE_MEMCPY) {
+    StagedCopy* staged = nullptr;
+    if (const CUresult result = StageSide(params.memcpy.copy, staged); result != CUDA_SUCCESS) return result;
+    if (staged != nullptr) return CUDA_ERROR_NOT_SUPPORTED;  // the node that carries its bytes would have to change too
+  }
+  std::vector<std::byte> payload;
+  if (const CUresult put = Put(params, payload); put != CUDA_SUCCESS) return put;
+  return CallWith(Command::kGraphSetNode, wire::SetNodeBody{NameOf(exec), NameOf(node), params.type, 0}, {}, payload);
+}
+
+// --- From the wire to the program -----------------------------------------------------------------------------------
+
+// The arrays that cuGraphKernelNodeGetParams points to: CUDA lends them out until the node is changed or gone.
+struct KernelArrays {
+  std::vector<std::byte> bytes;
+  std::vector<void*> params;
+};
+
+KernelArrays& ArraysOf(CUgraphNode node) {
+  static std::mutex& lock = *new std::mutex;
+  static auto& all = *new std::map<CUgraphNode, KernelArrays>;
+  const std::lock_guard guard(lock);
+  return all[node];
+}
+
+CUresult Fetch(CUgraphNode node, int type, wire::NodeReply& reply) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  const CUresult result = CallFor(Command::kGraphGetNode, wire::HandleBody{NameOf(node)}, reply);
+  if (result != CUDA_SUCCESS) return result;
+  return reply.type == type && reply.bytes <= sizeof reply.payload ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+// The payload of `node`, of the type `T` that its `type` has.
+template <typename T>
+CUresult FetchAs(CUgraphNode node, int type, T& payload) {
+  const auto reply = std::make_unique<wire::NodeReply>();
+  if (const CUresult result = Fetch(node, type, *reply); result != CUDA_SUCCESS) return result;
+  std::memcpy(&payload, reply->payload, sizeof payload);
+  return CUDA_SUCCESS;
+}
+
+CUresult GetKernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS& params) {
+  const auto reply = std::make_unique<wire::NodeReply>();
+  if (const CUresult result = Fetch(node, CU_GRAPH_NODE_TYPE_KERNEL, *reply); result != CUDA_SUCCESS) return result;
+  wire::KernelNode payload;
+  std::memcpy(&payload, reply->payload, sizeof payload);
+  const Function* function = FindFunction(HandleOf<CUfunction>(payload.function));
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  KernelArrays& arrays = ArraysOf(node);
+  arrays.bytes.assign(reply->payload + sizeof payload, reply->payload + reply->bytes);
+  arrays.params.clear();
+  for (const auto& param : function->params) arrays.params.push_back(arrays.bytes.data() + param.offset);
+  params.function = HandleOf<CUfunction>(WithKind(function->handle, wire::HandleKind::kFunction));
+  std::copy_n(payload.grid, 3, params.grid);
+  std::copy_n(payload.block, 3, params.block);
+  params.shared_bytes = payload.shared_bytes;
+  params.params = arrays.params.data();
+  params.extra = nullptr;
+  return CUDA_SUCCESS;
+}
+
+// --- Parameters of the entry points that exist per type -------------------------------------------------------------
+
+CUgraphNodeParams Of(int type) {
+  CUgraphNodeParams params{};
+  params.type = type;
+  return params;
+}
+
+// The first form of a kernel's parameters ends before `kernel` and `context`.
+CUgraphNodeParams KernelV1(const CUDA_KERNEL_NODE_PARAMS& kernel) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_KERNEL);
+  std::memcpy(&params.kernel, &kernel, offsetof(CUDA_KERNEL_NODE_PARAMS, kernel));
+  return params;
+}
+CUgraphNodeParams KernelV2(const CUDA_KERNEL_NODE_PARAMS& kernel) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_KERNEL);
+  params.kernel = kernel;
+  return params;
+}
+CUgraphNodeParams Memcpy(const CUDA_MEMCPY3D& copy) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEMCPY);
+  params.memcpy.copy = copy;
+  return params;
+}
+// The first form of a memset's parameters ends before `context`.
+CUgraphNodeParams Memset(const CUDA_MEMSET_NODE_PARAMS& memset) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEMSET);
+  std::memcpy(&params.memset, &memset, offsetof(CUDA_MEMSET_NODE_PARAMS, context));
+  return params;
+}
+CUgraphNodeParams Host(const CUDA_HOST_NODE_PARAMS& host) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_HOST);
+  params.host = host;
+  return params;
+}
+CUgraphNodeParams Child(CUgraph graph) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_GRAPH);
+  params.graph.graph = graph;
+  return params;
+}
+CUgraphNodeParams Event(int type, CUevent event) {
+  CUgraphNodeParams params = Of(type);
+  params.event.event = event;
+  return params;
+}
+
+CUresult AddOne(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, size_t count,
+                CUgraphNodeParams params) {
+  return AddNode(node, graph, dependencies, nullptr, count, params);
+}
+
+}  // namespace
+
+CUresult AddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
+                 size_t count, CUgraphNodeParams& params) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (node == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params.type != CU_GRAPH_NODE_TYPE_MEMCPY) return Add(node, graph, dependencies, edges, count, params);
+  CUgraphNodeParams copy = params;
+  StagedCopy* staged = nullptr;
+  if (const CUresult result = StageSide(copy.memcpy.copy, staged); result != CUDA_SUCCESS) return result;
+  return staged == nullptr ? Add(node, graph, dependencies, edges, count, copy)
+                           : AddStaged(node, graph, dependencies, edges, count, copy, *staged);
+}
+
+#define MIG_ADD CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies, size_t count
+
+MIG_EXPORT CUresult cuGraphAddNode(MIG_ADD, CUgraphNodeParams* params) {
+  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : AddNode(node, graph, dependencies, nullptr, count, *params);
+}
+MIG_EXPORT CUresult cuGraphAddNode_v2(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
+                                      const CUgraphEdgeData* edges, size_t count, CUgraphNodeParams* params) {
+  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : AddNode(node, graph, dependencies, edges, count, *params);
+}
+MIG_EXPORT CUresult cuGraphAddKernelNode(MIG_ADD, const CUDA_KERNEL_NODE_PARAMS* params) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return AddOne(node, graph, dependencies, count, KernelV1(*params));
+}
+MIG_EXPORT CUresult cuGraphAddKernelNode_v2(MIG_ADD, const CUDA_KERNEL_NODE_PARAMS* params) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return AddOne(node, graph, dependencies, count, KernelV2(*params));
+}
+MIG_EXPORT CUresult cuGraphAddMemcpyNode(MIG_ADD, const CUDA_MEMCPY3D* copy, CUcontext) {
+  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return AddOne(node, graph, dependencies, count, Memcpy(*copy));
+}
+MIG_EXPORT CUresult cuGraphAddMemsetNode(MIG_ADD, const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext) {
+  if (memset == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return AddOne(node, graph, dependencies, count, Memset(*memset));
+}
+MIG_EXPORT CUresult cuGraphAddHostNode(MIG_ADD, const CUDA_HOST_NODE_PARAMS* host) {
+  if (host == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return AddOne(node, graph, dependencies, count, Host(*host));
+}
+MIG_EXPORT CUresult cuGraphAddChildGraphNode(MIG_ADD, CUgraph child) {
+  return AddOne(node, graph, dependencies, count, Child(child));
+}
+MIG_EXPORT CUresult cuGraphAddEmptyNode(MIG_ADD) {
+  return AddOne(node, graph, dependencies, count, Of(CU_GRAPH_NODE_TYPE_EMPTY));
+}
+MIG_EXPORT CUresult cuGraphAddEventRecordNode(MIG_ADD, CUevent event) {
+  return AddOne(node, graph, dependencies, count, Event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event));
+}
+MIG_EXPORT CUresult cuGraphAddEventWaitNode(MIG_ADD, CUevent event) {
+  return AddOne(node, graph, dependencies, count, Event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event));
+}
+MIG_EXPORT CUresult cuGraphAddMemAllocNode(MIG_ADD, CUDA_MEM_ALLOC_NODE_PARAMS* alloc) {
+  if (alloc == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEM_ALLOC);
+  params.alloc = *alloc;
+  const CUresult result = AddNode(node, graph, dependencies, nullptr, count, params);
+  if (result == CUDA_SUCCESS) alloc->address = params.alloc.address;
+  return result;
+}
+MIG_EXPORT CUresult cuGraphAddMemFreeNode(MIG_ADD, CUdeviceptr address) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEM_FREE);
+  params.free.address = address;
+  return AddOne(node, graph, dependencies, count, params);
+}
+#undef MIG_ADD
+
+MIG_EXPORT CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams* params) {
+  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, *params);
+}
+MIG_EXPORT CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams* params) {
+  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, *params);
+}
+
+// --- Kernel nodes
+MIG_EXPORT CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  CUDA_KERNEL_NODE_PARAMS got{};
+  const CUresult result = GetKernel(node, got);
+  if (result == CUDA_SUCCESS) *params = got;
+  return result;
+}
+MIG_EXPORT CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  CUDA_KERNEL_NODE_PARAMS got{};
+  const CUresult result = GetKernel(node, got);
+  if (result == CUDA_SUCCESS) std::memcpy(static_cast<void*>(params), &got, offsetof(CUDA_KERNEL_NODE_PARAMS, kernel));
+  return result;
+}
+MIG_EXPORT CUresult cuGraphKernelNodeSetParams(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS* params) {
+  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, KernelV1(*params));
+}
+MIG_EXPORT CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS* params) {
+  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, KernelV2(*params));
+}
+MIG_EXPORT CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
+                                                   const CUDA_KERNEL_NODE_PARAMS* params) {
+  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, KernelV1(*params));
+}
+MIG_EXPORT CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
+                                                      const CUDA_KERNEL_NODE_PARAMS* params) {
+  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, KernelV2(*params));
+}
+
+// --- Copies and sets
+MIG_EXPORT CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D* copy) {
+  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::MemcpyNode payload;
+  const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEMCPY, payload);
+  if (result == CUDA_SUCCESS) *copy = payload.copy;
+  return result;
+}
+MIG_EXPORT CUresult cuGraphMemcpyNodeSetParams(CUgraphNode node, const CUDA_MEMCPY3D* copy) {
+  return copy == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, Memcpy(*copy));
+}
+MIG_EXPORT CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node, const CUDA_MEMCPY3D* copy,
+                                                   CUcontext) {
+  return copy == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Memcpy(*copy));
+}
+MIG_EXPORT CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARAMS* memset) {
+  if (memset == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::MemsetNode payload;
+  const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEMSET, payload);
+  if (result == CUDA_SUCCESS)
+    std::memcpy(static_cast<void*>(memset), &payload, offsetof(CUDA_MEMSET_NODE_PARAMS, context));
+  return result;
+}
+MIG_EXPORT CUresult cuGraphMemsetNodeSetParams(CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS* memset) {
+  return memset == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, Memset(*memset));
+}
+MIG_EXPORT CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
+                                                   const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext) {
+  return memset == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Memset(*memset));
+}
+MIG_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS* alloc) {
+  if (alloc == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::AllocNode payload;
+  const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEM_ALLOC, payload);
+  if (result != CUDA_SUCCESS) return result;
+  *alloc = {};
+  alloc->pool.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+  alloc->pool.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+  alloc->bytes = payload.bytes;
+  alloc->address = payload.address;
+  return CUDA_SUCCESS;
+}
+MIG_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr* address) {
+  if (address == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::FreeNode payload;
+  const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEM_FREE, payload);
+  if (result == CUDA_SUCCESS) *address = payload.address;
+  return result;
+}
+
+// --- Host functions, child graphs, events
+MIG_EXPORT CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PARAMS* host) {
+  if (host == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::HostNode payload;
+  if (const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_HOST, payload); result != CUDA_SUCCESS) return result;
+  const auto function = FindHostFunction(payload.id);
+  if (!function) return CUDA_ERROR_INVALID_VALUE;
+  *host = {function->function, function->user_data};
+  return CUDA_SUCCESS;
+}
+MIG_EXPORT CUresult cuGraphHostNodeSetParams(CUgraphNode node, const CUDA_HOST_NODE_PARAMS* host) {
+  return host == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, Host(*host));
+}
+MIG_EXPORT CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
+                                                 const CUDA_HOST_NODE_PARAMS* host) {
+  return host == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Host(*host));
+}
+MIG_EXPORT CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph* graph) {
+  if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  wire::ChildNode payload;
+  const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_GRAPH, payload);
+  if (result == CUDA_SUCCESS) *graph = HandleOf<CUgraph>(payload.graph);
+  return result;
+}
+MIG_EXPORT CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraph child) {
+  return exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Child(child));
+}
+
+#define MIG_EVENT_NODE(Name, type)                                                                         \
+  MIG_EXPORT CUresult cuGraph##Name##NodeGetEvent(CUgraphNode node, CUevent* event) {                      \
+    if (event == nullptr) return CUDA_ERROR_INVALID_VALUE;                                                 \
+    wire::EventNode payload;                                                                               \
+    const CUresult result = FetchAs(node, type, payload);                                                  \
+    if (result == CUDA_SUCCESS) *event = HandleOf<CUevent>(payload.event);                                 \
+    return result;                                                                                         \
+  }                                                                                                        \
+  MIG_EXPORT CUresult cuGraph##Name##NodeSetEvent(CUgraphNode node, CUevent event) {                       \
+    return Set(nullptr, node, Event(type, event));                                                         \
+  }                                                                                                        \
+  MIG_EXPORT CUresult cuGraphExec##Name##NodeSetEvent(CUgraphExec exec, CUgraphNode node, CUevent event) { \
+    return exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Event(type, event));               \
+  }
+MIG_EVENT_NODE(EventRecord, CU_GRAPH_NODE_TYPE_EVENT_RECORD)
+MIG_EVENT_NODE(EventWait, CU_GRAPH_NODE_TYPE_WAIT_EVENT)
+#undef MIG_EVENT_NODE
+
+}  // namespace mignificient::client

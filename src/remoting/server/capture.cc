@@ -1,0 +1,118 @@
+// Stream capture. The driver captures; here is what the server must not do meanwhile: asking after a capturing stream
+// would end its capture, so such streams are left out of drains and fences. Nothing runs in them.
+
+#include <algorithm>
+#include <cstring>
+
+#include "remoting/server/connection.h"
+
+namespace mignificient::server {
+
+const CUgraphEdgeData* Connection::Links::EdgesOrNull() const {
+  const auto plain = [](const CUgraphEdgeData& edge) {
+    constexpr CUgraphEdgeData kPlain{};
+    return std::memcmp(&edge, &kPlain, sizeof edge) == 0;
+  };
+  return std::all_of(edges.begin(), edges.end(), plain) ? nullptr : edges.data();
+}
+
+CUresult Connection::TakeLinks(std::span<const std::byte>& body, uint32_t count, Links& links) {
+  constexpr size_t kBytes = sizeof(uint64_t) + sizeof(CUgraphEdgeData);
+  if (count > wire::kMaxNodeDependencies || body.size() < count * kBytes) return CUDA_ERROR_INVALID_VALUE;
+  links.nodes.resize(count);
+  links.edges.resize(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    uint64_t name;
+    std::memcpy(&name, body.data() + i * sizeof name, sizeof name);
+    if (!ResolveGraphNode(name, links.nodes[i])) return CUDA_ERROR_INVALID_HANDLE;
+  }
+  if (count > 0)
+    std::memcpy(links.edges.data(), body.data() + count * sizeof(uint64_t), count * sizeof(CUgraphEdgeData));
+  body = body.subspan(count * kBytes);
+  return CUDA_SUCCESS;
+}
+
+bool Connection::Captures(CUstream stream) const {
+  int status = CU_STREAM_CAPTURE_STATUS_NONE;
+  return driver().cuStreamIsCapturing(stream, &status) == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
+  const auto* begin = Body<wire::CaptureBeginBody>(body);
+  if (begin == nullptr) return Misuse("Capture command is too short.");
+  CUstream stream = nullptr;
+  CUgraph graph = nullptr;
+  Links links;
+  if (!ResolveStream(begin->stream, stream) || (begin->graph != 0 && !ResolveGraph(begin->graph, graph))) {
+    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    return true;
+  }
+  CUresult result = TakeLinks(body, begin->dependency_count, links);
+  // Streams that the capture takes in are not asked after again, so nothing may still run in them.
+  if (result == CUDA_SUCCESS && capturing_.empty()) result = Quiesce();
+  // Relaxed whatever the program asked for: the mode restricts threads, and the program's are not here.
+  constexpr int kMode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  if (result == CUDA_SUCCESS)
+    result = graph == nullptr ? driver().cuStreamBeginCapture_v2(stream, kMode)
+                              : driver().cuStreamBeginCaptureToGraph(stream, graph, links.nodes.data(),
+                                                                     links.EdgesOrNull(), links.nodes.size(), kMode);
+  if (result == CUDA_SUCCESS) capturing_.push_back(stream);
+  Answer(slot, result);
+  return true;
+}
+
+bool Connection::UpdateCapture(uint16_t slot, std::span<const std::byte> body) {
+  const auto* update = Body<wire::CaptureUpdateBody>(body);
+  if (update == nullptr) return Misuse("Capture command is too short.");
+  CUstream stream = nullptr;
+  Links links;
+  CUresult result = CUDA_ERROR_INVALID_HANDLE;
+  if (ResolveStream(update->stream, stream)) result = TakeLinks(body, update->dependency_count, links);
+  if (result == CUDA_SUCCESS)
+    result = driver().cuStreamUpdateCaptureDependencies_v2(stream, links.nodes.data(), links.EdgesOrNull(),
+                                                           links.nodes.size(), update->flags);
+  Answer(slot, result);
+  return true;
+}
+
+bool Connection::CaptureInfo(uint16_t slot, uint64_t name) {
+  CUstream stream = nullptr;
+  if (!ResolveStream(name, stream)) {
+    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    return true;
+  }
+  const auto reply = std::make_unique<wire::CaptureInfoReply>();
+  unsigned long long id = 0;
+  CUgraph graph = nullptr;
+  const CUgraphNode* nodes = nullptr;
+  const CUgraphEdgeData* edges = nullptr;
+  size_t count = 0;
+  CUresult result = driver().cuStreamGetCaptureInfo_v3(stream, &reply->status, &id, &graph, &nodes, &edges, &count);
+  if (result == CUDA_ERROR_LOSSY_QUERY) {  // some edge carries data: ask for it too is what was done, so this is final
+    Answer(slot, result);
+    return true;
+  }
+  if (result == CUDA_SUCCESS && graph != nullptr) {
+    reply->id = id;
+    reply->graph = graphs_.NameGraph(graph, graph);
+    reply->dependency_count = static_cast<uint32_t>(std::min(count, std::size(reply->dependencies)));
+    for (uint32_t i = 0; i < reply->dependency_count; ++i)
+      reply->dependencies[i] = {graphs_.NameNode(nodes[i], graph), 0, edges != nullptr ? edges[i] : CUgraphEdgeData{}};
+  }
+  Answer(slot, result, std::as_bytes(std::span(reply.get(), 1)));
+  return true;
+}
+
+bool Connection::EndCapture(uint16_t slot, uint64_t name) {
+  CUstream stream = nullptr;
+  if (!ResolveStream(name, stream)) {
+    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    return true;
+  }
+  CUgraph graph = nullptr;
+  const CUresult result = driver().cuStreamEndCapture(stream, &graph);
+  if (!Captures(stream)) std::erase(capturing_, stream);
+  return AnswerName(slot, result, graph != nullptr ? graphs_.NameGraph(graph, graph) : 0);
+}
+
+}  // namespace mignificient::server
