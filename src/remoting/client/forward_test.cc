@@ -16,8 +16,8 @@ CUresult cuMemsetD32Async_ptsz(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule, const char*);
 CUresult cuKernelSetAttribute(int, int, CUkernel, CUdevice);
 CUresult cuOccupancyMaxActiveClusters(int*, CUfunction, const CUlaunchConfig*);
-CUresult cuGraphCreate(void*, unsigned);
-CUresult cuStreamBeginCapture_v2_ptsz(CUstream, int);
+CUresult cuGLInit();
+CUresult cuStreamBatchMemOp_ptsz();
 }
 
 namespace mignificient::client {
@@ -118,9 +118,9 @@ TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
 }
 
 TEST_F(ForwardTest, RefusalsNameTheirSymbol) {
-  EXPECT_EQ(cuGraphCreate(nullptr, 0), CUDA_ERROR_NOT_SUPPORTED);
-  EXPECT_EQ(cuStreamBeginCapture_v2_ptsz(nullptr, 0), CUDA_ERROR_NOT_SUPPORTED);
-  EXPECT_EQ(fake::Get().refused, (std::vector<std::string>{"cuGraphCreate", "cuStreamBeginCapture_v2_ptsz"}));
+  EXPECT_EQ(cuGLInit(), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(cuStreamBatchMemOp_ptsz(), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(fake::Get().refused, (std::vector<std::string>{"cuGLInit", "cuStreamBatchMemOp_ptsz"}));
 }
 
 }  // namespace
