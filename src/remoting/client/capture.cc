@@ -50,6 +50,13 @@ void Ended(uint64_t stream) {
   if (mode.mapped() == kModeThreadLocal) --active_of_thread;
 }
 
+// Ends the captures that forbid what they forbid: the driver drops a capture whose stream is asked whether it is idle.
+void InvalidateUnsafe() {
+  const std::lock_guard lock(All().lock);
+  for (const auto& [stream, mode] : All().modes)
+    if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) CallHandle(Command::kStreamQuery, stream);
+}
+
 CUresult Begin(CUstream stream, CUgraph graph, const LinkTail& links, int mode) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (links.status() != CUDA_SUCCESS) return links.status();
@@ -154,7 +161,9 @@ CUresult CheckCapturePermits() {
   if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_SUCCESS;
   const bool forbidden = active_of_thread > 0 || (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
                                                   active_global.load(std::memory_order_relaxed) > 0);
-  return forbidden ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
+  if (!forbidden) return CUDA_SUCCESS;
+  InvalidateUnsafe();
+  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 }
 
 MIG_EXPORT CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {

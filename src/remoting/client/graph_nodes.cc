@@ -182,7 +182,11 @@ CUresult GetKernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS& params) {
   arrays.bytes.assign(reply->payload + sizeof payload, reply->payload + reply->bytes);
   arrays.params.clear();
   for (const auto& param : function->params) arrays.params.push_back(arrays.bytes.data() + param.offset);
-  params.function = HandleOf<CUfunction>(WithKind(function->handle, wire::HandleKind::kFunction));
+  // A library's kernel is given as such: that is how the runtime knows it.
+  if (wire::UnpackHandle(function->owner).kind == wire::HandleKind::kLibrary)
+    params.kernel = HandleOf<CUkernel>(function->handle);
+  else
+    params.function = HandleOf<CUfunction>(function->handle);
   std::copy_n(payload.grid, 3, params.grid);
   std::copy_n(payload.block, 3, params.block);
   params.shared_bytes = payload.shared_bytes;
