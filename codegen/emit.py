@@ -54,7 +54,7 @@ def commands(entries):
     ours = forwards(entries)
     parts = [
         BANNER,
-        "#pragma once\n\n#include <cstdint>\n\n#include \"abi/cuda.h\"\n#include \"remoting/wire/attach.h\"\n#include \"remoting/wire/launch_shape.h\"\n\n",
+        "#pragma once\n\n#include <cstdint>\n\n#include \"abi/array.h\"\n#include \"remoting/wire/attach.h\"\n#include \"remoting/wire/launch_shape.h\"\n\n",
         "namespace mignificient::wire::api {\n\n",
     ]
     parts += [_command(entry, index) + "\n" for index, entry in enumerate(ours)]

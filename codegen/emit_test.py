@@ -45,30 +45,30 @@ class ClientTest(unittest.TestCase):
         self.assertLess(out.index("Call(Command"), out.index("ForgetAnswers();"))
 
 
-ARRAY = "forward sync cuMake(out array made, CUshape desc)  2.0\n"
-DESCRIBE = "forward sync cuDescribe(out CUshape desc, array made)  2.0\n"
-BREAK = "forward sync destroys cuBreak(array made)  2.0\n"
+ARRAY = "forward sync cuMake(out exec made, CUshape desc)  2.0\n"
+DESCRIBE = "forward sync cuDescribe(out CUshape desc, exec made)  2.0\n"
+BREAK = "forward sync destroys cuBreak(exec made)  2.0\n"
 
 
 class NamedObjectTest(unittest.TestCase):
     def test_struct_is_checked_and_copied_whole(self):
         out = text(emit.client_forward, ARRAY)
-        self.assertIn("cuMake(CUarray* made, const CUshape* desc)", out)
+        self.assertIn("cuMake(CUgraphExec* made, const CUshape* desc)", out)
         self.assertIn("if (desc == nullptr) return CUDA_ERROR_INVALID_VALUE;", out)
         self.assertIn(".desc = *desc", out)
-        self.assertIn("*made = As<CUarray>(reply.made);", out)
+        self.assertIn("*made = As<CUgraphExec>(reply.made);", out)
 
     def test_object_is_named_only_on_success_and_never_beyond_the_table(self):
         out = text(emit.server_dispatch, ARRAY)
-        self.assertLess(out.index("arrays_.full()"), out.index("driver().cuMake(&made, &in.desc)"))
-        self.assertIn(".made = result == CUDA_SUCCESS ? *arrays_.Add(made) : 0", out)
+        self.assertLess(out.index("graph_execs_.full()"), out.index("driver().cuMake(&made, &in.desc)"))
+        self.assertIn(".made = result == CUDA_SUCCESS ? *graph_execs_.Add(made) : 0", out)
 
     def test_struct_comes_back(self):
         self.assertIn("driver().cuDescribe(&desc, made)", text(emit.server_dispatch, DESCRIBE))
         self.assertIn("*desc = reply.desc;", text(emit.client_forward, DESCRIBE))
 
     def test_destroyed_object_is_forgotten(self):
-        self.assertIn("Removed(arrays_, in.made, driver().cuBreak(made))", text(emit.server_dispatch, BREAK))
+        self.assertIn("Removed(graph_execs_, in.made, driver().cuBreak(made))", text(emit.server_dispatch, BREAK))
 
 
 class ServerTest(unittest.TestCase):

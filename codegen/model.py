@@ -53,8 +53,8 @@ TYPES = {
     "graph": _handle("CUgraph", "ResolveGraph"),
     "node": _handle("CUgraphNode", "ResolveGraphNode"),
     "exec": _named("CUgraphExec", "graph_execs_"),
-    "array": _named("CUarray", "arrays_"),
-    "mipmapped_array": _named("CUmipmappedArray", "mipmapped_arrays_"),
+    "array": _handle("CUarray", "ResolveArray"),
+    "mipmapped_array": _handle("CUmipmappedArray", "ResolveMipmappedArray"),
     "allocation": _named("CUmemGenericAllocationHandle", "allocations_"),
     "shape": Type("const CUlaunchConfig*", "LaunchShape", 56),  # what a launch configuration says about occupancy
     "device": Type("CUdevice", "", 0),  # checked in the client, never sent: a session has one device

@@ -142,6 +142,33 @@ LAYOUTS = {
     ("CUDA_GRAPH_INSTANTIATE_PARAMS", "CUDA_GRAPH_INSTANTIATE_PARAMS"): {
         "flags": "flags", "upload_stream": "hUploadStream", "error_node": "hErrNode_out", "result": "result_out",
     },
+    ("CUDA_MEMCPY2D", "CUDA_MEMCPY2D"): {
+        "src_x_bytes": "srcXInBytes", "src_y": "srcY", "src_memory_type": "srcMemoryType", "src_host": "srcHost",
+        "src_device": "srcDevice", "src_array": "srcArray", "src_pitch": "srcPitch", "dst_x_bytes": "dstXInBytes",
+        "dst_y": "dstY", "dst_memory_type": "dstMemoryType", "dst_host": "dstHost", "dst_device": "dstDevice",
+        "dst_array": "dstArray", "dst_pitch": "dstPitch", "width_bytes": "WidthInBytes", "height": "Height",
+    },
+    ("CUDA_ARRAY_DESCRIPTOR", "CUDA_ARRAY_DESCRIPTOR"): {
+        "width": "Width", "height": "Height", "format": "Format", "channels": "NumChannels",
+    },
+    ("CUDA_ARRAY3D_DESCRIPTOR", "CUDA_ARRAY3D_DESCRIPTOR"): {
+        "width": "Width", "height": "Height", "depth": "Depth", "format": "Format", "channels": "NumChannels",
+        "flags": "Flags",
+    },
+    ("CUDA_ARRAY_MEMORY_REQUIREMENTS", "CUDA_ARRAY_MEMORY_REQUIREMENTS"): {"bytes": "size", "alignment": "alignment"},
+    ("CUDA_RESOURCE_DESC", "CUDA_RESOURCE_DESC"): {"type": "resType", "resource": "res", "flags": "flags"},
+    ("CUDA_TEXTURE_DESC", "CUDA_TEXTURE_DESC"): {
+        "address_mode": "addressMode", "filter_mode": "filterMode", "flags": "flags", "max_anisotropy": "maxAnisotropy",
+        "mipmap_filter_mode": "mipmapFilterMode", "mipmap_level_bias": "mipmapLevelBias",
+        "min_mipmap_level_clamp": "minMipmapLevelClamp", "max_mipmap_level_clamp": "maxMipmapLevelClamp",
+        "border_color": "borderColor",
+    },
+    ("CUDA_RESOURCE_VIEW_DESC", "CUDA_RESOURCE_VIEW_DESC"): {
+        "format": "format", "width": "width", "height": "height", "depth": "depth",
+        "first_mipmap_level": "firstMipmapLevel", "last_mipmap_level": "lastMipmapLevel", "first_layer": "firstLayer",
+        "last_layer": "lastLayer",
+    },
+    ("CUtensorMap", "CUtensorMap"): {"opaque": "opaque"},
     ("CUlaunchAttribute", "CUlaunchAttribute"): {"id": "id", "pad": "pad", "value": "value"},
     ("CUlaunchConfig", "CUlaunchConfig"): {
         "grid_x": "gridDimX",
@@ -162,7 +189,7 @@ SCALARS = ["CUresult", "CUdevice", "CUdeviceptr", "CUcontext", "CUmodule", "CUfu
 
 
 def headers():
-    return "".join((ROOT / "src/abi" / name).read_text() for name in ("cuda.h", "graph.h"))
+    return "".join((ROOT / "src/abi" / name).read_text() for name in ("cuda.h", "graph.h", "array.h"))
 
 
 def constants():
@@ -202,11 +229,11 @@ def lines_of(ours):
 
 def test_constants_and_layouts_agree_with_cuda_h(tmp_path):
     assert len(constants()) > 250
-    ours = values(tmp_path, "ours", '#include "abi/graph.h"', lines_of(True))
+    ours = values(tmp_path, "ours", '#include "abi/array.h"\n#include "abi/graph.h"', lines_of(True))
     theirs = values(tmp_path, "theirs", "#include <cuda.h>", lines_of(False))
     assert ours == theirs
 
 
 def test_every_layout_of_ours_is_compared():
-    structs = re.findall(r"^struct (\w+) \{", headers(), re.M)
+    structs = re.findall(r"^struct (?:alignas\(\d+\) )?(\w+) \{", headers(), re.M)
     assert sorted(structs) == sorted(ours for ours, _ in LAYOUTS)

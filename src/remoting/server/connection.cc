@@ -211,6 +211,7 @@ void Connection::TearDown() {
   Quiesce();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
+  DestroyArrays();
   DestroyLinks();
   graph_execs_.RemoveIf([this](CUgraphExec exec) { return driver().cuGraphExecDestroy(exec), true; });
   graphs_.ForEachRoot([this](CUgraph graph) { driver().cuGraphDestroy(graph); });
@@ -245,6 +246,8 @@ bool Connection::Dispatch(const ring::Record& record) {
     return DispatchStream(command, slot, record.body);
   if (command >= wire::Command::kCaptureBegin && command <= wire::Command::kGraphExecUpdate)
     return DispatchGraph(command, slot, record.body);
+  if (command >= wire::Command::kCopy3D && command <= wire::Command::kTensorMap)
+    return DispatchArray(command, slot, record.body);
   return Misuse(fmt::format("Opcode ({}) is unknown.", record.opcode));
 }
 

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -23,6 +24,7 @@
 #include "remoting/server/session.h"
 #include "remoting/server/waits.h"
 #include "remoting/server/window.h"
+#include "remoting/wire/array.h"
 #include "remoting/wire/commands.h"
 #include "remoting/wire/graph.h"
 #include "ring/ring.h"
@@ -61,6 +63,15 @@ class Connection {
   };
   // In the slot of a module name: the module of the library with that slot and generation.
   static constexpr uint32_t kLibraryModuleBit = 1u << 31;
+  struct Array {
+    CUarray array;
+    uint64_t whole;   // name of the array that it is a level or plane of; 0: it is one of its own
+    uint64_t charge;  // bytes of the budget
+  };
+  struct MipmappedArray {
+    CUmipmappedArray array;
+    uint64_t charge;
+  };
   struct Pinned {
     os::Mapping mapping;
   };
@@ -102,6 +113,9 @@ class Connection {
   bool ResolveLibrary(uint64_t name, CUlibrary& out);
   bool ResolveFunction(uint64_t name, CUfunction& out);
   bool ResolveKernel(uint64_t name, CUkernel& out);
+  bool ResolveArray(uint64_t name, CUarray& out);
+  bool ResolveMipmappedArray(uint64_t name, CUmipmappedArray& out);
+  bool ResolveArrays(CUDA_MEMCPY3D& copy);
   bool ResolveGraph(uint64_t name, CUgraph& out);
   bool ResolveGraphNode(uint64_t name, CUgraphNode& out);
   Kernel* FindKernel(uint64_t name);
@@ -166,6 +180,19 @@ class Connection {
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
   bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
 
+  // arrays.cc
+  bool DispatchArray(wire::Command command, uint16_t slot, std::span<const std::byte> body);
+  bool Copy3D(uint16_t slot, const wire::Copy3DBody& body);
+  bool CreateArray(uint16_t slot, const wire::ArrayCreateBody& body);
+  bool GetArrayPart(uint16_t slot, const wire::ArrayPartBody& body);
+  bool DestroyArray(uint16_t slot, uint64_t name);
+  bool CreateTexture(uint16_t slot, const wire::TextureCreateBody& body);
+  bool DestroyTexture(uint16_t slot, const wire::TextureDestroyBody& body);
+  bool EncodeTensorMap(uint16_t slot, const wire::TensorMapBody& body);
+  void DestroyArrays();
+  // The host side of a copy lies within [base, base + bytes), or in pinned memory if `base` is null.
+  bool HostSideAllowed(const CUDA_MEMCPY3D& copy, const std::byte* base, uint64_t bytes) const;
+
   // graphs.cc, graph_nodes.cc, capture.cc
   bool DispatchGraph(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   bool DestroyGraph(uint16_t slot, uint64_t name);
@@ -187,7 +214,6 @@ class Connection {
   CUresult ReadMemcpyNode(std::span<const std::byte> payload, NodeParams& params);
   CUresult WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& reply);
   CUresult WriteKernelNode(CUgraphNode node, wire::NodeReply& reply);
-  bool HostSideAllowed(const CUDA_MEMCPY3D& copy) const;
 
   bool BeginCapture(uint16_t slot, std::span<const std::byte> body);
   bool UpdateCapture(uint16_t slot, std::span<const std::byte> body);
@@ -216,8 +242,9 @@ class Connection {
   HandleTable<CUevent> events_;
   HandleTable<CUmodule> modules_;
   HandleTable<CUlibrary> libraries_;
-  HandleTable<CUarray> arrays_;
-  HandleTable<CUmipmappedArray> mipmapped_arrays_;
+  HandleTable<Array> arrays_;
+  HandleTable<MipmappedArray> mipmapped_arrays_;
+  std::set<std::pair<wire::TextureKind, uint64_t>> textures_;
   HandleTable<CUmemGenericAllocationHandle> allocations_;
   HandleTable<CUgraphExec> graph_execs_;
   HandleTable<std::shared_ptr<LinkState>> links_;

@@ -51,41 +51,13 @@ CUresult Connection::ReadKernelNode(std::span<const std::byte> payload, NodePara
   return CUDA_SUCCESS;
 }
 
-bool Connection::HostSideAllowed(const CUDA_MEMCPY3D& copy) const {
-  const auto side = [&](int type, const void* host, CUdeviceptr unified, size_t x, size_t y, size_t z, size_t pitch,
-                        size_t height) {
-    const bool is_host = type == static_cast<int>(CU_MEMORYTYPE_HOST);
-    if (!is_host && type != CU_MEMORYTYPE_UNIFIED) return true;
-    const uint64_t base = is_host ? reinterpret_cast<uint64_t>(host) : unified;
-    if (!is_host && base - window_->base() < window_->bytes()) return true;
-    if (copy.width_bytes == 0 || copy.height == 0 || copy.depth == 0) return true;
-    // The last byte that the copy reaches from `base`, in wider arithmetic than any of its factors can overflow.
-    using Wide = unsigned __int128;
-    const Wide row = pitch != 0 ? pitch : Wide{x} + copy.width_bytes;
-    const Wide rows = height != 0 ? height : Wide{y} + copy.height;
-    const Wide last_row = (Wide{z} + copy.depth - 1) * rows + y + copy.height - 1;
-    constexpr Wide kFar = Wide{1} << 62;
-    if (row >= kFar || last_row >= kFar || row * last_row >= kFar) return false;
-    const Wide bytes = row * last_row + x + copy.width_bytes;
-    return bytes < kFar && InPinned(base, static_cast<uint64_t>(bytes));
-  };
-  return side(copy.src_memory_type, copy.src_host, copy.src_device, copy.src_x_bytes, copy.src_y, copy.src_z,
-              copy.src_pitch, copy.src_height) &&
-         side(copy.dst_memory_type, copy.dst_host, copy.dst_device, copy.dst_x_bytes, copy.dst_y, copy.dst_z,
-              copy.dst_pitch, copy.dst_height);
-}
-
 CUresult Connection::ReadMemcpyNode(std::span<const std::byte> payload, NodeParams& params) {
   const auto* node = As<wire::MemcpyNode>(payload);
   if (node == nullptr) return CUDA_ERROR_INVALID_VALUE;
   CUDA_MEMCPY3D& copy = params.driver.memcpy.copy;
   copy = node->copy;
-  if (!HostSideAllowed(copy)) return CUDA_ERROR_INVALID_VALUE;
-  const auto array = [this](int type, CUarray& name) {
-    return type != CU_MEMORYTYPE_ARRAY || Resolve(arrays_, reinterpret_cast<uint64_t>(name), name);
-  };
-  if (!array(copy.src_memory_type, copy.src_array) || !array(copy.dst_memory_type, copy.dst_array))
-    return CUDA_ERROR_INVALID_HANDLE;
+  if (!HostSideAllowed(copy, nullptr, 0)) return CUDA_ERROR_INVALID_VALUE;
+  if (!ResolveArrays(copy)) return CUDA_ERROR_INVALID_HANDLE;
   params.driver.memcpy.context = device_.context;
   return CUDA_SUCCESS;
 }
@@ -248,7 +220,7 @@ CUresult Connection::WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& 
       wire::MemcpyNode payload{};
       result = driver().cuGraphMemcpyNodeGetParams(node, &payload.copy);
       const auto name = [this](CUarray array) {
-        const uint64_t found = arrays_.NameIf([&](CUarray each) { return each == array; });
+        const uint64_t found = arrays_.NameIf([&](const Array& each) { return each.array == array; });
         return reinterpret_cast<CUarray>(found);
       };
       if (payload.copy.src_array != nullptr) payload.copy.src_array = name(payload.copy.src_array);

@@ -68,6 +68,14 @@ enum class Command : uint16_t {
   kGraphInstantiate,
   kGraphExecDestroy,  // HandleBody
   kGraphExecUpdate,   // TwoHandlesBody (exec, graph)
+  // Arrays (wire/array.h)
+  kCopy3D,
+  kArrayCreate,
+  kArrayPart,
+  kArrayDestroy,  // HandleBody
+  kTextureCreate,
+  kTextureDestroy,
+  kTensorMap,
 };
 
 struct ExtentBody {
