@@ -96,7 +96,8 @@ def _body_value(entry, field):
 
 
 def _readiness(entry):
-    """As the driver: a call that names its object, or a stream of the program's own, needs no current context."""
+    """As the driver: a call that names its object, or a stream of the program's own, needs no current context. ReadyOn
+    looks at the stream's name too."""
     if entry.anywhere:
         return "ReadyAnywhere()"
     stream = next((a.name for a in entry.inputs if a.type_name == "stream"), "")
@@ -118,6 +119,9 @@ def _client_checks(entry):
             lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
             lines.append(f"  const size_t {argument.name}_length = std::strlen({argument.name});")
             lines.append(f"  if ({argument.name}_length > kMaxStringBytes) return CUDA_ERROR_INVALID_VALUE;")
+    for argument in entry.inputs:
+        if argument.type.resolver and f"({argument.name})" not in _readiness(entry):
+            lines.append(f"  if (const CUresult named = CheckName({argument.name}); named != CUDA_SUCCESS) return named;")
     return lines
 
 

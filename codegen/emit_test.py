@@ -37,6 +37,14 @@ class ClientTest(unittest.TestCase):
         self.assertIn("if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;", text(emit.client_forward, GET))
         self.assertIn("if (ptr != nullptr) *ptr = reply.ptr;", text(emit.client_forward, GLOBAL))
 
+    def test_handles_are_looked_at_once(self):
+        self.assertIn("CheckName(function)", text(emit.client_forward, GET))
+        out = text(emit.client_forward, "forward async cuPut(stream a, stream b, u32 x)  2.0\n")
+        self.assertIn("ReadyOn(a)", out)
+        self.assertIn("CheckName(b)", out)
+        self.assertNotIn("CheckName(a)", out)
+        self.assertNotIn("CheckName(x)", out)
+
     def test_cached_call_asks_the_cache(self):
         self.assertIn("CallCached(Command::kOpcode", text(emit.client_forward, GET))
 

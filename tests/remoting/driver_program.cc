@@ -178,10 +178,10 @@ void Misuse() {
   OK(cuMemAlloc_v2(&p, 64));
   Expect(cuMemFree_v2(p + 8), CUDA_ERROR_INVALID_VALUE, "freeing the middle of an allocation");
   Expect(cuStreamQuery(stream), CUDA_ERROR_INVALID_HANDLE, "a made-up stream");
-  // Launches do not wait for the server, so what it refuses surfaces at the next call, once.
-  OK(Launch(add, p, 1, 1, stream));
-  Expect(cuStreamSynchronize(stream), CUDA_ERROR_INVALID_HANDLE, "a made-up stream, again");
-  for (int i = 0; i < 2; ++i) cuCtxSynchronize();
+  Expect(Launch(add, p, 1, 1, stream), CUDA_ERROR_INVALID_HANDLE, "a launch on it");
+  // Setting memory does not wait for the server, so what it refuses surfaces at the next wait, once.
+  OK(cuMemsetD32Async(0x1000, 0, 1, nullptr));
+  Expect(cuCtxSynchronize(), CUDA_ERROR_INVALID_VALUE, "waiting for a set of no memory");
   OK(cuCtxSynchronize());
   OK(cuEventCreate(&event, 0));
   OK(cuEventDestroy_v2(event));

@@ -111,8 +111,8 @@ unsigned Call(void* function, Values& values) {
 // A function whose signature nobody knows: as many zeros as any takes.
 inline unsigned CallWithZeros(void* function, Values&) {
   using Word = uint64_t;
-  using Function = unsigned (*)(Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word,
-                                Word);
+  using Function =
+      unsigned (*)(Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word);
   return reinterpret_cast<Function>(function)(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 

@@ -2,12 +2,12 @@
 //
 //     STATE CASE SYMBOL RESULT [then RESULT] [stays RESULT] [changes]
 //
-// `then`: what the next cuCtxSynchronize answered. `stays`: the context does not work any more. `changes`: the call left
-// another state behind, as it may. In place of all that: `crashes SIGNAL`, `exits STATUS` (also after the call, when the
-// process ends), `hangs`, or `missing`.
+// `then`: what the next cuCtxSynchronize answered. `stays`: the context does not work any more. `changes`: the call
+// left another state behind, as it may. In place of all that: `crashes SIGNAL`, `exits STATUS` (also after the call,
+// when the process ends), `hangs`, or `missing`.
 //
-// The calls are made in child processes. A child goes on after a call that left everything as it was; with --isolate, as
-// the real driver needs it, which remembers what it was given, each child makes one call only.
+// The calls are made in child processes. A child goes on after a call that left everything as it was; with --isolate,
+// as the real driver needs it, which remembers what it was given, each child makes one call only.
 //
 //     sweep [--library libcuda.so.1] [--isolate] [--jobs N] [--verbose]
 //

@@ -138,7 +138,7 @@ MIG_EXPORT CUresult cuArray3DCreate_v2(CUarray* array, const CUDA_ARRAY3D_DESCRI
   return Create(Command::kArrayCreate, wire::ArrayCreateBody{*description, 0, 0}, array);
 }
 MIG_EXPORT CUresult cuArrayCreate_v2(CUarray* array, const CUDA_ARRAY_DESCRIPTOR* flat) {
-  if (flat == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (flat == nullptr) return InvalidValue();
   const CUDA_ARRAY3D_DESCRIPTOR description{flat->width, flat->height, 0, flat->format, flat->channels, 0};
   return cuArray3DCreate_v2(array, &description);
 }

@@ -70,7 +70,8 @@ CUresult Initialized() {
 
 CUresult Ready() {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
-  if (CurrentContext() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  if (!CurrentContextLives()) [[unlikely]]
+    return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;
   Channel& channel = *TheChannel();
   if (channel.broken()) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   return channel.TakeDeferredError();
@@ -94,6 +95,7 @@ CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::b
 }
 
 CUresult Refused(const char* name) {
+  if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   static std::mutex& lock = *new std::mutex;
   static std::set<std::string>& seen = *new std::set<std::string>;
   const std::lock_guard guard(lock);

@@ -20,8 +20,8 @@ namespace mignificient::client {
 CUresult Attach();
 
 // CUDA_SUCCESS when cuInit has succeeded and the calling thread has a current context; else CUDA's error for it
-// (NOT_INITIALIZED, INVALID_CONTEXT), or the sticky error of the context, or the deferred error of an earlier
-// asynchronous call, which is reported once.
+// (NOT_INITIALIZED, INVALID_CONTEXT, CONTEXT_IS_DESTROYED), or the sticky error of the context, or the deferred error
+// of an earlier asynchronous call, which is reported once.
 CUresult Ready();
 
 // As Ready(), without a current context.
@@ -60,23 +60,39 @@ inline uint64_t StreamName(CUstream stream) {
   return stream == CuStreamPerThread() ? ThreadStreamName() : reinterpret_cast<uint64_t>(stream);
 }
 
-// Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED.
+// Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED, and before
+// cuInit CUDA_ERROR_NOT_INITIALIZED, as everything does then.
 CUresult Refused(const char* name);
 
 // --- The current context of the calling thread -----------------------------------------------------------------------
 // One device, one server context; the program may have several handles to it (primary, created). Defined in context.cc.
 CUcontext CurrentContext();  // null: none
+bool CurrentContextLives();  // false also for none
 
 // As Ready(), for a call that names an object and so needs no current context.
 inline CUresult ReadyAnywhere() {
   return CurrentContext() == nullptr ? Initialized() : Ready();
 }
 
+// Whether a handle of the program's is a name of that kind. Whether it names something is the server's to know.
+template <typename Object>
+bool IsA(wire::HandleKind kind, const Object* handle) {
+  return wire::UnpackHandle(reinterpret_cast<uint64_t>(handle)).kind == kind;
+}
+
 // As Ready(), for a call on a stream: one that the program made names its context; the default streams are those of the
-// current one.
+// current one. CUDA_ERROR_INVALID_HANDLE for what is no stream.
 inline CUresult ReadyOn(CUstream stream) {
-  const bool is_default = stream == nullptr || stream == CuStreamLegacy() || stream == CuStreamPerThread();
-  return is_default ? Ready() : ReadyAnywhere();
+  if (stream == nullptr || stream == CuStreamLegacy() || stream == CuStreamPerThread()) return Ready();
+  const CUresult ready = ReadyAnywhere();
+  if (ready != CUDA_SUCCESS) return ready;
+  return IsA(wire::HandleKind::kStream, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+// CUDA_ERROR_INVALID_VALUE for an argument that is wrong whatever the state, behind what comes before it in CUDA too.
+inline CUresult InvalidValue() {
+  const CUresult ready = ReadyAnywhere();
+  return ready == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : ready;
 }
 
 }  // namespace mignificient::client

@@ -75,7 +75,7 @@ CUresult Begin(CUstream stream, int mode) {
 
 CUresult BeginToGraph(CUstream stream, CUgraph graph, const CUgraphNode* nodes, const CUgraphEdgeData* edges,
                       size_t count, int mode) {
-  if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (graph == nullptr) return InvalidValue();
   return Begin(stream, graph, LinkTail(nodes, edges, count), mode);
 }
 

@@ -99,6 +99,7 @@ MIG_EXPORT CUresult cuCtxCreate_v2(CUcontext* context, unsigned flags, CUdevice 
 }
 MIG_EXPORT CUresult cuCtxCreate_v3(CUcontext* context, const void* affinities, int affinity_count, unsigned flags,
                                    CUdevice device) {
+  if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   if (affinities != nullptr || affinity_count != 0) return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
   return Create(context, flags, device);
 }
@@ -230,7 +231,8 @@ MIG_EXPORT CUresult cuCtxSetSharedMemConfig(int config) {
 MIG_EXPORT CUresult cuFuncSetSharedMemConfig(CUfunction function, int config) {
   ContextRecord* record = nullptr;
   if (const CUresult result = Current(record); result != CUDA_SUCCESS) return result;
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (!IsA(wire::HandleKind::kFunction, function) && !IsA(wire::HandleKind::kKernel, function))
+    return CUDA_ERROR_INVALID_HANDLE;
   return config < 0 || config > kHighestSharedConfig ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 

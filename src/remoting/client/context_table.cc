@@ -20,6 +20,9 @@ ContextStack& CurrentStack() {
 CUcontext CurrentContext() {
   return current_stack.top();
 }
+bool CurrentContextLives() {
+  return table.Find(current_stack.top()) != nullptr;
+}
 
 CUcontext ContextTable::CreateLocked(uint32_t slot, unsigned flags) {
   ContextRecord& record = records[slot];

@@ -74,10 +74,15 @@ CUresult CapturedToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream strea
 
 enum class Until { kIssued, kComplete };
 
+// Whether the device has that much memory at all: the host's side is not read or written for a copy that cannot be.
+bool Fits(size_t bytes) {
+  return bytes <= Device().total_bytes;
+}
+
 CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
-  if (src == nullptr || dst == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (src == nullptr || dst == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
   if (ThePinnedMemory().Contains(src, bytes)) {
     const CUresult result =
         PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), reinterpret_cast<uint64_t>(src), 0, 0});
@@ -161,7 +166,7 @@ class Collector {
 CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
-  if (dst == nullptr || src == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (dst == nullptr || src == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
   if (ThePinnedMemory().Contains(dst, bytes)) {
     const CUresult result =
         PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), reinterpret_cast<uint64_t>(dst), 0, 0});
@@ -184,6 +189,8 @@ CUresult Unified(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream
   if (OnDevice(dst) && OnDevice(src)) return cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
   if (OnDevice(dst)) return ToDevice(dst, reinterpret_cast<const void*>(src), bytes, stream, until);
   if (OnDevice(src)) return ToHost(reinterpret_cast<void*>(dst), src, bytes, stream, until);
+  if (bytes == 0) return CUDA_SUCCESS;
+  if (dst == 0 || src == 0 || dst + bytes < dst || src + bytes < src) return CUDA_ERROR_INVALID_VALUE;
   // Host to host, in stream order.
   if (const CUresult result = Synchronize(stream); result != CUDA_SUCCESS) return result;
   std::memmove(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes);

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "abi/array.h"
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
+#include "remoting/client/context.h"
 #include "remoting/client/graph_copy.h"
 #include "remoting/client/memory.h"
 #include "remoting/wire/array.h"
@@ -155,12 +157,20 @@ CUresult Captured(CUDA_MEMCPY3D copy, CUstream stream) {
 
 // What CUDA refuses whatever the memory is like.
 CUresult Check(const CUDA_MEMCPY3D& copy) {
+  size_t bytes;  // a copy of more than the device has is refused before the host's side is read or written
+  if (__builtin_mul_overflow(copy.width_bytes, copy.height, &bytes) ||
+      __builtin_mul_overflow(bytes, copy.depth, &bytes) || bytes > Device().total_bytes)
+    return CUDA_ERROR_INVALID_VALUE;
   const auto side = [&](int type, const void* host, CUdeviceptr device, CUarray array, size_t x, size_t pitch) {
     if (type < kHost || type > CU_MEMORYTYPE_UNIFIED) return false;
     if (type == CU_MEMORYTYPE_ARRAY) return array != nullptr;
     if (pitch != 0 && pitch < x + copy.width_bytes) return false;
     return type == kHost ? host != nullptr : device != 0;
   };
+  for (const auto& [type, array] :
+       {std::pair(copy.src_memory_type, copy.src_array), std::pair(copy.dst_memory_type, copy.dst_array)})
+    if (type == CU_MEMORYTYPE_ARRAY && array != nullptr && !IsA(wire::HandleKind::kArray, array))
+      return CUDA_ERROR_INVALID_HANDLE;
   const bool source =
       side(copy.src_memory_type, copy.src_host, copy.src_device, copy.src_array, copy.src_x_bytes, copy.src_pitch);
   const bool target =
@@ -197,10 +207,10 @@ CUDA_MEMCPY3D Of(const CUDA_MEMCPY2D& flat) {
 }
 
 CUresult Copy2D(const CUDA_MEMCPY2D* flat, CUstream stream, Until until) {
-  return flat == nullptr ? CUDA_ERROR_INVALID_VALUE : Copy(Of(*flat), stream, until);
+  return flat == nullptr ? InvalidValue() : Copy(Of(*flat), stream, until);
 }
 CUresult Copy3D(const CUDA_MEMCPY3D* copy, CUstream stream, Until until) {
-  return copy == nullptr ? CUDA_ERROR_INVALID_VALUE : Copy(*copy, stream, until);
+  return copy == nullptr ? InvalidValue() : Copy(*copy, stream, until);
 }
 
 // A side of a copy of consecutive bytes.
@@ -232,13 +242,22 @@ Linear DeviceAddress(CUdeviceptr device) {
   return {.type = kDevice, .device = device};
 }
 
-// One device: a copy between its contexts is a copy.
+// One device: a copy between its contexts is a copy. Null means the current one.
+CUresult CheckPeers(CUcontext to, CUcontext from) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  for (CUcontext context : {to, from})
+    if (context != nullptr && ResolveContext(context) != CUDA_SUCCESS) return CUDA_ERROR_INVALID_CONTEXT;
+  return CUDA_SUCCESS;
+}
+
 CUresult Batch(const CUdeviceptr* dsts, const CUdeviceptr* srcs, const size_t* sizes, size_t count, size_t* failed,
                CUstream stream) {
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (dsts == nullptr || srcs == nullptr || sizes == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
   if (stream == nullptr || stream == CuStreamLegacy()) return CUDA_ERROR_INVALID_HANDLE;
   for (size_t i = 0; i < count; ++i) {
-    const CUresult result = cuMemcpyAsync(dsts[i], srcs[i], sizes[i], stream);
+    const bool whole = dsts[i] != 0 && srcs[i] != 0;
+    const CUresult result = whole ? cuMemcpyAsync(dsts[i], srcs[i], sizes[i], stream) : CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS) continue;
     if (failed != nullptr) *failed = i;
     return result;
@@ -273,21 +292,24 @@ MIG_COPY_ASYNC(3DPeerAsync, CUDA_MEMCPY3D, Copy3D)
 #undef MIG_COPY
 #undef MIG_COPY_ASYNC
 
-MIG_EXPORT CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext, CUdeviceptr src, CUcontext, size_t bytes) {
-  return cuMemcpy(dst, src, bytes);
+MIG_EXPORT CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes) {
+  const CUresult checked = CheckPeers(to, from);
+  return checked == CUDA_SUCCESS ? cuMemcpy(dst, src, bytes) : checked;
 }
-MIG_EXPORT CUresult cuMemcpyPeer_ptds(CUdeviceptr dst, CUcontext, CUdeviceptr src, CUcontext, size_t bytes) {
+MIG_EXPORT CUresult cuMemcpyPeer_ptds(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes) {
+  if (const CUresult checked = CheckPeers(to, from); checked != CUDA_SUCCESS) return checked;
   if (const CUresult result = cuMemcpyAsync(dst, src, bytes, CuStreamPerThread()); result != CUDA_SUCCESS)
     return result;
   return cuStreamSynchronize(CuStreamPerThread());
 }
-MIG_EXPORT CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext, CUdeviceptr src, CUcontext, size_t bytes,
+MIG_EXPORT CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes,
                                       CUstream stream) {
-  return cuMemcpyAsync(dst, src, bytes, stream);
+  const CUresult checked = CheckPeers(to, from);
+  return checked == CUDA_SUCCESS ? cuMemcpyAsync(dst, src, bytes, stream) : checked;
 }
-MIG_EXPORT CUresult cuMemcpyPeerAsync_ptsz(CUdeviceptr dst, CUcontext, CUdeviceptr src, CUcontext, size_t bytes,
+MIG_EXPORT CUresult cuMemcpyPeerAsync_ptsz(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes,
                                            CUstream stream) {
-  return cuMemcpyAsync(dst, src, bytes, PerThread(stream));
+  return cuMemcpyPeerAsync(dst, to, src, from, bytes, PerThread(stream));
 }
 
 MIG_EXPORT CUresult cuMemcpyBatchAsync(CUdeviceptr* dsts, CUdeviceptr* srcs, size_t* sizes, size_t count, void*,

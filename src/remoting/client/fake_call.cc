@@ -64,7 +64,8 @@ CUresult Initialized() {
 }
 CUresult Ready() {
   if (!fake::Get().attached) return CUDA_ERROR_NOT_INITIALIZED;
-  return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : fake::Get().ready;
+  if (CurrentContextLives()) return fake::Get().ready;
+  return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 const wire::DeviceInfo& Device() {
   return fake::Get().device;

@@ -11,6 +11,8 @@
 namespace mignificient::client {
 namespace {
 
+using wire::HandleKind;
+
 constexpr size_t kMaxStringBytes = 32 * 1024;  // names of kernels and variables; the longest mangled ones are some KiB
 static_assert(kMaxStringBytes + 1024 <= wire::kMaxCommandBytes);
 
@@ -24,6 +26,54 @@ uint64_t Name(CUstream stream) {
 }
 constexpr uint64_t Name(unsigned long long handle) {
   return handle;
+}
+
+// What a handle that names no object of its kind is answered with. One that names a destroyed object is the server's to
+// find.
+CUresult CheckName(CUstream stream) {
+  const bool is_default = stream == nullptr || stream == CuStreamLegacy() || stream == CuStreamPerThread();
+  return is_default || IsA(HandleKind::kStream, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+template <typename Handle>
+CUresult CheckName(HandleKind kind, Handle* handle) {
+  return IsA(kind, handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+CUresult CheckName(CUevent event) {
+  return CheckName(HandleKind::kEvent, event);
+}
+CUresult CheckName(CUmodule module) {
+  return CheckName(HandleKind::kModule, module);
+}
+CUresult CheckName(CUlibrary library) {
+  return CheckName(HandleKind::kLibrary, library);
+}
+CUresult CheckName(CUfunction function) {
+  return IsA(HandleKind::kKernel, function) ? CUDA_SUCCESS : CheckName(HandleKind::kFunction, function);
+}
+CUresult CheckName(CUarray array) {
+  return CheckName(HandleKind::kArray, array);
+}
+CUresult CheckName(CUmipmappedArray array) {
+  return CheckName(HandleKind::kMipmappedArray, array);
+}
+// Of graphs CUDA calls every wrong handle an invalid value.
+template <typename Handle>
+CUresult CheckGraphName(HandleKind kind, Handle* handle) {
+  return IsA(kind, handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+CUresult CheckName(CUgraph graph) {
+  return CheckGraphName(HandleKind::kGraph, graph);
+}
+CUresult CheckName(CUgraphNode node) {
+  return CheckGraphName(HandleKind::kGraphNode, node);
+}
+CUresult CheckName(CUgraphExec exec) {
+  return CheckGraphName(HandleKind::kGraphExec, exec);
+}
+// Whatever else there is, the server looks at.
+template <typename Handle>
+CUresult CheckName(Handle) {
+  return CUDA_SUCCESS;
 }
 
 // The program's handle for what the server has named.

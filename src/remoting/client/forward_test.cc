@@ -16,12 +16,26 @@ CUresult cuMemsetD32Async_ptsz(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule, const char*);
 CUresult cuKernelSetAttribute(int, int, CUkernel, CUdevice);
 CUresult cuOccupancyMaxActiveClusters(int*, CUfunction, const CUlaunchConfig*);
+CUresult cuStreamCopyAttributes(CUstream, CUstream);
+CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned);
+CUresult cuFuncGetAttribute(int*, int, CUfunction);
+CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuGraphNodeGetType(CUgraphNode, int*);
 CUresult cuGLInit();
 CUresult cuStreamBatchMemOp_ptsz();
 }
 
 namespace mignificient::client {
 namespace {
+
+template <typename T>
+T Handle(wire::HandleKind kind) {
+  return reinterpret_cast<T>(wire::PackHandle({kind, 1, 7}));
+}
+const auto kStream = Handle<CUstream>(wire::HandleKind::kStream);
+const auto kModule = Handle<CUmodule>(wire::HandleKind::kModule);
+const auto kKernel = Handle<CUkernel>(wire::HandleKind::kKernel);
+const auto kFunction = Handle<CUfunction>(wire::HandleKind::kFunction);
 
 class ForwardTest : public testing::Test {
  protected:
@@ -48,13 +62,12 @@ TEST_F(ForwardTest, SynchronousMemsetIsPostedOnTheDefaultStream) {
 }
 
 TEST_F(ForwardTest, NullStreamIsThePerThreadStreamInPtszForm) {
-  const auto stream = reinterpret_cast<CUstream>(0x1234);
   cuMemsetD32Async(0, 0, 0, nullptr);
   EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, 0u);
   cuMemsetD32Async_ptsz(0, 0, 0, nullptr);
   EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, 2u);
-  cuMemsetD32Async_ptsz(0, 0, 0, stream);
-  EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, 0x1234u);
+  cuMemsetD32Async_ptsz(0, 0, 0, kStream);
+  EXPECT_EQ(Last().As<wire::api::cuMemsetD32Async::Body>().stream, reinterpret_cast<uint64_t>(kStream));
 }
 
 TEST_F(ForwardTest, StringFollowsTheBody) {
@@ -64,19 +77,19 @@ TEST_F(ForwardTest, StringFollowsTheBody) {
     return CUDA_SUCCESS;
   };
   size_t bytes = 0;
-  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, "weights"), CUDA_SUCCESS);
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, kModule, "weights"), CUDA_SUCCESS);
   EXPECT_EQ(bytes, 64u);
   EXPECT_EQ(Last().tail, "weights");
   EXPECT_EQ(Last().As<wire::api::cuModuleGetGlobal_v2::Body>().name_bytes, 7u);
-  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, kModule, nullptr), CUDA_ERROR_INVALID_VALUE);
   const std::string endless(1 << 20, 'x');
-  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, endless.c_str()), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, kModule, endless.c_str()), CUDA_ERROR_INVALID_VALUE);
 }
 
 TEST_F(ForwardTest, OutputIsLeftAloneWhenTheCallFails) {
   fake::Get().answer = [](const fake::Command&, std::span<std::byte>) { return CUDA_ERROR_NOT_FOUND; };
   CUdeviceptr ptr = 77;
-  EXPECT_EQ(cuModuleGetGlobal_v2(&ptr, nullptr, nullptr, "x"), CUDA_ERROR_NOT_FOUND);
+  EXPECT_EQ(cuModuleGetGlobal_v2(&ptr, nullptr, kModule, "x"), CUDA_ERROR_NOT_FOUND);
   EXPECT_EQ(ptr, 77u);
 }
 
@@ -92,8 +105,24 @@ TEST_F(ForwardTest, NothingIsSentWithoutAContextUnlessTheCallNeedsNone) {
   EXPECT_EQ(cuMemsetD32Async(0x7000, 0, 5, nullptr), CUDA_ERROR_INVALID_CONTEXT);
   EXPECT_EQ(cuMemsetD32Async_ptsz(0x7000, 0, 5, nullptr), CUDA_ERROR_INVALID_CONTEXT);
   EXPECT_TRUE(fake::Get().commands.empty());
-  EXPECT_EQ(cuMemsetD32Async(0x7000, 0, 5, reinterpret_cast<CUstream>(0x1234)), CUDA_SUCCESS);
-  EXPECT_EQ(cuKernelSetAttribute(8, 1, nullptr, 0), CUDA_SUCCESS);
+  EXPECT_EQ(cuMemsetD32Async(0x7000, 0, 5, kStream), CUDA_SUCCESS);
+  EXPECT_EQ(cuKernelSetAttribute(8, 1, kKernel, 0), CUDA_SUCCESS);
+}
+
+TEST_F(ForwardTest, WhatIsNoNameOfItsKindIsNotSent) {
+  size_t bytes = 0;
+  int value = 0;
+  const auto made_up = reinterpret_cast<CUstream>(0x1234);
+  EXPECT_EQ(cuMemsetD32Async(0x7000, 0, 5, made_up), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, nullptr, "x"), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuModuleGetGlobal_v2(nullptr, &bytes, Handle<CUmodule>(wire::HandleKind::kLibrary), "x"),
+            CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuStreamCopyAttributes(kStream, made_up), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuStreamWaitEvent(nullptr, nullptr, 0), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuFuncGetAttribute(&value, 0, nullptr), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(cuGraphLaunch(nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuGraphNodeGetType(Handle<CUgraphNode>(wire::HandleKind::kGraph), &value), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_TRUE(fake::Get().commands.empty());
 }
 
 TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
@@ -104,7 +133,7 @@ TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
   std::memcpy(attributes[1].value, cluster, sizeof cluster);
   const CUlaunchConfig config{64, 1, 1, 128, 1, 1, 4096, CuStreamLegacy(), attributes, 2};
   int clusters = 0;
-  EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, nullptr, &config), CUDA_SUCCESS);
+  EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, kFunction, &config), CUDA_SUCCESS);
   const auto body = Last().As<wire::api::cuOccupancyMaxActiveClusters::Body>();
   CUlaunchAttribute received[wire::kShapeAttributes];
   const CUlaunchConfig again = wire::Expand(body.config, received);
@@ -114,7 +143,7 @@ TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
   ASSERT_EQ(again.attribute_count, 1u);
   EXPECT_EQ(again.attributes[0].id, wire::kClusterDimensionAttribute);
   EXPECT_EQ(std::memcmp(again.attributes[0].value, cluster, sizeof cluster), 0);
-  EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, kFunction, nullptr), CUDA_ERROR_INVALID_VALUE);
 }
 
 TEST_F(ForwardTest, RefusalsNameTheirSymbol) {

@@ -74,6 +74,7 @@ CUresult Listed(uint64_t object, GraphListKind kind, CUgraphNode* from, CUgraphN
 CUresult ChangeEdges(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to, const CUgraphEdgeData* data,
                      size_t count, bool remove) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (count == 0) return CUDA_SUCCESS;
   if (from == nullptr || to == nullptr || count > wire::kMaxNodeDependencies) return CUDA_ERROR_INVALID_VALUE;
   std::vector<wire::GraphEdge> edges(count);
@@ -132,10 +133,8 @@ constexpr const char* kTypeNames[] = {"KERNEL",
                                       "CONDITIONAL"};
 
 // Nodes by number and type, and their edges. The driver's own dump would name addresses of the server.
-CUresult PrintDot(std::FILE* file, CUgraph graph) {
-  std::vector<wire::GraphEdge> nodes, edges;
-  if (const CUresult result = List(NameOf(graph), GraphListKind::kNodes, nodes); result != CUDA_SUCCESS) return result;
-  if (const CUresult result = List(NameOf(graph), GraphListKind::kEdges, edges); result != CUDA_SUCCESS) return result;
+CUresult PrintDot(std::FILE* file, const std::vector<wire::GraphEdge>& nodes,
+                  const std::vector<wire::GraphEdge>& edges) {
   const auto index = [&](uint64_t node) {
     return std::find_if(nodes.begin(), nodes.end(), [&](const auto& each) { return each.from == node; }) -
            nodes.begin();
@@ -248,9 +247,12 @@ MIG_EXPORT CUresult cuGraphRemoveDependencies_v2(CUgraph graph, const CUgraphNod
 MIG_EXPORT CUresult cuGraphDebugDotPrint(CUgraph graph, const char* path, unsigned) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (path == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  std::vector<wire::GraphEdge> nodes, edges;
+  if (const CUresult result = List(NameOf(graph), GraphListKind::kNodes, nodes); result != CUDA_SUCCESS) return result;
+  if (const CUresult result = List(NameOf(graph), GraphListKind::kEdges, edges); result != CUDA_SUCCESS) return result;
   std::FILE* file = std::fopen(path, "we");
   if (file == nullptr) return CUDA_ERROR_OPERATING_SYSTEM;
-  const CUresult result = PrintDot(file, graph);
+  const CUresult result = PrintDot(file, nodes, edges);
   return std::fclose(file) == 0 ? result : CUDA_ERROR_OPERATING_SYSTEM;
 }
 
@@ -258,11 +260,11 @@ MIG_EXPORT CUresult cuGraphDebugDotPrint(CUgraph graph, const char* path, unsign
 
 MIG_EXPORT CUresult cuGraphInstantiateWithParams(CUgraphExec* exec, CUgraph graph,
                                                  CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Instantiate(exec, graph, *params);
+  return params == nullptr ? InvalidValue() : Instantiate(exec, graph, *params);
 }
 MIG_EXPORT CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec* exec, CUgraph graph,
                                                       CUDA_GRAPH_INSTANTIATE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   CUDA_GRAPH_INSTANTIATE_PARAMS per_thread = *params;
   per_thread.upload_stream = PerThread(params->upload_stream);
   const CUresult result = Instantiate(exec, graph, per_thread);
@@ -291,7 +293,7 @@ MIG_EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec) {
 }
 
 MIG_EXPORT CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo* info) {
-  return info == nullptr ? CUDA_ERROR_INVALID_VALUE : Update(exec, graph, *info);
+  return info == nullptr ? InvalidValue() : Update(exec, graph, *info);
 }
 MIG_EXPORT CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode* error_node, int* reason) {
   CUgraphExecUpdateResultInfo info{};

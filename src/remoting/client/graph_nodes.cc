@@ -263,30 +263,30 @@ CUresult AddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependenci
 #define MIG_ADD CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies, size_t count
 
 MIG_EXPORT CUresult cuGraphAddNode(MIG_ADD, CUgraphNodeParams* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : AddNode(node, graph, dependencies, nullptr, count, *params);
+  return params == nullptr ? InvalidValue() : AddNode(node, graph, dependencies, nullptr, count, *params);
 }
 MIG_EXPORT CUresult cuGraphAddNode_v2(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies,
                                       const CUgraphEdgeData* edges, size_t count, CUgraphNodeParams* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : AddNode(node, graph, dependencies, edges, count, *params);
+  return params == nullptr ? InvalidValue() : AddNode(node, graph, dependencies, edges, count, *params);
 }
 MIG_EXPORT CUresult cuGraphAddKernelNode(MIG_ADD, const CUDA_KERNEL_NODE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, KernelV1(*params));
 }
 MIG_EXPORT CUresult cuGraphAddKernelNode_v2(MIG_ADD, const CUDA_KERNEL_NODE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, KernelV2(*params));
 }
 MIG_EXPORT CUresult cuGraphAddMemcpyNode(MIG_ADD, const CUDA_MEMCPY3D* copy, CUcontext) {
-  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (copy == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, Memcpy(*copy));
 }
 MIG_EXPORT CUresult cuGraphAddMemsetNode(MIG_ADD, const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext) {
-  if (memset == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (memset == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, Memset(*memset));
 }
 MIG_EXPORT CUresult cuGraphAddHostNode(MIG_ADD, const CUDA_HOST_NODE_PARAMS* host) {
-  if (host == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (host == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, Host(*host));
 }
 MIG_EXPORT CUresult cuGraphAddChildGraphNode(MIG_ADD, CUgraph child) {
@@ -302,7 +302,7 @@ MIG_EXPORT CUresult cuGraphAddEventWaitNode(MIG_ADD, CUevent event) {
   return AddOne(node, graph, dependencies, count, Event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event));
 }
 MIG_EXPORT CUresult cuGraphAddMemAllocNode(MIG_ADD, CUDA_MEM_ALLOC_NODE_PARAMS* alloc) {
-  if (alloc == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (alloc == nullptr) return InvalidValue();
   CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEM_ALLOC);
   params.alloc = *alloc;
   const CUresult result = AddNode(node, graph, dependencies, nullptr, count, params);
@@ -317,59 +317,59 @@ MIG_EXPORT CUresult cuGraphAddMemFreeNode(MIG_ADD, CUdeviceptr address) {
 #undef MIG_ADD
 
 MIG_EXPORT CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, *params);
+  return params == nullptr ? InvalidValue() : Set(nullptr, node, *params);
 }
 MIG_EXPORT CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams* params) {
-  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, *params);
+  return params == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, *params);
 }
 
 // --- Kernel nodes
 MIG_EXPORT CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   CUDA_KERNEL_NODE_PARAMS got{};
   const CUresult result = GetKernel(node, got);
   if (result == CUDA_SUCCESS) *params = got;
   return result;
 }
 MIG_EXPORT CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   CUDA_KERNEL_NODE_PARAMS got{};
   const CUresult result = GetKernel(node, got);
   if (result == CUDA_SUCCESS) std::memcpy(static_cast<void*>(params), &got, offsetof(CUDA_KERNEL_NODE_PARAMS, kernel));
   return result;
 }
 MIG_EXPORT CUresult cuGraphKernelNodeSetParams(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, KernelV1(*params));
+  return params == nullptr ? InvalidValue() : Set(nullptr, node, KernelV1(*params));
 }
 MIG_EXPORT CUresult cuGraphKernelNodeSetParams_v2(CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, KernelV2(*params));
+  return params == nullptr ? InvalidValue() : Set(nullptr, node, KernelV2(*params));
 }
 MIG_EXPORT CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                                    const CUDA_KERNEL_NODE_PARAMS* params) {
-  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, KernelV1(*params));
+  return params == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, KernelV1(*params));
 }
 MIG_EXPORT CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
                                                       const CUDA_KERNEL_NODE_PARAMS* params) {
-  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, KernelV2(*params));
+  return params == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, KernelV2(*params));
 }
 
 // --- Copies and sets
 MIG_EXPORT CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D* copy) {
-  if (copy == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (copy == nullptr) return InvalidValue();
   wire::MemcpyNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEMCPY, payload);
   if (result == CUDA_SUCCESS) *copy = payload.copy;
   return result;
 }
 MIG_EXPORT CUresult cuGraphMemcpyNodeSetParams(CUgraphNode node, const CUDA_MEMCPY3D* copy) {
-  return copy == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, Memcpy(*copy));
+  return copy == nullptr ? InvalidValue() : Set(nullptr, node, Memcpy(*copy));
 }
 MIG_EXPORT CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node, const CUDA_MEMCPY3D* copy,
                                                    CUcontext) {
-  return copy == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Memcpy(*copy));
+  return copy == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, Memcpy(*copy));
 }
 MIG_EXPORT CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARAMS* memset) {
-  if (memset == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (memset == nullptr) return InvalidValue();
   wire::MemsetNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEMSET, payload);
   if (result == CUDA_SUCCESS)
@@ -377,14 +377,14 @@ MIG_EXPORT CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NOD
   return result;
 }
 MIG_EXPORT CUresult cuGraphMemsetNodeSetParams(CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS* memset) {
-  return memset == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, Memset(*memset));
+  return memset == nullptr ? InvalidValue() : Set(nullptr, node, Memset(*memset));
 }
 MIG_EXPORT CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                                    const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext) {
-  return memset == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Memset(*memset));
+  return memset == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, Memset(*memset));
 }
 MIG_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS* alloc) {
-  if (alloc == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (alloc == nullptr) return InvalidValue();
   wire::AllocNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEM_ALLOC, payload);
   if (result != CUDA_SUCCESS) return result;
@@ -396,7 +396,7 @@ MIG_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode node, CUDA_MEM_ALLO
   return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr* address) {
-  if (address == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (address == nullptr) return InvalidValue();
   wire::FreeNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEM_FREE, payload);
   if (result == CUDA_SUCCESS) *address = payload.address;
@@ -405,7 +405,7 @@ MIG_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr* a
 
 // --- Host functions, child graphs, events
 MIG_EXPORT CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PARAMS* host) {
-  if (host == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (host == nullptr) return InvalidValue();
   wire::HostNode payload;
   if (const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_HOST, payload); result != CUDA_SUCCESS) return result;
   const auto function = FindHostFunction(payload.id);
@@ -414,26 +414,26 @@ MIG_EXPORT CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PA
   return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuGraphHostNodeSetParams(CUgraphNode node, const CUDA_HOST_NODE_PARAMS* host) {
-  return host == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, Host(*host));
+  return host == nullptr ? InvalidValue() : Set(nullptr, node, Host(*host));
 }
 MIG_EXPORT CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                                  const CUDA_HOST_NODE_PARAMS* host) {
-  return host == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Host(*host));
+  return host == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, Host(*host));
 }
 MIG_EXPORT CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph* graph) {
-  if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (graph == nullptr) return InvalidValue();
   wire::ChildNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_GRAPH, payload);
   if (result == CUDA_SUCCESS) *graph = HandleOf<CUgraph>(payload.graph);
   return result;
 }
 MIG_EXPORT CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraph child) {
-  return exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Child(child));
+  return exec == nullptr ? InvalidValue() : Set(exec, node, Child(child));
 }
 
 #define MIG_EVENT_NODE(Name, type)                                                                         \
   MIG_EXPORT CUresult cuGraph##Name##NodeGetEvent(CUgraphNode node, CUevent* event) {                      \
-    if (event == nullptr) return CUDA_ERROR_INVALID_VALUE;                                                 \
+    if (event == nullptr) return InvalidValue();                                                           \
     wire::EventNode payload;                                                                               \
     const CUresult result = FetchAs(node, type, payload);                                                  \
     if (result == CUDA_SUCCESS) *event = HandleOf<CUevent>(payload.event);                                 \
@@ -443,7 +443,7 @@ MIG_EXPORT CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraph
     return Set(nullptr, node, Event(type, event));                                                         \
   }                                                                                                        \
   MIG_EXPORT CUresult cuGraphExec##Name##NodeSetEvent(CUgraphExec exec, CUgraphNode node, CUevent event) { \
-    return exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, Event(type, event));               \
+    return exec == nullptr ? InvalidValue() : Set(exec, node, Event(type, event));                         \
   }
 MIG_EVENT_NODE(EventRecord, CU_GRAPH_NODE_TYPE_EVENT_RECORD)
 MIG_EVENT_NODE(EventWait, CU_GRAPH_NODE_TYPE_WAIT_EVENT)

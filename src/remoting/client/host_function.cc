@@ -81,12 +81,12 @@ CUresult Launch(CUstream stream, HostFunction function) {
 }
 
 CUresult LaunchFunction(CUstream stream, CUhostFn function, void* user_data) {
-  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (function == nullptr) return InvalidValue();
   return Launch(stream, {.function = function, .user_data = user_data});
 }
 
 CUresult AddCallback(CUstream stream, CUstreamCallback callback, void* user_data, unsigned flags) {
-  if (callback == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (callback == nullptr || flags != 0) return InvalidValue();
   if (IsCapturing(stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   return Launch(stream, {.callback = callback, .stream = stream, .user_data = user_data});
 }

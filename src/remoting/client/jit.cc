@@ -47,7 +47,8 @@ Result<std::vector<std::byte>> ReadFile(const char* path) {
 }
 
 JitRequest::JitRequest(unsigned count, const int* names, void** values) {
-  for (unsigned i = 0; i < count && names != nullptr && values != nullptr; ++i) {
+  complete = count == 0 || (names != nullptr && values != nullptr && count <= wire::kMaxJitOptions);
+  for (unsigned i = 0; complete && i < count; ++i) {
     const auto number = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(values[i]));
     switch (names[i]) {
       case kJitInfoLog:

@@ -24,6 +24,7 @@ struct JitRequest {
   char* logs[2] = {};  // info, error
   uint32_t log_bytes[2] = {};
   void** log_size_values[2] = {};  // where CUDA reports how much was written
+  bool complete = true;            // false: arrays are missing, or more options than there are
 
   JitRequest(unsigned count, const int* names, void** values);
   void Deliver(const wire::LoadReply& reply);

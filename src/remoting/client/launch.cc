@@ -89,8 +89,8 @@ CUresult Launch(const Arguments& arguments) {
 }
 
 CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra, CUstream stream) {
-  if (config == nullptr || config->attribute_count > wire::kMaxLaunchAttributes) return CUDA_ERROR_INVALID_VALUE;
-  if (config->attribute_count > 0 && config->attributes == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (config == nullptr || config->attribute_count > wire::kMaxLaunchAttributes) return InvalidValue();
+  if (config->attribute_count > 0 && config->attributes == nullptr) return InvalidValue();
   return Launch({function,
                  {{config->grid_x, config->grid_y, config->grid_z},
                   {config->block_x, config->block_y, config->block_z},

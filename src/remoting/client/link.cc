@@ -62,6 +62,7 @@ CUresult Create(unsigned count, int* options, void** values, CUlinkState* state)
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (state == nullptr) return CUDA_ERROR_INVALID_VALUE;
   auto link = std::make_unique<Link>(Link{0, JitRequest(count, options, values), {}});
+  if (!link->jit.complete) return CUDA_ERROR_INVALID_VALUE;
   const CUresult result = Ask(Command::kLinkCreate, {}, link->jit.options, {}, link->jit, link->handle);
   if (result != CUDA_SUCCESS) return result;
   const std::lock_guard lock(All().lock);
@@ -75,7 +76,8 @@ CUresult Add(CUlinkState state, int type, std::span<const std::byte> data, const
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   Link* link = Find(state);
   if (link == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (data.empty()) return CUDA_ERROR_INVALID_VALUE;
+  const JitRequest jit(count, options, values);
+  if (data.empty() || !jit.complete) return CUDA_ERROR_INVALID_VALUE;
   const auto fd = Seal(data);
   if (!fd) return CUDA_ERROR_OUT_OF_MEMORY;
   const auto tag = TheChannel()->SendDescriptor(fd->get(), data.size());
@@ -86,11 +88,12 @@ CUresult Add(CUlinkState state, int type, std::span<const std::byte> data, const
   body.link = link->handle;
   body.type = type;
   uint64_t unused = 0;
-  return Ask(Command::kLinkAdd, body, JitRequest(count, options, values).options, name == nullptr ? "" : name,
-             link->jit, unused);
+  return Ask(Command::kLinkAdd, body, jit.options, name == nullptr ? "" : name, link->jit, unused);
 }
 
 CUresult AddFile(CUlinkState state, int type, const char* path, unsigned count, int* options, void** values) {
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (Find(state) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (path == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const auto bytes = ReadFile(path);
   if (!bytes) return CUDA_ERROR_FILE_NOT_FOUND;
@@ -110,7 +113,7 @@ MIG_EXPORT CUresult cuLinkCreate(unsigned count, int* options, void** values, CU
 
 MIG_EXPORT CUresult cuLinkAddData_v2(CUlinkState state, int type, void* data, size_t bytes, const char* name,
                                      unsigned count, int* options, void** values) {
-  if (data == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (data == nullptr) bytes = 0;  // refused as no data
   return Add(state, type, {static_cast<const std::byte*>(data), bytes}, name, count, options, values);
 }
 MIG_EXPORT CUresult cuLinkAddData(CUlinkState state, int type, void* data, size_t bytes, const char* name,

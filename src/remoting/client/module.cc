@@ -32,7 +32,6 @@ T As(uint64_t handle) {
 }
 
 CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest& jit, uint64_t& handle) {
-  if (jit.options.size() > wire::kMaxJitOptions) return CUDA_ERROR_INVALID_VALUE;
   const auto fd = Seal(image);
   if (!fd) return CUDA_ERROR_OUT_OF_MEMORY;
   const auto tag = TheChannel()->SendDescriptor(fd->get(), image.size());
@@ -52,9 +51,8 @@ CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest
 // Loads a module or library from memory; `loaded` is the program's CUmodule or CUlibrary.
 template <typename T>
 CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
-  if (loaded == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (image == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (loaded == nullptr || image == nullptr || !jit.complete) return CUDA_ERROR_INVALID_VALUE;
   const auto found = abi::FindImage(image);
   if (!found) return CUDA_ERROR_INVALID_IMAGE;
   uint64_t handle = 0;
@@ -65,9 +63,8 @@ CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
 
 template <typename T>
 CUresult LoadFile(Command command, const char* path, JitRequest jit, T* loaded) {
-  if (loaded == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (path == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (loaded == nullptr || path == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const auto bytes = ReadFile(path);
   if (!bytes) return CUDA_ERROR_FILE_NOT_FOUND;
   return Load(command, bytes->data(), std::move(jit), loaded);
@@ -83,9 +80,8 @@ CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
 // Finds a kernel by name; `found` is the program's CUfunction or CUkernel.
 template <typename T>
 CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* name, T* found) {
-  if (found == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (found == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (wire::UnpackHandle(owner).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
   const Function* function = nullptr;
   const CUresult result = GetFunction(command, owner, name, function);
@@ -94,6 +90,7 @@ CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* na
 }
 
 CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_t* size) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (offset == nullptr || index >= function->params.size()) return CUDA_ERROR_INVALID_VALUE;
   *offset = function->params[index].offset;
@@ -102,6 +99,7 @@ CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_
 }
 
 CUresult FunctionName(const Function* function, const char** name) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   *name = function->name.c_str();
@@ -215,6 +213,7 @@ MIG_EXPORT CUresult cuKernelGetFunction(CUfunction* function, CUkernel kernel) {
 }
 
 MIG_EXPORT CUresult cuKernelGetLibrary(CUlibrary* library, CUkernel kernel) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (library == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Function* found = FindFunction(kernel);
   if (found == nullptr || wire::UnpackHandle(found->owner).kind != HandleKind::kLibrary)
@@ -224,6 +223,7 @@ MIG_EXPORT CUresult cuKernelGetLibrary(CUlibrary* library, CUkernel kernel) {
 }
 
 MIG_EXPORT CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Function* found = FindFunction(function);
   if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
@@ -247,12 +247,14 @@ MIG_EXPORT CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t* 
 }
 
 MIG_EXPORT CUresult cuFuncIsLoaded(int* state, CUfunction function) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (state == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (FindFunction(function) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   *state = 1;  // CU_FUNCTION_LOADING_STATE_LOADED
   return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuFuncLoad(CUfunction function) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   return FindFunction(function) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
 }
 

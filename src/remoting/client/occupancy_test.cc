@@ -25,6 +25,8 @@ int Blocks(const Occupancy::Body& body) {
   return blocks;
 }
 
+const auto kFunction = reinterpret_cast<CUfunction>(wire::PackHandle({wire::HandleKind::kFunction, 1, 7}));
+
 class OccupancyTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -44,19 +46,19 @@ class OccupancyTest : public testing::Test {
 };
 
 TEST_F(OccupancyTest, FindsTheSizeThatFillsTheMultiprocessor) {
-  EXPECT_EQ(cuOccupancyMaxPotentialBlockSize(&grid_, &block_, nullptr, nullptr, 0, 0), CUDA_SUCCESS);
+  EXPECT_EQ(cuOccupancyMaxPotentialBlockSize(&grid_, &block_, kFunction, nullptr, 0, 0), CUDA_SUCCESS);
   EXPECT_EQ(block_, 512);  // the kernel allows 768: two of them leave a quarter unused
   EXPECT_EQ(grid_, 4 * 132);
 }
 
 TEST_F(OccupancyTest, LimitIsHonoured) {
-  EXPECT_EQ(cuOccupancyMaxPotentialBlockSize(&grid_, &block_, nullptr, nullptr, 0, 100), CUDA_SUCCESS);
+  EXPECT_EQ(cuOccupancyMaxPotentialBlockSize(&grid_, &block_, kFunction, nullptr, 0, 100), CUDA_SUCCESS);
   EXPECT_EQ(block_, 100);
 }
 
 TEST_F(OccupancyTest, SharedMemoryIsAskedOfTheProgram) {
   const auto per_thread = [](int block_size) { return size_t{64} * block_size; };
-  EXPECT_EQ(cuOccupancyMaxPotentialBlockSize(&grid_, &block_, nullptr, per_thread, 0, 0), CUDA_SUCCESS);
+  EXPECT_EQ(cuOccupancyMaxPotentialBlockSize(&grid_, &block_, kFunction, per_thread, 0, 0), CUDA_SUCCESS);
   EXPECT_EQ(block_ * (grid_ / 132), 1024);
 }
 

@@ -5,6 +5,7 @@
 
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
+#include "remoting/client/context.h"
 #include "remoting/client/handle_names.h"
 #include "remoting/wire/commands.h"
 
@@ -107,9 +108,18 @@ CUresult Query(CUstream stream) {
   return checked == CUDA_SUCCESS ? Ask(Command::kStreamQuery, StreamName(stream)) : checked;
 }
 
+// The answer to a wait. What was refused of the work before it comes now, not with a call after it.
+CUresult Settled(CUresult waited) {
+  return waited == CUDA_SUCCESS ? TheChannel()->TakeDeferredError() : waited;
+}
+
 CUresult Synchronize(CUstream stream) {
   const CUresult checked = CheckStream(stream);
-  return checked == CUDA_SUCCESS ? Ask(Command::kStreamSynchronize, StreamName(stream)) : checked;
+  return checked == CUDA_SUCCESS ? Settled(Ask(Command::kStreamSynchronize, StreamName(stream))) : checked;
+}
+
+CUresult SynchronizeContext() {
+  return Settled(Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {}));
 }
 
 template <typename T, typename Get>
@@ -228,18 +238,19 @@ MIG_EXPORT CUresult cuEventQuery(CUevent event) {
 }
 MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
   const CUresult checked = CheckEvent(event);
-  return checked == CUDA_SUCCESS ? Ask(Command::kEventSynchronize, Name(event)) : checked;
+  return checked == CUDA_SUCCESS ? Settled(Ask(Command::kEventSynchronize, Name(event))) : checked;
 }
 
 MIG_EXPORT CUresult cuCtxSynchronize() {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  return Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {});
+  const CUresult ready = Ready();
+  return ready == CUDA_SUCCESS ? SynchronizeContext() : ready;
 }
 
 MIG_EXPORT CUresult cuCtxSynchronize_v2(CUcontext context) {
-  if (const CUresult ready = Initialized(); ready != CUDA_SUCCESS) return ready;
   if (context == nullptr) return cuCtxSynchronize();
-  return Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {});
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  const CUresult found = ResolveContext(context);
+  return found == CUDA_SUCCESS ? SynchronizeContext() : found;
 }
 
 }  // namespace mignificient::client
