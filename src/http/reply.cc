@@ -3,6 +3,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/utf8.h"
+
 namespace mignificient::http {
 namespace {
 
@@ -35,14 +37,6 @@ const Row& RowOf(Outcome outcome) {
   return kTable[std::size(kTable) - 1];
 }
 
-// A log's bytes may be no UTF-8; JSON must be.
-std::string Ascii(std::string_view text) {
-  std::string clean(text);
-  for (char& c : clean)
-    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
-  return clean;
-}
-
 Outcome OutcomeOf(Code code) {
   switch (code) {
     case Code::kInvalidArgument:
@@ -70,7 +64,7 @@ Reply JsonReply(std::string body) {
 Reply ErrorReply(Outcome outcome, std::string_view error) {
   const Row& row = RowOf(outcome);
   Reply reply =
-      JsonReply(json::serialize(json::object{{"result", nullptr}, {"error", Ascii(error)}, {"type", row.type}}));
+      JsonReply(json::serialize(json::object{{"result", nullptr}, {"error", ValidUtf8(error)}, {"type", row.type}}));
   reply.status = row.status;
   reply.headers.emplace_back("X-Function-Error", row.type);
   if (outcome == Outcome::kQueueFull) reply.headers.emplace_back("Retry-After", "1");

@@ -26,6 +26,11 @@ TEST(ReplyTest, CompatibleStatusKeepsTheTypeAndAnswers200) {
   EXPECT_EQ(Header(InvokeReply(answer, true), "X-Function-Error"), "gpu_out_of_memory");
 }
 
+TEST(ReplyTest, ErrorsKeepTheirTextAndAreValidJson) {
+  const std::string body = ErrorReply(node::Outcome::kFunctionError, "größe \xff\n").body;
+  EXPECT_NE(body.find("größe ?\\n"), std::string::npos) << body;
+}
+
 TEST(ReplyTest, ServerTimingHoldsWhatApplies) {
   node::Timing timing;
   timing.queue = 0.25;

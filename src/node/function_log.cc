@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/utf8.h"
+
 namespace mignificient::node {
 namespace {
 
@@ -19,6 +21,12 @@ Result<os::UniqueFd> OpenFresh(const std::string& path) {
 }
 
 }  // namespace
+
+std::string WithLogTail(std::string sentence, const std::string& tail) {
+  if (tail.empty()) return sentence;
+  if (sentence.empty() || std::string_view(".!?").find(sentence.back()) == std::string_view::npos) sentence += '.';
+  return sentence + " The end of its log: " + tail;
+}
 
 Result<FunctionLog> FunctionLog::Create(std::string path, uint64_t limit_bytes, os::UniqueFd pipe) {
   MIG_ASSIGN(os::UniqueFd file, OpenFresh(path));
@@ -49,10 +57,10 @@ void FunctionLog::Write(const char* data, size_t size) {
 }
 
 std::string FunctionLog::Tail() const {
-  std::string text;
-  for (const char c : tail_) {
-    const bool printable = (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && static_cast<unsigned char>(c) < 0x80);
-    text += printable || c == '\n' || c == '\t' ? c : '?';
+  std::string text = ValidUtf8(tail_);
+  for (char& c : text) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control && c != '\n' && c != '\t') c = '?';
   }
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;

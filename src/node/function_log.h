@@ -9,6 +9,9 @@
 
 namespace mignificient::node {
 
+// An error's sentence with what the function printed before, where it printed anything.
+std::string WithLogTail(std::string sentence, const std::string& tail);
+
 class FunctionLog {
  public:
   // Reads the non-blocking end of a pipe. The file holds at most `limit_bytes`: when it would grow beyond half of that
