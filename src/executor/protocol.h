@@ -2,12 +2,16 @@
 // socket, and one sealed memfd that holds the payload and the result.
 //
 //   orchestrator                              executor
-//     spawn: mignificient-executor --channel-fd N --memory-fd M --payload-capacity B --result-capacity B
-//            --function FILE --handler SYMBOL
-//                                             <- kReady | kFailed        the library is loaded, or why not
+//     spawn: PROGRAM --channel-fd N --memory-fd M --payload-capacity B --result-capacity B
+//            --function FILE --handler SYMBOL [--module NAME]...
+//                                             <- kReady | kFailed        it can be invoked, or why not
 //     payload into memory, kInvoke ->         <- kYielded (at most once) the function needs no GPU any more
-//                                             <- kReturned | kThrew
+//                                             <- kReturned | kThrew | kFailed
 //     close the socket                        the executor exits
+//
+// PROGRAM is mignificient-executor for a C++ function; for a Python function an interpreter and
+// python/mignificient_executor.py, which imports the modules. A Python file runs at the first invocation, when the GPU
+// is its own, because many put a model there at the top level: a file that fails says so then.
 //
 // The executor is tenant code: the orchestrator copies a packet out before it looks at it, trusts no number in it, and
 // never reads its own sizes back from the shared memory.
@@ -28,8 +32,8 @@ enum class MessageKind : uint32_t { kReady = 1, kFailed, kInvoke, kYielded, kRet
 
 enum class LoadFailure : uint32_t {
   kNone = 0,
-  kLibrary,  // the file is no loadable library; text: dlerror
-  kHandler,  // the library has no such symbol
+  kLibrary,  // the file cannot be loaded; text: why, as dlerror or the exception says
+  kHandler,  // it has no such function; text: its name
 };
 
 struct Message {
@@ -40,8 +44,9 @@ struct Message {
   uint64_t invocation = 0;    // kInvoke; echoed in kYielded, kReturned, kThrew
   uint64_t payload_size = 0;  // kInvoke
   int64_t value = 0;          // kReturned: what the handler returned
-  char text[1024] = {};       // kFailed, kThrew: a sentence
+  char text[1024] = {};       // kFailed: see LoadFailure; kThrew: a sentence
 };
+static_assert(sizeof(Message) == 1064);  // python/mignificient/channel.py knows each offset
 
 void SetText(Message& message, std::string_view text);  // cut to fit
 std::string_view Text(const Message& message);          // never beyond the array, whatever text_size says

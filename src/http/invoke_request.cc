@@ -21,6 +21,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr size_t kNameBytes = 256;
+constexpr size_t kModules = 64;
 constexpr std::array<std::string_view, 14> kFields = {
     "function",      "function-handler", "function-path", "function-language", "user",
     "uuid",          "modules",          "mig-instance",  "gpu-memory",        "timeout",
@@ -88,21 +89,40 @@ Result<std::chrono::nanoseconds> Timeout(const json::object& body, const node::C
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
 }
 
-Result<> CheckLanguage(const json::object& body, const std::string& path) {
+Result<node::Language> Language(const json::object& body, const std::string& path) {
   MIG_ASSIGN(const std::string language, Name(body, "function-language", path.ends_with(".py") ? "python" : "cpp"));
-  if (language == "cpp") return {};
-  if (language == "python")
-    return BadField("function-language", "Python functions do not exist yet in this version; allowed is cpp.");
-  return BadField("function-language", "\"{}\" is given; allowed is cpp.", language);
+  if (language == "cpp") return node::Language::kCpp;
+  if (language == "python") return node::Language::kPython;
+  return BadField("function-language", "\"{}\" is given; allowed is cpp, python.", language);
 }
 
-Result<> CheckModules(const json::object& body) {
+// Names as an import statement has them: "torch", "torchvision.models". Letters beyond ASCII are letters.
+bool IsModuleName(std::string_view text) {
+  bool begins = true;  // of a part between dots
+  for (const unsigned char c : text) {
+    const bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    const bool digit = c >= '0' && c <= '9';
+    if (c == '.' ? begins : !(letter || c == '_' || c >= 0x80 || (digit && !begins))) return false;
+    begins = c == '.';
+  }
+  return !begins && text.size() <= kNameBytes;
+}
+
+Result<std::vector<std::string>> Modules(const json::object& body) {
+  std::vector<std::string> modules;
   const json::value* value = Find(body, "modules");
-  if (value == nullptr) return {};
+  if (value == nullptr) return modules;
   const bool strings =
       value->is_array() && std::ranges::all_of(value->as_array(), [](const json::value& v) { return v.is_string(); });
   if (!strings) return BadField("modules", "{} is given; a list of strings is allowed.", Given(*value));
-  return {};
+  for (const json::value& module : value->as_array()) {
+    if (!IsModuleName(module.as_string()))
+      return BadField("modules", "{} is in the list; names of modules such as torch.nn are allowed.", Given(module));
+    modules.emplace_back(module.as_string());
+  }
+  if (modules.size() > kModules)
+    return BadField("modules", "{} modules are given; at most {} are allowed.", modules.size(), kModules);
+  return modules;
 }
 
 Result<std::string> Payload(json::object& body, const node::Config& config) {
@@ -187,8 +207,8 @@ Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& conf
   MIG_ASSIGN(request.timeout, Timeout(body, config));
   MIG_ASSIGN(request.call_id, Name(body, "uuid", MakeCallId(), 128));
   MIG_ASSIGN(const std::string path, Name(body, "function-path", {}, 4096));
-  MIG_TRY(CheckLanguage(body, path));
-  MIG_TRY(CheckModules(body));
+  MIG_ASSIGN(request.language, Language(body, path));
+  MIG_ASSIGN(request.modules, Modules(body));
   MIG_ASSIGN(request.ld_preload, LdPreload(body, config));
   MIG_ASSIGN(request.path, AuthorizePath(path, config.functions.allowed_paths));
   MIG_ASSIGN(request.payload, Payload(body, config));

@@ -74,8 +74,8 @@ TEST_F(InvokeRequestTest, MistypedFieldsSayWhatWasGivenAndWhatIsAllowed) {
   EXPECT_EQ(ErrorWith("mig-instance", "9g"),
             "Field [mig-instance]: \"9g\" is given; allowed is any, 1g to 7g, or a profile such as 3g.40gb.");
   EXPECT_EQ(ErrorWith("modules", "torch"), "Field [modules]: \"torch\" is given; a list of strings is allowed.");
-  EXPECT_EQ(ErrorWith("function-language", "cobol"), "Field [function-language]: \"cobol\" is given; allowed is cpp.");
-  EXPECT_NE(ErrorWith("function-language", "python").find("do not exist yet"), std::string::npos);
+  EXPECT_EQ(ErrorWith("function-language", "cobol"),
+            "Field [function-language]: \"cobol\" is given; allowed is cpp, python.");
   EXPECT_NE(ErrorWith("user", "a\nb").find("control characters"), std::string::npos);
   EXPECT_NE(ErrorWith("input-payload", 7).find("Field [input-payload]"), std::string::npos);
 }
@@ -84,6 +84,30 @@ TEST_F(InvokeRequestTest, FractionalTimeoutsAndProfilesAreAllowed) {
   EXPECT_EQ(With("timeout", 0.25)->request.timeout, std::chrono::milliseconds(250));
   EXPECT_TRUE(With("mig-instance", "3g.40gb"));
   EXPECT_TRUE(With("mig-instance", "1g.10gb+me"));
+}
+
+TEST_F(InvokeRequestTest, TheLanguageFollowsFromTheEndingUnlessItIsNamed) {
+  std::ofstream(root_ / "allowed/f.py") << "x";
+  const json::string python((root_ / "allowed/f.py").string());
+  EXPECT_EQ(With("user", "bob")->request.language, node::Language::kCpp);
+  EXPECT_EQ(With("function-path", python)->request.language, node::Language::kPython);
+  EXPECT_EQ(With("function-language", "python")->request.language, node::Language::kPython);
+  json::object body = Valid();
+  body["function-path"] = python;
+  body["function-language"] = "cpp";
+  EXPECT_EQ(ParseInvoke(json::serialize(body), config_)->request.language, node::Language::kCpp);
+}
+
+TEST_F(InvokeRequestTest, ModulesAreNamesAsInAnImportStatement) {
+  const auto parsed = With("modules", {"torch", "torchvision.models", "_x1", "größe"});
+  ASSERT_TRUE(parsed) << parsed.error().message();
+  EXPECT_EQ(parsed->request.modules, (std::vector<std::string>{"torch", "torchvision.models", "_x1", "größe"}));
+  for (const char* name : {"", ".", "a.", ".a", "a..b", "1a", "a.1", "a b", "a-b", "--handler", "a\n", "a/b"})
+    EXPECT_NE(ErrorWith("modules", json::array{name}).find("is in the list; names of modules"), std::string::npos)
+        << name;
+  EXPECT_NE(ErrorWith("modules", json::array{std::string(257, 'a')}).find("is in the list"), std::string::npos);
+  EXPECT_EQ(ErrorWith("modules", json::array(65, "a")),
+            "Field [modules]: 65 modules are given; at most 64 are allowed.");
 }
 
 TEST_F(InvokeRequestTest, MalformedJsonIsABadRequest) {

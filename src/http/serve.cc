@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -32,6 +33,32 @@ Result<std::string> Program(const std::string& configured, const filesystem::pat
   return Fail(Code::kNotFound, "Program [{}] is not there (key {}).", path, key);
 }
 
+bool IsProgram(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
+}
+
+std::string FindInPath(const std::string& name) {
+  const char* path = ::getenv("PATH");
+  std::stringstream folders(path != nullptr ? path : "");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    if (folder.starts_with('/') && IsProgram(folder + "/" + name)) return folder + "/" + name;
+  return {};
+}
+
+// The interpreter of Python functions, by the path it is called by: a link in a virtual environment must not be
+// followed. Empty where none is configured and none is there: the node is of use without it.
+Result<std::string> Python(const std::string& configured) {
+  if (configured.empty()) {
+    const std::string found = FindInPath("python3");
+    return found.empty() && IsProgram("/usr/bin/python3") ? "/usr/bin/python3" : found;
+  }
+  const std::string path = configured.starts_with('/') ? configured : FindInPath(configured);
+  if (!path.empty() && IsProgram(path)) return path;
+  return Fail(Code::kNotFound, "Interpreter [{}] is no program {}(key executor.python).", configured,
+              configured.starts_with('/') ? "" : "in the PATH ");
+}
+
 Result<std::string> LogFolder(const std::string& configured) {
   std::error_code error;
   if (!configured.empty()) {
@@ -51,6 +78,7 @@ Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& co
              Program(config.paths.executor, folder, "mignificient-executor", "paths.executor"));
   MIG_ASSIGN(setup->gpu_server_program,
              Program(config.paths.gpu_server, folder, "mignificient-gpu-server", "paths.gpu-server"));
+  MIG_ASSIGN(setup->python, Python(config.executor.python));
   setup->library_folder = config.paths.library.empty() ? (folder.parent_path() / "lib").string() : config.paths.library;
   MIG_ASSIGN(setup->log_folder, LogFolder(config.paths.logs));
   setup->layout = {.payload_capacity = config.limits.payload_bytes, .result_capacity = config.limits.result_bytes};

@@ -54,6 +54,7 @@ std::vector<Key> Keys(Config& c) {
       {"limits.log", &c.limits.log_bytes, 4096, 1ull << 40},
       {"functions.allowed-paths", &c.functions.allowed_paths},
       {"functions.allow-ld-preload", &c.functions.allow_ld_preload},
+      {"executor.python", &c.executor.python},
       {"gpu-server.driver", &c.gpu_server.driver, 0, 0, {"auto", "cuda", "cpu"}},
       {"gpu-server.start-timeout", &c.gpu_server.start_timeout_s, 0.001, 86400},
       {"gpu-server.context-memory", &c.gpu_server.context_memory_mib},
@@ -237,6 +238,9 @@ Result<> CheckTogether(const Config& config) {
   for (const std::string& path : config.functions.allowed_paths)
     if (!path.starts_with('/'))
       return BadKey("functions.allowed-paths", "\"{}\" is given; absolute paths are allowed.", path);
+  const std::string& python = config.executor.python;
+  if (python.find('/') != python.npos && !python.starts_with('/'))
+    return BadKey("executor.python", "\"{}\" is given; an absolute path or a name in the PATH is allowed.", python);
   const std::string& memory = config.gpu_server.context_memory_mib;
   if (memory != "auto" &&
       (memory.empty() || memory.size() > 9 || memory.find_first_not_of("0123456789") != memory.npos))

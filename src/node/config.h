@@ -43,6 +43,12 @@ struct Config {
     bool allow_ld_preload = false;
   } functions;
 
+  struct Executor {
+    // The interpreter of Python functions: the path of a python3, a virtual environment's too, or a name that is looked
+    // up in the PATH; empty: python3.
+    std::string python;
+  } executor;
+
   struct GpuServer {
     std::string driver = "auto";              // auto | cuda | cpu
     double start_timeout_s = 60;              // of GPU server and executor together

@@ -44,7 +44,20 @@ TEST(ConfigTest, ErrorsNameTheKeyWhatWasGivenAndWhatIsAllowed) {
             "Key [log-level]: \"loud\" is given; allowed is debug, info, warning, error.");
   EXPECT_EQ(MessageOf(R"({"functions": {"allowed-paths": ["here"]}})"),
             "Key [functions.allowed-paths]: \"here\" is given; absolute paths are allowed.");
+  EXPECT_EQ(MessageOf(R"({"executor": {"python": "venv/bin/python3"}})"),
+            "Key [executor.python]: \"venv/bin/python3\" is given; an absolute path or a name in the PATH is allowed.");
+  EXPECT_EQ(MessageOf(R"({"executor": {"pyhton": "/x"}})"),
+            "Key [executor.pyhton] is not known. Did you mean `executor.python`?");
   EXPECT_NE(MessageOf("{").find("no JSON"), std::string::npos);
+}
+
+TEST(ConfigTest, AnInterpreterIsAPathOrAName) {
+  EXPECT_EQ(ParseConfig("{}")->config.executor.python, "");
+  for (const char* python : {"/opt/venv/bin/python3", "python3.12"}) {
+    const auto loaded = ParseConfig(fmt::format(R"({{"executor": {{"type": "bare-metal", "python": "{}"}}}})", python));
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    EXPECT_EQ(loaded->config.executor.python, python);
+  }
 }
 
 TEST(ConfigTest, CommandLineBeatsEnvironmentBeatsFile) {

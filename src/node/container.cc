@@ -43,7 +43,7 @@ Result<std::pair<os::UniqueFd, os::UniqueFd>> Pipe() {
 }
 
 // The orchestrator's own variables are no tenant's business.
-std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const std::string& ld_preload) {
+std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const ContainerSpec& spec) {
   std::vector<std::string> environment;
   for (const char* name : {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"})
     if (const char* value = ::getenv(name)) environment.push_back(fmt::format("{}={}", name, value));
@@ -51,7 +51,12 @@ std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const 
   environment.push_back(
       fmt::format("LD_LIBRARY_PATH={}{}{}", setup.library_folder, inherited ? ":" : "", inherited ? inherited : ""));
   environment.push_back(fmt::format("{}={}", wire::kDoorVariable, kDoorFd));
-  if (!ld_preload.empty()) environment.push_back("LD_PRELOAD=" + ld_preload);
+  if (!spec.ld_preload.empty()) environment.push_back("LD_PRELOAD=" + spec.ld_preload);
+  if (spec.language == Language::kPython) {
+    environment.emplace_back("PYTHONUNBUFFERED=1");         // a crash loses no output
+    environment.emplace_back("PYTHONDONTWRITEBYTECODE=1");  // nothing is left beside the user's files
+    environment.emplace_back("PYTHONIOENCODING=utf-8:backslashreplace");
+  }
   return environment;
 }
 
@@ -124,6 +129,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   void End(EndReason reason) override {
     if (ending_) return;
     ending_ = true;
+    reason.log_tail = LogTail();
     start_deadline_.cancel();
     // Not under the feet of whoever found the reason.
     asio::post(executor_, [self = shared_from_this(), reason = std::move(reason)] {
@@ -189,22 +195,26 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   Result<os::Child> SpawnExecutor(int channel, int memory, int door, int output) {
     os::ChildOptions options;
-    options.argv = {setup_->executor_program,
-                    "--channel-fd",
-                    std::to_string(kChannelFd),
-                    "--memory-fd",
-                    std::to_string(kMemoryFd),
-                    "--payload-capacity",
-                    std::to_string(setup_->layout.payload_capacity),
-                    "--result-capacity",
-                    std::to_string(setup_->layout.result_capacity),
-                    "--function",
-                    spec_.path,
-                    "--handler",
-                    spec_.handler};
-    options.environment = ExecutorEnvironment(*setup_, spec_.ld_preload);
+    MIG_ASSIGN(options.argv, ExecutorProgram());
+    options.argv.insert(
+        options.argv.end(),
+        {"--channel-fd", std::to_string(kChannelFd), "--memory-fd", std::to_string(kMemoryFd), "--payload-capacity",
+         std::to_string(setup_->layout.payload_capacity), "--result-capacity",
+         std::to_string(setup_->layout.result_capacity), "--function", spec_.path, "--handler", spec_.handler});
+    for (const std::string& module : spec_.modules)
+      if (IsPython()) options.argv.insert(options.argv.end(), {"--module", module});
+    options.environment = ExecutorEnvironment(*setup_, spec_);
     options.fds = {{channel, kChannelFd}, {memory, kMemoryFd}, {door, kDoorFd}, {output, 1}, {output, 2}};
     return os::Child::Spawn(options);
+  }
+
+  bool IsPython() const { return spec_.language == Language::kPython; }
+
+  Result<std::vector<std::string>> ExecutorProgram() const {
+    if (!IsPython()) return std::vector{setup_->executor_program};
+    if (setup_->python.empty())
+      return mignificient::Fail(Code::kNotFound, "There is no python3 in the PATH, nor does executor.python name one.");
+    return std::vector{setup_->python, setup_->library_folder + "/python/mignificient_executor.py"};
   }
 
   // Where only one process could be spawned, it is killed and reaped here, before anybody was told of it.
@@ -340,8 +350,10 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     const std::string text(executor::Text(message));
     if (message.failure == executor::LoadFailure::kHandler)
       return End({EndReason::Kind::kHandler,
-                  fmt::format("Field [function-handler]: library [{}] exports no function [{}].", spec_.path, text)});
-    End({EndReason::Kind::kLibrary, fmt::format("Library [{}] cannot be loaded: {}", spec_.path, text)});
+                  fmt::format("Field [function-handler]: {} [{}] {} no function [{}].", IsPython() ? "file" : "library",
+                              spec_.path, IsPython() ? "defines" : "exports", text)});
+    End({EndReason::Kind::kLibrary,
+         fmt::format("{} [{}] cannot be loaded: {}", IsPython() ? "File" : "Library", spec_.path, text)});
   }
 
   void CheckStarted() {
@@ -388,7 +400,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
       ReadChannel();
     }
     if (kind == EndReason::Kind::kExecutorDied)
-      End({kind, fmt::format("The function's process {}.", how)});
+      End({kind, fmt::format("The function's process {}{}.", how, started_ ? "" : " before it was ready")});
     else
       End({kind, fmt::format("The GPU server {} while the function's container was alive.", how)});
     CheckGone();

@@ -25,6 +25,8 @@ namespace mignificient::node {
 struct ContainerSpec {
   std::string id;  // "c-7"
   std::string user, function, handler, path, ld_preload;
+  Language language = Language::kCpp;
+  std::vector<std::string> modules;  // Python
   uint64_t gpu_memory_mib = 0;
   device::Partition partition;
 };
@@ -32,6 +34,7 @@ struct ContainerSpec {
 // The same for all containers of a node.
 struct ContainerSetup {
   std::string executor_program, gpu_server_program, library_folder, log_folder;
+  std::string python;  // the interpreter of Python functions; empty: there is none
   executor::Layout layout;
   uint64_t log_bytes = 0;
   std::chrono::nanoseconds start_timeout{};
@@ -40,7 +43,7 @@ struct ContainerSetup {
 struct EndReason {
   enum class Kind {
     kStart,    // a process could not be started, or did not get ready
-    kLibrary,  // the function's file is no loadable library
+    kLibrary,  // the function's file cannot be loaded
     kHandler,  // it has no such handler
     kExecutorDied,
     kGpuServerDied,
@@ -53,6 +56,7 @@ struct EndReason {
     kShutdown,
   } kind;
   std::string sentence;
+  std::string log_tail = {};  // what the function had printed by then; the container's to fill
 };
 
 // What an invocation that runs in it hears.
@@ -60,7 +64,7 @@ struct Returned {
   int64_t value;
 };
 struct Threw {
-  std::string what;
+  std::string sentence;
 };
 struct YieldAsked {};
 struct WorkDrained {

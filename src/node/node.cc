@@ -10,6 +10,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "base/log.h"
+#include "node/function_log.h"
 #include "os/child.h"
 
 namespace mignificient::node {
@@ -33,9 +34,10 @@ std::vector<sched::PartitionSpec> Specs(const std::vector<device::Partition>& pa
   return specs;
 }
 
-// Nobody shares a container with another user or function, and no name can imitate another pair.
+// Nobody shares a container with another user or function, and no name can imitate another pair. `modules` say how a
+// container is started, not what it is.
 std::string Owner(const Request& request) {
-  std::string owner;
+  std::string owner = request.language == Language::kPython ? "python:" : "cpp:";
   for (const std::string* part :
        {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
     owner += fmt::format("{}:{}", part->size(), *part);
@@ -58,10 +60,6 @@ Answer Failed(Answer answer, Outcome outcome, std::string error) {
 
 Answer Failed(Answer answer, const Answer& failure) {
   return Failed(std::move(answer), failure.outcome, failure.error);
-}
-
-std::string WithTail(std::string sentence, const std::string& tail) {
-  return tail.empty() ? sentence : fmt::format("{} The end of its log: {}", sentence, tail);
 }
 
 double Seconds(std::chrono::nanoseconds duration) {
@@ -91,13 +89,13 @@ void LogStranger(pid_t pid) {
 
 }  // namespace
 
-Answer AnswerTo(const EndReason& reason, std::string log_tail) {
+Answer AnswerTo(const EndReason& reason) {
   using Kind = EndReason::Kind;
   switch (reason.kind) {
     case Kind::kHandler:
       return Failure(Outcome::kBadRequest, reason.sentence);
     case Kind::kLibrary:
-      return Failure(Outcome::kFunctionError, reason.sentence);
+      return Failure(Outcome::kFunctionError, WithLogTail(reason.sentence, reason.log_tail));
     case Kind::kOutOfMemory:
       return Failure(Outcome::kOutOfMemory, reason.sentence);
     case Kind::kTimeout:
@@ -107,7 +105,7 @@ Answer AnswerTo(const EndReason& reason, std::string log_tail) {
     case Kind::kStart:
       return Failure(Outcome::kInternal, reason.sentence);
     default:
-      return Failure(Outcome::kFunctionCrashed, WithTail(reason.sentence, log_tail));
+      return Failure(Outcome::kFunctionCrashed, WithLogTail(reason.sentence, reason.log_tail));
   }
 }
 
@@ -156,7 +154,8 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
       Apply(scheduler_.On(sched::Withdrawn{call->id}));
       if (!event)
         co_return Failure(Outcome::kTimeout,
-                          fmt::format("The invocation waited for its turn longer than its timeout of {} s.",
+                          fmt::format("The invocation {} longer than its timeout of {} s.",
+                                      IsStarting(*call) ? "had its container starting" : "waited for its turn",
                                       Seconds(call->request.timeout)));
       const bool left = std::holds_alternative<CallerLeft>(*event);
       co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
@@ -166,7 +165,7 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
     if (auto* ended = std::get_if<Ended>(&*event)) {
       using Kind = EndReason::Kind;
       const bool asked = ended->reason.kind == Kind::kKilled || ended->reason.kind == Kind::kShutdown;
-      if (!ended->had_started || asked || stopping_) co_return AnswerTo(ended->reason, "");
+      if (!ended->had_started || asked || stopping_) co_return AnswerTo(ended->reason);
       Apply(scheduler_.On(sched::Arrived{call->id, demand}));
       continue;
     }
@@ -204,18 +203,16 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Co
     container->End({EndReason::Kind::kTimeout, sentence});
     co_return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
   }
-  if (const auto* ended = std::get_if<Ended>(&*returned))
-    co_return Failed(std::move(answer), AnswerTo(ended->reason, container->LogTail()));
+  if (const auto* ended = std::get_if<Ended>(&*returned)) co_return Failed(std::move(answer), AnswerTo(ended->reason));
 
   // The result is taken before the container can be given to the next.
   const uint64_t capacity = setup_->layout.result_capacity;
   const auto* value = std::get_if<Returned>(&*returned);
   if (const auto* threw = std::get_if<Threw>(&*returned))
-    answer = Failed(std::move(answer), Outcome::kFunctionError,
-                    WithTail(fmt::format("The function threw an exception: {}", threw->what), container->LogTail()));
+    answer = Failed(std::move(answer), Outcome::kFunctionError, WithLogTail(threw->sentence, container->LogTail()));
   else if (value->value < 0)
     answer = Failed(std::move(answer), Outcome::kFunctionError,
-                    WithTail(fmt::format("The function returned {}.", value->value), container->LogTail()));
+                    WithLogTail(fmt::format("The function returned {}.", value->value), container->LogTail()));
   else if (static_cast<uint64_t>(value->value) > capacity)
     answer = Failed(std::move(answer), Outcome::kFunctionError,
                     fmt::format("The function returned {} bytes (limits.result is {}).", value->value, capacity));
@@ -231,7 +228,7 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Co
   }
   if (const auto* ended = std::get_if<Ended>(&*drained)) {
     if (answer.outcome != Outcome::kOk) co_return answer;
-    co_return Failed(std::move(answer), AnswerTo(ended->reason, container->LogTail()));
+    co_return Failed(std::move(answer), AnswerTo(ended->reason));
   }
   container->CloseGate();
   slots_.at(IdOf(*container)).running.reset();
@@ -284,6 +281,8 @@ void Node::Act(const sched::Start& action) {
           request.handler,
           request.path,
           request.ld_preload,
+          request.language,
+          request.modules,
           action.demand.memory_mib,
           partitions_[action.partition]};
   const sched::ContainerId id = action.container;
@@ -363,6 +362,12 @@ asio::awaitable<void> Node::EndStrangers() {
 
 bool Node::IsGranted(const Call& call) const {
   return std::ranges::any_of(slots_, [&](const auto& entry) { return entry.second.running.get() == &call; });
+}
+
+bool Node::IsStarting(const Call& call) const {
+  return std::ranges::any_of(slots_, [&](const auto& entry) {
+    return entry.second.starter.get() == &call && !entry.second.container->started();
+  });
 }
 
 sched::ContainerId Node::IdOf(const Container& container) const {

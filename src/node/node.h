@@ -101,6 +101,7 @@ class Node {
   boost::asio::awaitable<void> OnGone(sched::ContainerId id);
   boost::asio::awaitable<void> EndStrangers();
   bool IsGranted(const Call& call) const;
+  bool IsStarting(const Call& call) const;  // the container that is started for it is not ready
   sched::ContainerId IdOf(const Container& container) const;
 
   boost::asio::any_io_executor executor_;
@@ -119,6 +120,6 @@ class Node {
 };
 
 // The answer to what waited for or ran in a container that ended.
-Answer AnswerTo(const EndReason& reason, std::string log_tail);
+Answer AnswerTo(const EndReason& reason);
 
 }  // namespace mignificient::node

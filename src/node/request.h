@@ -9,13 +9,17 @@
 
 namespace mignificient::node {
 
+enum class Language { kCpp, kPython };
+
 struct Request {
   std::string call_id;
   std::string user;
   std::string function;
   std::string handler;
-  std::string path;        // canonical, allowed, exists
-  std::string ld_preload;  // allowed by the administrator, or empty
+  std::string path;  // canonical, allowed, exists
+  Language language = Language::kCpp;
+  std::vector<std::string> modules;  // of a Python function: imported before its file
+  std::string ld_preload;            // allowed by the administrator, or empty
   std::string mig_instance = "any";
   uint64_t gpu_memory_mib = 0;
   std::chrono::nanoseconds timeout{};  // from `accepted` on

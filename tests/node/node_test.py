@@ -173,7 +173,6 @@ def test_paths_that_are_not_allowed(node, tmp_path):
     ({"timeout": 0}, "timeout"),
     ({"mig_instance": "8g"}, "mig-instance"),
     ({"function_language": "cobol"}, "function-language"),
-    ({"function_language": "python"}, "function-language"),
 ])
 def test_bad_fields_are_named(node, fields, field):
     answer = node.invoke("echo", **fields)

@@ -60,10 +60,10 @@ Message Call(Handler handler, const HostOptions& options, const Message& request
     answer.value = handler(invocation);
   } catch (const std::exception& exception) {
     answer.kind = MessageKind::kThrew;
-    SetText(answer, exception.what());
+    SetText(answer, fmt::format("The function threw an exception: {}", exception.what()));
   } catch (...) {
     answer.kind = MessageKind::kThrew;
-    SetText(answer, "an exception that is not a std::exception");
+    SetText(answer, "The function threw an exception that is not a std::exception.");
   }
   return answer;
 }
