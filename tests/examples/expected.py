@@ -56,6 +56,9 @@ def vector_sum(elements, seed=1):
 # name -> (payload, what must be in the result); sizes that no block size divides.
 CASES = {
     "vector_add_ptx": ({"vec-elements": 1000, "seed": 3}, {"result": "ok", "elements": 1000}),
+    "vector_add_py": ({"vec-elements": 1000, "seed": 3}, {"result": "ok", "elements": 1000}),
+    "resnet50_py": ({}, {"result": "ok"}),
+    "bert_py": ({}, {"result": "ok"}),
     "vector_add": ({"vec-elements": 1000, "data-transfers": 2, "sleep-time": 10, "seed": 3},
                    {"result": "ok", "elements": 1000}),
     "reduction": ({"elements": 10007, "seed": 5}, reduction(10007, 5)),
