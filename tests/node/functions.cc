@@ -62,6 +62,9 @@ int too_large(Invocation invocation) {
 int throws(Invocation) {
   throw std::runtime_error("out of paper");
 }
+int raises(Invocation) {
+  throw std::runtime_error("kein Papier: größe");
+}
 int throws_number(Invocation) {
   throw 3;
 }
@@ -94,6 +97,11 @@ int waits_for_file(Invocation invocation) {
 int yields(Invocation invocation) {
   invocation.gpu_yield();
   return waits_for_file(invocation);
+}
+int yields_twice(Invocation invocation) {
+  invocation.gpu_yield();
+  invocation.gpu_yield();
+  return 0;
 }
 int out_of_memory(Invocation) {
   TellServer("o");

@@ -132,6 +132,15 @@ def yields(invocation):
     return waits_for_file(invocation)
 
 
+def yields_twice(invocation):
+    invocation.gpu_yield()
+    invocation.gpu_yield()
+
+
+def negative(invocation):
+    return -7
+
+
 def gate(invocation):
     """The state of the gate, as the fake GPU server sees it."""
     import socket

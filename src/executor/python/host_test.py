@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from conftest import CAPACITY, DEADLINE_S, FOLDER
+from conftest import SCRIPT
 from mignificient import channel
+from orchestrator import CAPACITY, DEADLINE_S
 
 
 def interpreters():
@@ -273,6 +274,6 @@ def test_programs_that_the_function_starts_get_neither_channel_nor_memory(ready)
 
 
 def test_it_is_not_started_by_hand():
-    done = subprocess.run([sys.executable, "-B", FOLDER / "mignificient_executor.py"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-B", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 1
     assert "not by hand" in done.stderr
