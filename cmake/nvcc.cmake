@@ -15,9 +15,9 @@ set(NVCC_FLAGS -O2 -std=c++17 -Xcompiler=-fPIC,-Wall,-Wextra)
 set(NVCC_FUNCTION_ARCHITECTURES -gencode=arch=compute_75,code=compute_75
                                 -gencode=arch=compute_90,code=[sm_90,compute_90])
 
-# nvcc_object(OUTPUT SOURCE FLAGS...)
+# nvcc_object(OUTPUT SOURCE FLAGS...): with the headers in the folder COMMON of the caller.
 function(nvcc_object output source)
-  set(headers ${COMMON}/example.h ${COMMON}/payload.h ${COMMON}/cuda_check.h)
+  file(GLOB headers CONFIGURE_DEPENDS ${COMMON}/*.h)
   add_custom_command(
     OUTPUT ${output}
     COMMAND ${CCACHE} ${NVCC} ${NVCC_FLAGS} ${ARGN} -I${COMMON} -I${CMAKE_SOURCE_DIR}/include -c ${source} -o ${output}
