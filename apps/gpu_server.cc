@@ -58,7 +58,8 @@ Result<> Serve(const Options& options, const server::Device& device, uint64_t co
   wire::SetText(ready, device.info.name);
   MIG_TRY(wire::SendControl(options.control_fd, ready));
   MIG_ASSIGN(auto server, server::Server::Create(device, os::UniqueFd(options.control_fd)));
-  return server->Run();
+  // Not unwound at the end: a tenant's kernel may never end, and the kernel driver ends it with this process.
+  return server.release()->Run();
 }
 
 Result<> Run(const Options& options) {

@@ -1,6 +1,7 @@
 #include "cli/gpu_server.h"
 
 #include <poll.h>
+#include <signal.h>
 
 #include <array>
 
@@ -9,8 +10,18 @@ namespace {
 
 constexpr uint32_t kSession = 1;
 
+// How long the server may take to end the session of a program that has ended: work still on the device is waited for.
+// The driver ends the work of a process that exits, so a kernel that never ends may not keep us.
+constexpr int kCloseGraceMs = 2000;
+
 // The number of the control socket in the server.
 constexpr int kControlFd = 3;
+
+// Whether the descriptor becomes readable within the grace.
+bool Happens(int fd) {
+  pollfd event{fd, POLLIN, 0};
+  return ::poll(&event, 1, kCloseGraceMs) != 0;
+}
 
 std::vector<std::string> OurEnvironment() {
   std::vector<std::string> environment;
@@ -89,9 +100,14 @@ Result<wire::ControlMessage> GpuServer::Close() {
   MIG_TRY(wire::SendControl(control_.get(), {.kind = wire::ControlKind::kCloseSession, .session = kSession}));
   std::optional<wire::ControlMessage> end;
   while (!end) {
+    if (!Happens(control_.get())) {
+      end = wire::ControlMessage{.kind = wire::ControlKind::kSessionEnded, .end = wire::SessionEnd::kClosed};
+      break;
+    }
     MIG_ASSIGN(end, ReceiveEnd());
   }
   control_.Reset();  // the server exits when its owner hangs up
+  if (!Happens(process_.pidfd())) MIG_TRY(process_.Signal(SIGKILL));
   WaitForEnd();
   return *end;
 }

@@ -33,6 +33,10 @@ CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuModuleLoadData(CUmodule*, const void*);
 CUresult cuModuleGetFunction(CUfunction*, CUmodule, const char*);
 CUresult cuModuleUnload(CUmodule);
+CUresult cuLibraryLoadData(CUlibrary*, const void*, int*, void**, unsigned, int*, void**, unsigned);
+CUresult cuLibraryGetKernel(CUkernel*, CUlibrary, const char*);
+CUresult cuLibraryUnload(CUlibrary);
+CUresult cuCtxGetCurrent(CUcontext*);
 CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream,
                         void**, void**);
 CUresult cuStreamCreate(CUstream*, unsigned);
@@ -47,7 +51,7 @@ CUresult cuEventDestroy_v2(CUevent);
 
 namespace {
 
-// add(p, n, x): p[i] += x for i < n.
+// add(p, n, x): p[i] += x for i < n. forever(): never ends.
 constexpr const char* kPtx = R"(
 .version 7.0
 .target sm_50
@@ -65,6 +69,10 @@ constexpr const char* kPtx = R"(
   add.u32 %r7, %r7, %r2;
   st.global.u32 [%d3], %r7;
   ret;
+}
+.visible .entry forever() {
+again:
+  bra again;
 })";
 
 void Expect(CUresult result, CUresult wanted, const char* what) {
@@ -212,6 +220,44 @@ void Fork() {
   OK(cuMemAlloc_v2(&p, 64));
 }
 
+// A library belongs to no context, so a thread without one loads it and finds its kernel, as the runtime does.
+void LibraryWithoutContext() {
+  const CUfunction add = Setup();
+  CUlibrary library;
+  CUkernel kernel = nullptr;
+  std::thread([&] {
+    CUcontext current;
+    OK(cuCtxGetCurrent(&current));
+    if (current != nullptr) std::printf("a new thread has a context\n"), std::exit(1);
+    OK(cuLibraryLoadData(&library, kPtx, nullptr, nullptr, 0, nullptr, nullptr, 0));
+    OK(cuLibraryGetKernel(&kernel, library, "add"));
+    CUmodule module;
+    CUfunction function;
+    Expect(cuModuleLoadData(&module, kPtx), CUDA_ERROR_INVALID_CONTEXT, "a module without a context");
+    Expect(cuModuleGetFunction(&function, nullptr, "add"), CUDA_ERROR_INVALID_CONTEXT, "a function without one");
+  }).join();
+  CUdeviceptr p;
+  uint32_t value = 1;
+  OK(cuMemAlloc_v2(&p, 4));
+  OK(cuMemcpyHtoD_v2(p, &value, 4));
+  OK(Launch(reinterpret_cast<CUfunction>(kernel), p, 1, 2, nullptr));
+  OK(Launch(add, p, 1, 3, nullptr));
+  OK(cuMemcpyDtoH_v2(&value, p, 4));
+  if (value != 6) std::printf("the kernels give %u\n", value), std::exit(1);
+  std::thread([&] { OK(cuLibraryUnload(library)); }).join();
+}
+
+// Ends while its kernel never does; the driver ends such work with the process.
+void EndlessKernel() {
+  Setup();
+  CUmodule module;
+  CUfunction forever;
+  OK(cuModuleLoadData(&module, kPtx));
+  OK(cuModuleGetFunction(&forever, module, "forever"));
+  OK(cuLaunchKernel(forever, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr));
+  Expect(cuStreamQuery(nullptr), CUDA_ERROR_NOT_READY, "the stream of a kernel that never ends");
+}
+
 // Copies until something fails; says when the first copy is done and what failed.
 void CopyForever() {
   Setup();
@@ -231,9 +277,15 @@ void CopyForever() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string, void (*)()> cases = {
-      {"copies", Copies}, {"threads", Threads}, {"pinned", Pinned},           {"illegal-address", IllegalAddress},
-      {"misuse", Misuse}, {"fork", Fork},       {"copy-forever", CopyForever}};
+  const std::map<std::string, void (*)()> cases = {{"copies", Copies},
+                                                   {"threads", Threads},
+                                                   {"pinned", Pinned},
+                                                   {"illegal-address", IllegalAddress},
+                                                   {"misuse", Misuse},
+                                                   {"fork", Fork},
+                                                   {"copy-forever", CopyForever},
+                                                   {"library-without-context", LibraryWithoutContext},
+                                                   {"endless-kernel", EndlessKernel}};
   const auto found = cases.find(argc > 1 ? argv[1] : "");
   if (found == cases.end()) return 2;
   found->second();

@@ -12,7 +12,8 @@ RUN = [BUILD / "bin/mignificient", "run", "--gpu-memory", "512", "--"]
 PROGRAM = BUILD / "tests/driver_program"
 
 
-@pytest.mark.parametrize("case", ["copies", "threads", "pinned", "illegal-address", "misuse", "fork"])
+@pytest.mark.parametrize("case", ["copies", "threads", "pinned", "illegal-address", "misuse", "fork",
+                                  "library-without-context", "endless-kernel"])
 def test_answers_are_those_of_cuda(case):
     done = subprocess.run([*RUN, PROGRAM, case], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr

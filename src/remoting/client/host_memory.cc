@@ -118,7 +118,8 @@ MIG_EXPORT CUresult cuMemHostGetFlags(unsigned* flags, void* host) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   const auto block = ThePinnedMemory().Find(reinterpret_cast<uint64_t>(host));
   if (flags == nullptr || !block) return CUDA_ERROR_INVALID_VALUE;
-  *flags = block->flags | 2;  // CU_MEMHOSTALLOC_DEVICEMAP: all pinned memory is mapped
+  constexpr unsigned kPortable = 1, kMapped = 2;  // all pinned memory is both; driver 580 names only the second
+  *flags = (block->flags & ~kPortable) | kMapped;
   return CUDA_SUCCESS;
 }
 

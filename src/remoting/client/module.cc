@@ -48,10 +48,19 @@ CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest
   return static_cast<CUresult>(reply->result);
 }
 
+// A module belongs to the current context. A library belongs to none: the runtime loads it, and finds its kernels, on
+// threads that have no context yet.
+CUresult ReadyFor(HandleKind kind) {
+  return kind == HandleKind::kLibrary ? ReadyAnywhere() : Ready();
+}
+HandleKind KindOf(Command load) {
+  return load == Command::kLoadLibrary ? HandleKind::kLibrary : HandleKind::kModule;
+}
+
 // Loads a module or library from memory; `loaded` is the program's CUmodule or CUlibrary.
 template <typename T>
 CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyFor(KindOf(command)); ready != CUDA_SUCCESS) return ready;
   if (loaded == nullptr || image == nullptr || !jit.complete) return CUDA_ERROR_INVALID_VALUE;
   const auto found = abi::FindImage(image);
   if (!found) return CUDA_ERROR_INVALID_IMAGE;
@@ -63,7 +72,7 @@ CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
 
 template <typename T>
 CUresult LoadFile(Command command, const char* path, JitRequest jit, T* loaded) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyFor(KindOf(command)); ready != CUDA_SUCCESS) return ready;
   if (loaded == nullptr || path == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const auto bytes = ReadFile(path);
   if (!bytes) return CUDA_ERROR_FILE_NOT_FOUND;
@@ -71,7 +80,7 @@ CUresult LoadFile(Command command, const char* path, JitRequest jit, T* loaded) 
 }
 
 CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyFor(kind); ready != CUDA_SUCCESS) return ready;
   if (wire::UnpackHandle(handle).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
   ForgetFunctionsOf(handle);
   return PostBody(static_cast<uint16_t>(command), wire::HandleBody{handle});
@@ -80,7 +89,7 @@ CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
 // Finds a kernel by name; `found` is the program's CUfunction or CUkernel.
 template <typename T>
 CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* name, T* found) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyFor(kind); ready != CUDA_SUCCESS) return ready;
   if (found == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (wire::UnpackHandle(owner).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
   const Function* function = nullptr;
@@ -125,7 +134,7 @@ CUresult Names(uint64_t owner, std::vector<std::string>& names) {
 
 template <typename T>
 CUresult Enumerate(Command command, HandleKind kind, uint64_t owner, T* found, unsigned count) {
-  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult ready = ReadyFor(kind); ready != CUDA_SUCCESS) return ready;
   if (found == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
   if (wire::UnpackHandle(owner).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
   std::vector<std::string> names;

@@ -197,7 +197,8 @@ MIG_EXPORT CUresult cuStreamGetDevice_ptsz(CUstream stream, CUdevice* device) {
   return cuStreamGetDevice(stream, device);
 }
 MIG_EXPORT CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
-  return Answer(stream, id, [stream](const StreamInfo&) { return StreamName(stream); });
+  return Answer(stream, id,
+                [stream](const StreamInfo&) { return StreamName(stream == nullptr ? CuStreamLegacy() : stream); });
 }
 MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) {
   return cuStreamGetId(PerThread(stream), id);
@@ -206,7 +207,8 @@ MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) 
 MIG_EXPORT CUresult cuEventCreate(CUevent* event, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (event == nullptr || (flags & ~kEventFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
-  if (flags & 4) return CUDA_ERROR_NOT_SUPPORTED;  // interprocess events
+  constexpr unsigned kDisableTiming = 2, kInterprocess = 4;
+  if (flags & kInterprocess) return flags & kDisableTiming ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
   const uint64_t name = Events().Create({flags});
   *event = reinterpret_cast<CUevent>(name);
   return PostCommand(Command::kEventCreate, wire::EventCreateBody{name, flags});
