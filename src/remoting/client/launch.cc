@@ -18,19 +18,20 @@ struct Shape {
   unsigned shared_bytes;
 };
 
-CUresult CheckShape(const Function& function, const Shape& shape) {
+uint64_t ThreadsPerBlock(const Shape& shape) {
+  return uint64_t{shape.block[0]} * shape.block[1] * shape.block[2];
+}
+
+CUresult CheckShape(const Shape& shape) {
   const int* attributes = Device().attributes;
-  uint64_t threads = 1;
   for (int i = 0; i < 3; ++i) {
     if (shape.grid[i] == 0 || shape.block[i] == 0) return CUDA_ERROR_INVALID_VALUE;
     if (shape.grid[i] > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i]) ||
         shape.block[i] > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i]))
       return CUDA_ERROR_INVALID_VALUE;
-    threads *= shape.block[i];
   }
-  if (threads > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]))
-    return CUDA_ERROR_INVALID_VALUE;
-  return threads > function.max_threads ? CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES : CUDA_SUCCESS;
+  const auto most = static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
+  return ThreadsPerBlock(shape) > most ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
 struct Arguments {
@@ -46,11 +47,19 @@ struct Arguments {
 // A launch may use this much dynamic shared memory without asking the server first whether the kernel is allowed to.
 constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 
+// Whether the launch may fail for what the kernel is, so that its answer is the driver's to give: it has several codes
+// for a block with more threads than the kernel's registers or launch bounds allow.
+bool MayBeRefused(const Function& function, const Shape& shape, uint32_t shared_bytes) {
+  return ThreadsPerBlock(shape) > function.max_threads ||
+         (shared_bytes > kDefaultSharedBytes &&
+          shared_bytes > function.proven_shared_bytes.load(std::memory_order_relaxed));
+}
+
 CUresult Launch(const Arguments& arguments) {
   if (const CUresult ready = ReadyOn(arguments.stream); ready != CUDA_SUCCESS) return ready;
   const Function* function = FindFunction(arguments.function);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (const CUresult shape = CheckShape(*function, arguments.shape); shape != CUDA_SUCCESS) return shape;
+  if (const CUresult shape = CheckShape(arguments.shape); shape != CUDA_SUCCESS) return shape;
   ParamSource source;
   if (const CUresult found = FindParams(*function, arguments.params, arguments.extra, source); found != CUDA_SUCCESS)
     return found;
@@ -75,7 +84,7 @@ CUresult Launch(const Arguments& arguments) {
                              attribute_bytes + function->param_bytes, fill);
   };
   const uint32_t shared = arguments.shape.shared_bytes + function->static_shared_bytes;
-  if (shared <= kDefaultSharedBytes || shared <= function->proven_shared_bytes.load(std::memory_order_relaxed))
+  if (!MayBeRefused(*function, arguments.shape, shared))
     return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 
   const uint16_t slot = channel.AcquireSlot();
