@@ -6,6 +6,8 @@
 #include <chrono>
 #include <ctime>
 
+#include "base/utf8.h"
+
 namespace mignificient::log {
 namespace {
 
@@ -21,7 +23,9 @@ bool NeedsQuotes(std::string_view value) {
   return false;
 }
 
-void AppendValue(std::string& out, std::string_view value) {
+// A value may be what a tenant wrote; a log is one text all the same.
+void AppendValue(std::string& out, std::string_view raw) {
+  const std::string value = ValidUtf8(raw);
   if (!NeedsQuotes(value)) {
     out += value;
     return;

@@ -18,5 +18,9 @@ TEST(LogTest, ValuesThatWouldBreakTheLineAreQuotedAndEscaped) {
               EndsWith(R"(error e a="two words" b="x\n\"y\"" c="" d="\x01")"));
 }
 
+TEST(LogTest, ALineIsValidText) {
+  EXPECT_THAT(Format(Level::kInfo, "e", {{"a", "größe"}, {"b", "\x80 \xff"}}), EndsWith(R"(e a="größe" b="? ?")"));
+}
+
 }  // namespace
 }  // namespace mignificient::log

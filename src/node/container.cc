@@ -29,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kChannelFd = 3, kMemoryFd = 4, kDoorFd = 5;  // in the executor
 constexpr int kControlFd = 3;                              // in the GPU server
 constexpr uint32_t kSession = 1;
+constexpr int kMessagesAtOnce = 16;
 
 double Milliseconds(Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
@@ -98,6 +99,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   void Run(uint64_t invocation, const std::string& payload) override {
     invocation_ = invocation;
+    function_state_ = FunctionState::kRunning;
     if (log_) {
       log_->Pump();
       log_->Mark();
@@ -312,8 +314,11 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
       if (!ReadChannel()) break;
   }
 
+  // False when the channel is of no use any more. True after some messages, so that one executor that sends without end
+  // does not hold up the others.
   bool ReadChannel() {
-    while (channel_.is_open()) {
+    for (int i = 0; i < kMessagesAtOnce; ++i) {
+      if (ending_ || !channel_.is_open()) return false;
       auto received = executor::ReceiveMessage(channel_.native_handle());
       if (!received && received.error().code() == Code::kTimeout) return true;
       if (!received && received.error().code() == Code::kPeer) {
@@ -326,24 +331,40 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
       }
       OnMessage(**received);
     }
-    return false;
+    return true;
   }
 
   void OnMessage(const executor::Message& message) {
     using executor::MessageKind;
-    if (message.kind == MessageKind::kReady) return LibraryLoaded();
-    if (message.kind == MessageKind::kFailed) return OnLoadFailed(message);
-    if (!started_ || message.invocation != invocation_)
-      return End({EndReason::Kind::kMisuse, "The executor answers an invocation that it was not given."});
-    if (message.kind == MessageKind::kReturned) return listener_.event(Returned{message.value});
-    if (message.kind == MessageKind::kThrew) return listener_.event(Threw{std::string(executor::Text(message))});
-    if (message.kind == MessageKind::kYielded) return listener_.event(YieldAsked{});
-    End({EndReason::Kind::kMisuse, "The executor sent a message that only the orchestrator sends."});
-  }
-
-  void LibraryLoaded() {
-    library_loaded_ = true;
-    CheckStarted();
+    using enum FunctionState;
+    const FunctionState before = function_state_;
+    const bool answers = (before == kRunning || before == kYielded) && message.invocation == invocation_;
+    switch (message.kind) {
+      case MessageKind::kReady:
+        if (before != kLoading) break;
+        function_state_ = kIdle;
+        return CheckStarted();
+      case MessageKind::kFailed:
+        if (before == kIdle) break;
+        return OnLoadFailed(message);
+      case MessageKind::kYielded:
+        if (!answers || before == kYielded) break;
+        function_state_ = kYielded;
+        return listener_.event(YieldAsked{});
+      case MessageKind::kReturned:
+        if (!answers) break;
+        function_state_ = kIdle;
+        return listener_.event(Returned{message.value});
+      case MessageKind::kThrew:
+        if (!answers) break;
+        function_state_ = kIdle;
+        return listener_.event(Threw{std::string(executor::Text(message))});
+      default:
+        break;
+    }
+    End({EndReason::Kind::kMisuse,
+         fmt::format("The executor broke its protocol: its message {} (invocation {}) is out of turn.",
+                     static_cast<uint32_t>(message.kind), message.invocation)});
   }
 
   void OnLoadFailed(const executor::Message& message) {
@@ -357,7 +378,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   }
 
   void CheckStarted() {
-    if (started_ || ending_ || !session_open_ || !library_loaded_) return;
+    if (started_ || ending_ || !session_open_ || function_state_ == FunctionState::kLoading) return;
     started_ = true;
     start_deadline_.cancel();
     timing_.attach = Milliseconds(Clock::now() - server_ready_);
@@ -440,9 +461,11 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   Clock::time_point begun_, spawned_, server_ready_;
   Timing timing_;
-  bool session_open_ = false, library_loaded_ = false, started_ = false;
+  bool session_open_ = false, started_ = false;
   bool ending_ = false, killed_ = false, gone_ = false;
   std::string unusable_;
+  // What the executor may say follows from it: kReady or kFailed; nothing; one yield, then one answer; one answer.
+  enum class FunctionState { kLoading, kIdle, kRunning, kYielded } function_state_ = FunctionState::kLoading;
   uint64_t invocation_ = 0;
   uint64_t drain_tag_ = 0;
 };
