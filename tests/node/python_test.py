@@ -269,6 +269,13 @@ def test_a_module_that_hangs_is_ended_by_the_start_timeout(make_node, environmen
     node.until_no_container()
 
 
+def test_a_timeout_while_the_container_starts_says_so(make_node, environment):
+    (environment.site_packages / "hangs.py").write_text("import time\ntime.sleep(1000)\n")
+    answer = make_node(executor={"python": environment.python}).invoke("echo", modules=["hangs"], timeout=0.2)
+    assert (answer.status, answer.type) == (504, "timeout")
+    assert "had its container starting longer than its timeout of 0.2 s" in answer.error
+
+
 def test_a_module_that_crashes_is_a_crash(make_node, environment):
     (environment.site_packages / "crashes.py").write_text("import ctypes\nctypes.string_at(0)\n")
     answer = make_node(executor={"python": environment.python}).invoke("echo", modules=["crashes"])
