@@ -16,8 +16,8 @@ class Gate {
     *open_ = 0;
   }
   void CloseOn(cudaStream_t stream) {
-    WaitAtGate<<<1, 1, 0, stream>>>(open_);
-    NEED(cudaGetLastError());
+    void* arguments[] = {&open_};
+    NEED(cudaLaunchKernel(WaitAtGate, dim3(1), dim3(1), arguments, 0, stream));
   }
   void Open() { *static_cast<volatile int*>(open_) = 1; }
 
