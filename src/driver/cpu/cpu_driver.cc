@@ -42,6 +42,11 @@ const DriverTable& Table() {
     FillStreamEntries(filled);
     FillCodeEntries(filled);
     FillLaunchEntries(filled);
+    FillArrayEntries(filled);
+    FillGraphEntries(filled);
+    FillGraphNodeEntries(filled);
+    FillGraphExecEntries(filled);
+    FillCaptureEntries(filled);
     return filled;
   }();
   return table;

@@ -9,7 +9,7 @@
 //  - PTX of a newer version or architecture is tried; what cannot run fails the lookup of the kernels that need it;
 //  - cooperative groups' grid sync traps: the engine gives kernels no grid workspace yet (%envreg1 and 2). Cooperative
 //    launches themselves work, with every block resident;
-//  - no thread block clusters, no graphs.
+//  - no thread block clusters; of graphs, no conditional nodes and no launches from kernels.
 #pragma once
 
 #include <cstdint>

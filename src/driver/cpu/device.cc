@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "base/log.h"
+#include "driver/cpu/array.h"
+#include "driver/cpu/capture.h"
+#include "driver/cpu/graphs.h"
 
 namespace mignificient::cpu {
 namespace {
@@ -86,9 +89,13 @@ Context::Context(Device& device)
       events(device.handles()),
       modules(device.handles()),
       libraries(device.handles()),
+      arrays(device.handles()),
+      array_memory(device.handles()),
       functions(device.handles()),
       device_(device),
-      legacy_(scheduler_.CreateStream(StreamKind::kLegacy)) {
+      legacy_(scheduler_.CreateStream(StreamKind::kLegacy)),
+      graphs_(std::make_unique<Graphs>(device)),
+      captures_(std::make_unique<Captures>(*this)) {
   for (size_t i = 0; i < limits.size(); ++i) limits[i] = kDefaultLimits[i];
 }
 
@@ -97,6 +104,9 @@ Context::~Context() {
   scheduler_.WaitAll();
   functions.RemoveAll();
   libraries.RemoveAll();
+  graphs_->RemoveAll();
+  arrays.RemoveAll();
+  for (const auto& array : array_memory.RemoveAll()) array->Free(device_.memory(), [] {});
   for (const auto& module : modules.RemoveAll()) module->FreeGlobals(device_.memory(), [] {});
 }
 

@@ -22,7 +22,12 @@
 
 namespace mignificient::cpu {
 
+class Captures;
 class Context;
+class Graphs;
+struct Array;
+class ArrayMemory;
+struct CapturedRecord;
 
 // Lives from CreateCpuDevice to DestroyCpuDevice.
 class Device {
@@ -67,8 +72,21 @@ class Device {
 
 struct Event {
   unsigned flags = 0;
-  std::mutex mutex;
-  Ticket recorded;  // the newest record; null: never recorded
+  std::shared_ptr<CapturedRecord> captured;  // the newest record was captured; guarded by the mutex of Graphs
+
+  // The newest record that runs; null: there was none.
+  Ticket Recorded() {
+    const std::lock_guard lock(mutex_);
+    return recorded_;
+  }
+  void Record(Ticket ticket) {
+    const std::lock_guard lock(mutex_);
+    recorded_ = std::move(ticket);
+  }
+
+ private:
+  std::mutex mutex_;
+  Ticket recorded_;
 };
 
 // A kernel as the program set it up. `kernel` belongs to the module's program.
@@ -87,6 +105,8 @@ class Context {
 
   Device& device() { return device_; }
   Scheduler& scheduler() { return scheduler_; }
+  Graphs& graphs() { return *graphs_; }
+  Captures& captures() { return *captures_; }
 
   // The stream behind a handle, special ones included; null for an invalid one.
   std::shared_ptr<Stream> FindStream(CUstream handle);
@@ -121,7 +141,9 @@ class Context {
   Registry<CUevent, Event> events;
   Registry<CUmodule, Module> modules;  // of cuModuleLoad and of libraries
   Registry<CUlibrary, Module> libraries;
-  Registry<CUfunction, Function> functions;  // a CUkernel is the CUfunction of the same kernel
+  Registry<CUarray, Array> arrays;
+  Registry<CUmipmappedArray, ArrayMemory> array_memory;  // of arrays too, under the handle of their only level
+  Registry<CUfunction, Function> functions;              // a CUkernel is the CUfunction of the same kernel
 
   std::atomic<unsigned> flags{0};
   std::array<std::atomic<size_t>, CU_LIMIT_COUNT> limits;
@@ -136,6 +158,8 @@ class Context {
   const std::shared_ptr<Stream> legacy_;
   std::mutex mutex_;
   std::unordered_map<std::thread::id, std::shared_ptr<Stream>> per_thread_;
+  const std::unique_ptr<Graphs> graphs_;
+  const std::unique_ptr<Captures> captures_;
 };
 
 }  // namespace mignificient::cpu

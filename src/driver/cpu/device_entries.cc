@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "driver/cpu/attributes.h"
+#include "driver/cpu/capture.h"
 #include "driver/cpu/entries.h"
 #include "driver/cpu/error_text.h"
 
@@ -133,6 +134,7 @@ CUresult CtxGetCurrent(CUcontext* context) {
 
 CUresult CtxSynchronize() {
   return InContext([](Context& context) {
+    if (const CUresult forbidden = context.captures().ForbidAll(); forbidden != CUDA_SUCCESS) return forbidden;
     context.scheduler().WaitAll();
     return context.Settled();
   });

@@ -17,6 +17,11 @@ void FillCopyEntries(DriverTable& table);
 void FillStreamEntries(DriverTable& table);
 void FillCodeEntries(DriverTable& table);
 void FillLaunchEntries(DriverTable& table);
+void FillArrayEntries(DriverTable& table);
+void FillGraphEntries(DriverTable& table);
+void FillGraphNodeEntries(DriverTable& table);
+void FillGraphExecEntries(DriverTable& table);
+void FillCaptureEntries(DriverTable& table);
 
 // The process's device, or null until cuInit has been called on it; in cpu_driver.cc.
 std::shared_ptr<Device> InitialisedDevice();

@@ -65,7 +65,17 @@ Ticket Scheduler::Enqueue(Stream& stream, Work work, std::span<const Ticket> als
   return Add(stream, std::move(work), also_after);
 }
 
+Ticket Scheduler::EnqueueAfter(Work work, std::span<const Ticket> after) {
+  std::unique_lock lock(mutex_);
+  completed_.wait(lock, [&] { return pending_ < kMaxPending || stopping_; });
+  return AddTask(std::move(work), after, {});
+}
+
 Ticket Scheduler::Add(Stream& stream, Work work, std::span<const Ticket> also_after) {
+  return stream.last_ = AddTask(std::move(work), Predecessors(stream), also_after);
+}
+
+Ticket Scheduler::AddTask(Work work, std::span<const Ticket> predecessors, std::span<const Ticket> also_after) {
   auto task = std::make_shared<Task>();
   task->work = std::move(work);
   const auto wait_for = [&](const Ticket& other) {
@@ -73,9 +83,8 @@ Ticket Scheduler::Add(Stream& stream, Work work, std::span<const Ticket> also_af
     other->followers.push_back(task);
     ++task->waits_for;
   };
-  std::ranges::for_each(Predecessors(stream), wait_for);
+  std::ranges::for_each(predecessors, wait_for);
   std::ranges::for_each(also_after, wait_for);
-  stream.last_ = task;
   ++pending_;
   if (task->waits_for == 0) MakeReady({task});
   return task;

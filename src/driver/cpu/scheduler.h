@@ -57,6 +57,9 @@ class Scheduler {
   // kMaxPending tasks are incomplete.
   Ticket Enqueue(Stream& stream, Work work, std::span<const Ticket> also_after = {});
 
+  // The same without a stream: the task comes after `after` alone.
+  Ticket EnqueueAfter(Work work, std::span<const Ticket> after);
+
   // A ticket that is done once all work now in the stream is; of the legacy stream, also that of the blocking ones.
   Ticket Mark(Stream& stream);
   // Whether that is so already. Polling it leaves nothing behind.
@@ -75,6 +78,7 @@ class Scheduler {
 
   std::vector<Ticket> Predecessors(const Stream& stream) const;
   Ticket Add(Stream& stream, Work work, std::span<const Ticket> also_after);
+  Ticket AddTask(Work work, std::span<const Ticket> predecessors, std::span<const Ticket> also_after);
   void MakeReady(std::vector<Ticket> tasks);
   void StartThreadIfUseful();
   void RunTasks();

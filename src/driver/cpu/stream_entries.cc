@@ -1,6 +1,7 @@
 // Streams and events.
 #include <utility>
 
+#include "driver/cpu/capture.h"
 #include "driver/cpu/entries.h"
 
 namespace mignificient::cpu {
@@ -8,7 +9,7 @@ namespace {
 
 constexpr unsigned kStreamNonBlocking = 1;
 constexpr unsigned kEventKnownFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING;
-constexpr unsigned kExternal = 1;  // of record and wait; means something in graph captures alone
+constexpr unsigned kExternal = 1;  // of record and wait: a node of the graph; in captures alone
 
 // Priorities are accepted; every stream gets its turn.
 CUresult StreamCreateWithPriority(CUstream* handle, unsigned flags, int) {
@@ -23,12 +24,16 @@ CUresult StreamCreateWithPriority(CUstream* handle, unsigned flags, int) {
 // Returns at once; what is in the stream still runs.
 CUresult StreamDestroy(CUstream handle) {
   return InContext([&](Context& context) {
-    return context.streams.Remove(handle) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+    const auto stream = context.streams.Remove(handle);
+    if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    context.captures().Drop(*stream);
+    return CUDA_SUCCESS;
   });
 }
 
 CUresult StreamQuery(CUstream handle) {
   return OnStream(handle, [](Context& context, Stream& stream) {
+    if (const CUresult forbidden = context.captures().Forbid(stream); forbidden != CUDA_SUCCESS) return forbidden;
     if (!context.scheduler().IsIdle(stream)) return CUDA_ERROR_NOT_READY;
     return context.Settled();
   });
@@ -36,6 +41,7 @@ CUresult StreamQuery(CUstream handle) {
 
 CUresult StreamSynchronize(CUstream handle) {
   return OnStream(handle, [](Context& context, Stream& stream) {
+    if (const CUresult forbidden = context.captures().Forbid(stream); forbidden != CUDA_SUCCESS) return forbidden;
     context.scheduler().Wait(context.scheduler().Mark(stream));
     return context.Settled();
   });
@@ -45,21 +51,26 @@ template <typename Body>
 CUresult WithEvent(CUevent handle, Body&& body) {
   return InContext([&](Context& context) {
     const auto event = context.events.Find(handle);
-    return event == nullptr ? CUDA_ERROR_INVALID_HANDLE : body(context, *event);
+    return event == nullptr ? CUDA_ERROR_INVALID_HANDLE : body(context, event);
   });
 }
 
-Ticket Recorded(Event& event) {
-  const std::lock_guard lock(event.mutex);
-  return event.recorded;
+// For what asks whether an event has happened: nothing captured ever does.
+template <typename Body>
+CUresult WithPlainEvent(CUevent handle, Body&& body) {
+  return WithEvent(handle, [&](Context& context, const std::shared_ptr<Event>& event) {
+    const CUresult forbidden = context.captures().ForbidEvent(*event);
+    return forbidden != CUDA_SUCCESS ? forbidden : body(context, *event);
+  });
 }
 
 CUresult StreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flags) {
-  return WithEvent(handle, [&](Context& context, Event& event) {
+  return WithEvent(handle, [&](Context& context, const std::shared_ptr<Event>& event) {
     if (flags > kExternal) return CUDA_ERROR_INVALID_VALUE;
     const auto stream = context.FindStream(stream_handle);
     if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-    if (const Ticket recorded = Recorded(event); recorded != nullptr) {
+    if (const auto captured = context.captures().Wait(*stream, handle, event, flags == kExternal)) return *captured;
+    if (const Ticket recorded = event->Recorded(); recorded != nullptr) {
       context.scheduler().Enqueue(*stream, {}, std::span(&recorded, 1));
     }
     return CUDA_SUCCESS;
@@ -83,13 +94,12 @@ CUresult EventDestroy(CUevent handle) {
 }
 
 CUresult EventRecordWithFlags(CUevent handle, CUstream stream_handle, unsigned flags) {
-  return WithEvent(handle, [&](Context& context, Event& event) {
+  return WithEvent(handle, [&](Context& context, const std::shared_ptr<Event>& event) {
     if (flags > kExternal) return CUDA_ERROR_INVALID_VALUE;
     const auto stream = context.FindStream(stream_handle);
     if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-    Ticket ticket = context.scheduler().Enqueue(*stream, {});
-    const std::lock_guard lock(event.mutex);
-    event.recorded = std::move(ticket);
+    if (const auto captured = context.captures().Record(*stream, handle, event, flags == kExternal)) return *captured;
+    event->Record(context.scheduler().Enqueue(*stream, {}));
     return CUDA_SUCCESS;
   });
 }
@@ -99,26 +109,27 @@ CUresult EventRecord(CUevent handle, CUstream stream) {
 }
 
 CUresult EventQuery(CUevent handle) {
-  return WithEvent(handle, [](Context& context, Event& event) {
-    if (!context.scheduler().IsDone(Recorded(event))) return CUDA_ERROR_NOT_READY;
+  return WithPlainEvent(handle, [](Context& context, Event& event) {
+    if (!context.scheduler().IsDone(event.Recorded())) return CUDA_ERROR_NOT_READY;
     return context.Settled();
   });
 }
 
 CUresult EventSynchronize(CUevent handle) {
-  return WithEvent(handle, [](Context& context, Event& event) {
-    context.scheduler().Wait(Recorded(event));
+  return WithPlainEvent(handle, [](Context& context, Event& event) {
+    context.scheduler().Wait(event.Recorded());
     return context.Settled();
   });
 }
 
 CUresult EventElapsedTime(float* milliseconds, CUevent start_handle, CUevent end_handle) {
-  return WithEvent(start_handle, [&](Context& context, Event& start) {
+  return WithPlainEvent(start_handle, [&](Context& context, Event& start) {
     const auto end = context.events.Find(end_handle);
     if (end == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     if (milliseconds == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (const CUresult forbidden = context.captures().ForbidEvent(*end); forbidden != CUDA_SUCCESS) return forbidden;
     if (((start.flags | end->flags) & CU_EVENT_DISABLE_TIMING) != 0) return CUDA_ERROR_INVALID_HANDLE;
-    const Ticket from = Recorded(start), to = Recorded(*end);
+    const Ticket from = start.Recorded(), to = end->Recorded();
     if (from == nullptr || to == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     auto& scheduler = context.scheduler();
     if (!scheduler.IsDone(from) || !scheduler.IsDone(to)) return CUDA_ERROR_NOT_READY;
@@ -132,6 +143,8 @@ CUresult EventElapsedTime(float* milliseconds, CUevent start_handle, CUevent end
 CUresult LaunchHostFunc(CUstream handle, CUhostFn function, void* user_data) {
   if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
   return OnStream(handle, [&](Context& context, Stream& stream) {
+    const CUDA_HOST_NODE_PARAMS host{function, user_data};
+    if (const auto captured = context.captures().Take(stream, [&] { return HostNode{host}; })) return *captured;
     context.scheduler().Enqueue(stream, [function, user_data] { function(user_data); });
     return CUDA_SUCCESS;
   });
@@ -140,6 +153,7 @@ CUresult LaunchHostFunc(CUstream handle, CUhostFn function, void* user_data) {
 CUresult StreamAddCallback(CUstream handle, CUstreamCallback callback, void* user_data, unsigned flags) {
   if (callback == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
   return OnStream(handle, [&](Context& context, Stream& stream) {
+    if (const CUresult forbidden = context.captures().Forbid(stream); forbidden != CUDA_SUCCESS) return forbidden;
     const auto device = InitialisedDevice();
     context.scheduler().Enqueue(stream, [=] { callback(handle, device->fault(), user_data); });
     return CUDA_SUCCESS;

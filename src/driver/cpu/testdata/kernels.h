@@ -100,6 +100,16 @@ LOOP:
   ret;
 }
 
+// *out = *out * factor + term
+.visible .entry affine(.param .u64 out, .param .u32 factor, .param .u32 term) {
+  .reg .b32 %r<5>; .reg .b64 %rd<2>;
+  ld.param.u64 %rd1, [out]; ld.param.u32 %r1, [factor]; ld.param.u32 %r2, [term];
+  ld.global.u32 %r3, [%rd1];
+  mad.lo.u32 %r4, %r3, %r1, %r2;
+  st.global.u32 [%rd1], %r4;
+  ret;
+}
+
 .visible .entry endless() {
 LOOP:
   bra LOOP;
