@@ -1,6 +1,7 @@
 // mignificient-gpu-server: owns the CUDA context of one partition and carries out what its sessions' clients ask for.
 // Started by the node or by `mignificient run`, which speak wire/control.h with it; exits when they hang up.
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -48,6 +49,15 @@ Result<DriverTable> LoadCuda(const Options& options) {
   return cuda::LoadDriver();
 }
 
+// Every client may have descriptors under way here; what they add up to is bounded by the server, not by the default
+// limit.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 Result<> Serve(const Options& options, const server::Device& device, uint64_t context_us) {
   wire::ControlMessage ready;
   ready.kind = wire::ControlKind::kReady;
@@ -66,7 +76,8 @@ Result<> Run(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   MIG_ASSIGN(const DriverTable table, options.driver == "cpu" ? LoadCpu(options) : LoadCuda(options));
   const bool by_ordinal = options.driver == "cuda" && IsOrdinal(options.device);
-  MIG_ASSIGN(const server::Device device, server::OpenDevice(table, by_ordinal ? std::stoi(options.device) : 0));
+  MIG_ASSIGN(server::Device device, server::OpenDevice(table, by_ordinal ? std::stoi(options.device) : 0));
+  device.driver_text = options.driver == "cpu" ? MIGNIFICIENT_VERSION : cuda::DriverVersionText();
   const auto elapsed = std::chrono::steady_clock::now() - start;
   return Serve(options, device, std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
 }
@@ -90,6 +101,7 @@ int main(int argc, char** argv) {
 
   // The owner decides when this process ends, not the terminal it was started from.
   std::signal(SIGINT, SIG_IGN);
+  RaiseDescriptorLimit();
   // What kernels print is written out at synchronisation points (server/waits.cc), not byte by byte.
   std::setvbuf(stdout, nullptr, _IOFBF, 1 << 16);
   if (const auto result = Run(options); !result) {

@@ -259,7 +259,7 @@ def _case(entry):
     name = entry.symbol
     lines = [f"  case wire::api::{name}::kOpcode: {{", f"    using Command = wire::api::{name};"]
     if entry.synchronous:
-        lines.append(f"    if (slot >= wire::kReplySlots) return Misuse(\"{name}: there is no such reply slot.\");")
+        lines.append(f"    if (slot >= wire::kSlots) return Misuse(\"{name}: there is no such slot.\");")
     else:
         lines.append(f"    if (slot != wire::kNoReply) return Misuse(\"{name}: an asynchronous command has no reply.\");")
     lines += _server_size_check(entry)

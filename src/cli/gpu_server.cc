@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "remoting/wire/door.h"
+
 namespace mignificient::cli {
 namespace {
 
@@ -64,14 +66,15 @@ Result<> GpuServer::OpenSession(const GpuServerOptions& options) {
     return Fail(Code::kExhausted, "The program asks for {} MiB of GPU memory, but {} has {} MiB free (of {} MiB).",
                 budget >> 20, ready.text, ready.free_bytes >> 20, ready.total_bytes >> 20);
 
-  MIG_ASSIGN(auto door, os::SocketPair());
+  MIG_ASSIGN(wire::Door door, wire::MakeDoor());
   wire::ControlMessage open{.kind = wire::ControlKind::kOpenSession, .session = kSession, .budget_bytes = budget};
-  const std::array<int, 2> fds = {door.first.get(), gate_.fd()};
+  wire::SetText(open, door.key);
+  const std::array<int, 2> fds = {door.listener.get(), gate_.fd()};
   MIG_TRY(wire::SendControl(control_.get(), open, fds));
   MIG_ASSIGN(const wire::ControlMessage opened, Receive());
   if (opened.kind != wire::ControlKind::kSessionOpened)
     return Fail(Code::kUnavailable, "The GPU server does not open a session: {}", opened.text);
-  door_ = std::move(door.second);
+  door_ = std::move(door.address);
   return {};
 }
 

@@ -26,8 +26,8 @@ class GpuServer {
   // server's own sentence, when it cannot; kExhausted when the device has less free memory than the budget.
   static Result<GpuServer> Start(const GpuServerOptions& options);
 
-  // The end of the door that a program inherits, named by wire::kDoorVariable. To be closed here once it has it.
-  os::UniqueFd TakeDoor() { return std::move(door_); }
+  // The address of the session's door: the value of wire::kDoorVariable for the program.
+  const std::string& door() const { return door_; }
 
   int control() const { return control_.get(); }  // readable when the server has something to say
   // Takes one message. The session's end where it is one; nullopt where it is something else; kUnavailable, with how
@@ -47,7 +47,7 @@ class GpuServer {
   os::Child process_;
   os::UniqueFd control_;
   wire::Gate gate_;
-  os::UniqueFd door_;
+  std::string door_;
 };
 
 }  // namespace mignificient::cli

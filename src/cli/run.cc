@@ -15,6 +15,7 @@
 #include "cli/install.h"
 #include "cli/partition.h"
 #include "cli/process.h"
+#include "remoting/wire/door.h"
 
 namespace mignificient::cli {
 namespace {
@@ -123,14 +124,13 @@ class Run {
   std::string trouble_;  // a sentence; empty: none
 };
 
-ProcessOptions ProgramProcess(const Options& options, const std::string& library_folder, int door) {
+ProcessOptions ProgramProcess(const Options& options, const std::string& library_folder, const std::string& door) {
   const char* inherited = ::getenv("LD_LIBRARY_PATH");  // NOLINT(concurrency-mt-unsafe): one thread
   const bool has_path = inherited != nullptr && *inherited != '\0';
   return {.program = options.program.front(),
           .arguments = {options.program.begin() + 1, options.program.end()},
           .environment = {{"LD_LIBRARY_PATH", has_path ? library_folder + ":" + inherited : library_folder},
-                          {wire::kDoorVariable, std::to_string(door)}},
-          .inherited_fds = {door}};
+                          {wire::kDoorVariable, door}}};
 }
 
 Result<GpuServer> StartServer(const Options& options, const Install& install) {
@@ -154,13 +154,11 @@ int StartAndRun(const Options& options) {
   if (!signals) return Complain("run", signals.error());
   auto server = StartServer(options, *install);
   if (!server) return Complain("run", server.error());
-  os::UniqueFd door = server->TakeDoor();
-  auto program = Process::Start(ProgramProcess(options, install->library_folder, door.get()));
+  auto program = Process::Start(ProgramProcess(options, install->library_folder, server->door()));
   if (!program) {
     Complain("run", program.error());
     return program.error().code() == Code::kNotFound ? kExitNoProgram : kExitCannotExecute;
   }
-  door.Reset();
   return Run(std::move(*server), std::move(*program), std::move(*signals)).ToTheEnd();
 }
 

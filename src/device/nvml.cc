@@ -4,6 +4,8 @@
 
 #include <dlfcn.h>
 
+#include "os/library.h"
+
 namespace mignificient::device {
 namespace {
 
@@ -52,8 +54,9 @@ Result<> Find(Library& library, Function& function, const char* name) {
 }
 
 Result<> Load(Library& library) {
-  library.handle = ::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (library.handle == nullptr) return Fail(Code::kUnavailable, "There is no NVIDIA driver: {}.", ::dlerror());
+  const auto handle = os::OpenHostLibrary("libnvidia-ml.so.1");
+  if (!handle) return Fail(Code::kUnavailable, "There is no NVIDIA driver: {}", handle.error().message());
+  library.handle = *handle;
   MIG_TRY(Find(library, library.init, "nvmlInit_v2"));
   MIG_TRY(Find(library, library.shutdown, "nvmlShutdown"));
   MIG_TRY(Find(library, library.error_text, "nvmlErrorString"));

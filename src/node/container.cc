@@ -19,6 +19,7 @@
 #include "os/mapping.h"
 #include "os/socket.h"
 #include "remoting/wire/control.h"
+#include "remoting/wire/door.h"
 
 namespace mignificient::node {
 namespace {
@@ -26,8 +27,8 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kChannelFd = 3, kMemoryFd = 4, kDoorFd = 5;  // in the executor
-constexpr int kControlFd = 3;                              // in the GPU server
+constexpr int kChannelFd = 3, kMemoryFd = 4;  // in the executor
+constexpr int kControlFd = 3;                 // in the GPU server
 constexpr uint32_t kSession = 1;
 constexpr int kMessagesAtOnce = 16;
 
@@ -44,14 +45,15 @@ Result<std::pair<os::UniqueFd, os::UniqueFd>> Pipe() {
 }
 
 // The orchestrator's own variables are no tenant's business.
-std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const ContainerSpec& spec) {
+std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const ContainerSpec& spec,
+                                             const std::string& door) {
   std::vector<std::string> environment;
   for (const char* name : {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"})
     if (const char* value = ::getenv(name)) environment.push_back(fmt::format("{}={}", name, value));
   const char* inherited = ::getenv("LD_LIBRARY_PATH");
   environment.push_back(
       fmt::format("LD_LIBRARY_PATH={}{}{}", setup.library_folder, inherited ? ":" : "", inherited ? inherited : ""));
-  environment.push_back(fmt::format("{}={}", wire::kDoorVariable, kDoorFd));
+  environment.push_back(fmt::format("{}={}", wire::kDoorVariable, door));
   if (!spec.ld_preload.empty()) environment.push_back("LD_PRELOAD=" + spec.ld_preload);
   if (spec.language == Language::kPython) {
     environment.emplace_back("PYTHONUNBUFFERED=1");         // a crash loses no output
@@ -156,7 +158,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
  private:
   Result<> Spawn() {
     MIG_ASSIGN(auto control, os::SocketPair());
-    MIG_ASSIGN(auto door, os::SocketPair());
+    MIG_ASSIGN(door_, wire::MakeDoor());
     MIG_ASSIGN(auto channel, os::SocketPair());
     MIG_ASSIGN(auto output, Pipe());
     MIG_ASSIGN(auto memory, os::CreateSealedMemory("mignificient-invocation", setup_->layout.total()));
@@ -165,8 +167,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     MIG_ASSIGN(log_, FunctionLog::Create(fmt::format("{}/{}.log", setup_->log_folder, spec_.id), setup_->log_bytes,
                                          std::move(output.first)));
     MIG_ASSIGN(gpu_server_, SpawnGpuServer(control.second.get()));
-    MIG_ASSIGN(function_, SpawnExecutor(channel.second.get(), memory.get(), door.second.get(), output.second.get()));
-    door_ = std::move(door.first);
+    MIG_ASSIGN(function_, SpawnExecutor(channel.second.get(), memory.get(), output.second.get()));
     MIG_TRY(os::SetNonBlocking(control.first.get(), true));
     MIG_TRY(os::SetNonBlocking(channel.first.get(), true));
     control_.assign(control.first.Release());
@@ -195,7 +196,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     return os::Child::Spawn(options);
   }
 
-  Result<os::Child> SpawnExecutor(int channel, int memory, int door, int output) {
+  Result<os::Child> SpawnExecutor(int channel, int memory, int output) {
     os::ChildOptions options;
     MIG_ASSIGN(options.argv, ExecutorProgram());
     options.argv.insert(
@@ -205,8 +206,8 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
          std::to_string(setup_->layout.result_capacity), "--function", spec_.path, "--handler", spec_.handler});
     for (const std::string& module : spec_.modules)
       if (IsPython()) options.argv.insert(options.argv.end(), {"--module", module});
-    options.environment = ExecutorEnvironment(*setup_, spec_);
-    options.fds = {{channel, kChannelFd}, {memory, kMemoryFd}, {door, kDoorFd}, {output, 1}, {output, 2}};
+    options.environment = ExecutorEnvironment(*setup_, spec_, door_.address);
+    options.fds = {{channel, kChannelFd}, {memory, kMemoryFd}, {output, 1}, {output, 2}};
     return os::Child::Spawn(options);
   }
 
@@ -279,9 +280,10 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     open.kind = wire::ControlKind::kOpenSession;
     open.session = kSession;
     open.budget_bytes = spec_.gpu_memory_mib << 20;
-    const int fds[] = {door_.get(), gate_->fd()};
+    wire::SetText(open, door_.key);
+    const int fds[] = {door_.listener.get(), gate_->fd()};
     SendToServer(open, fds);
-    door_.Reset();
+    door_.listener.Reset();
   }
 
   void OnSessionEnded(wire::SessionEnd end, const std::string& text) {
@@ -453,7 +455,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   os::Child gpu_server_, function_;
   os::Mapping memory_;
   std::optional<wire::Gate> gate_;
-  os::UniqueFd door_;  // the GPU server's end until it is sent
+  wire::Door door_;  // its listener until the GPU server has it
   std::optional<FunctionLog> log_;
 
   asio::steady_timer start_deadline_;

@@ -22,7 +22,7 @@ void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected, std::option
 }
 
 void FutexWaitAny(std::span<const FutexExpectation> words, std::optional<std::chrono::nanoseconds> timeout) {
-  constexpr size_t kMaxWords = 4;
+  constexpr size_t kMaxWords = 32;
   futex_waitv waiters[kMaxWords] = {};
   const size_t count = std::min(words.size(), kMaxWords);
   for (size_t i = 0; i < count; ++i)

@@ -17,7 +17,7 @@ struct FutexExpectation {
   const std::atomic<uint32_t>* word;
   uint32_t expected;
 };
-// As FutexWait, on several words at once (at most 4). Where the kernel cannot (before Linux 5.16), sleeps on the first
+// As FutexWait, on several words at once (at most 32). Where the kernel cannot (before Linux 5.16), sleeps on the first
 // word for at most a millisecond.
 void FutexWaitAny(std::span<const FutexExpectation> words,
                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt);

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace mignificient::os {
@@ -12,6 +14,64 @@ Result<std::pair<UniqueFd, UniqueFd>> SocketPair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return FailErrno("socketpair", errno);
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
+}
+
+namespace {
+
+struct AbstractName {
+  sockaddr_un address{};
+  socklen_t bytes = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+Result<AbstractName> Abstract(std::string_view name) {
+  AbstractName abstract;
+  if (name.empty() || name.size() >= sizeof abstract.address.sun_path)
+    return Fail(Code::kInvalidArgument, "Socket name has {} bytes (limit {}).", name.size(),
+                sizeof abstract.address.sun_path - 1);
+  abstract.address.sun_family = AF_UNIX;
+  std::memcpy(abstract.address.sun_path + 1, name.data(), name.size());  // after the zero that makes it abstract
+  abstract.bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  return abstract;
+}
+
+Result<UniqueFd> NewSocket() {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) return FailErrno("socket", errno);
+  return socket;
+}
+
+}  // namespace
+
+Result<UniqueFd> Listen(std::string_view name) {
+  MIG_ASSIGN(const AbstractName address, Abstract(name));
+  MIG_ASSIGN(UniqueFd listener, NewSocket());
+  if (::bind(listener.get(), address.get(), address.bytes) != 0) {
+    if (errno == EADDRINUSE) return Fail(Code::kExists, "Socket name ({}) is taken.", name);
+    return FailErrno("bind", errno);
+  }
+  if (::listen(listener.get(), SOMAXCONN) != 0) return FailErrno("listen", errno);
+  return listener;
+}
+
+Result<UniqueFd> Accept(int listener) {
+  int caller;
+  do caller = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  while (caller < 0 && errno == EINTR);
+  if (caller >= 0) return UniqueFd(caller);
+  if (errno == EAGAIN) return Fail(Code::kTimeout, "Nobody waits to be accepted.");
+  return FailErrno("accept4", errno);
+}
+
+Result<UniqueFd> Connect(std::string_view name) {
+  MIG_ASSIGN(const AbstractName address, Abstract(name));
+  MIG_ASSIGN(UniqueFd socket, NewSocket());
+  int result;
+  do result = ::connect(socket.get(), address.get(), address.bytes);
+  while (result != 0 && errno == EINTR);
+  if (result == 0) return socket;
+  if (errno == ECONNREFUSED) return Fail(Code::kUnavailable, "Nobody listens under the socket name ({}).", name);
+  return FailErrno("connect", errno);
 }
 
 Result<> SendPacket(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {

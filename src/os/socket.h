@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,14 @@ inline constexpr size_t kMaxPacketFds = 4;
 
 // Two connected ends. Both are close-on-exec; a child that shall inherit one gets it by os::Child (dup2).
 Result<std::pair<UniqueFd, UniqueFd>> SocketPair();
+
+// A socket that listens under a name of the abstract namespace: it has no file and goes with its last descriptor.
+// Everybody in this network namespace can see the name and connect. kExists when it is taken.
+Result<UniqueFd> Listen(std::string_view name);
+// The next caller. kTimeout when none waits at a non-blocking listener.
+Result<UniqueFd> Accept(int listener);
+// Connects to a listener; waits while too many others do. kUnavailable when nobody listens under this name.
+Result<UniqueFd> Connect(std::string_view name);
 
 // Sends one packet with descriptors (which stay the caller's). Blocks while the peer's queue is full unless the socket
 // is non-blocking (then kExhausted). kUnavailable when the peer is gone. Never raises SIGPIPE.

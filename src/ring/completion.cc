@@ -14,15 +14,19 @@ void Completion::Finish(uint32_t with_result) {
   if (state.exchange(kDone, std::memory_order_acq_rel) == kSleeping) os::FutexWakeAll(state);
 }
 
+bool Completion::AnnounceSleep() {
+  uint32_t expected = kPending;
+  // Acquire on failure too: the failure that matters is kDone.
+  state.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel, std::memory_order_acquire);
+  return expected != kDone;
+}
+
 bool Completion::Wait(uint64_t timeout_ns) {
   for (int i = 0; i < kSpins; ++i) {
     if (Done()) return true;
     os::SpinPause();
   }
-  uint32_t expected = kPending;
-  // Acquire on failure too: the failure that matters is kDone.
-  state.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel, std::memory_order_acquire);
-  if (expected == kDone) return true;
+  if (!AnnounceSleep()) return true;
   os::FutexWait(state, kSleeping, std::chrono::nanoseconds(timeout_ns));
   return Done();
 }

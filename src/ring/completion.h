@@ -19,6 +19,8 @@ struct alignas(64) Completion {
   void Finish(uint32_t with_result);
   // Client. Pairs with Finish.
   bool Done() const { return state.load(std::memory_order_acquire) == kDone; }
+  // Client: from now on Finish wakes who sleeps on `state` while it is kSleeping. False: it is done.
+  bool AnnounceSleep();
   // Client: returns Done() at the latest after about `timeout_ns`.
   bool Wait(uint64_t timeout_ns);
 };

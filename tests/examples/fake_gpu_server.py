@@ -46,7 +46,8 @@ for word in os.environ["FAKE_GPU_SERVER"].split():
         door, session = socket.socket(fileno=descriptors[0]), message[1]
         send(OPENED, session)
     elif word == "await-program":
-        door.recv(64)
+        program = door.accept()[0]
+        program.recv(64)
     elif word == "out-of-memory":
         send(ENDED, session, OUT_OF_MEMORY, text=b"The budget is used up.")
     elif word == "misuse":

@@ -8,11 +8,11 @@ import pytest
 
 from node import COMMAND_LIMIT, MIGNIFICIENT
 
-# Sends one packet through the door and stays until it is killed.
-CALL_AND_WAIT = ["/usr/bin/python3", "-c", "import os, socket, time; "
-                 "s = socket.socket(fileno=int(os.environ['MIGNIFICIENT_GPU_FD'])); s.send(b'x'); time.sleep(3600)"]
-CALL_AND_EXIT = ["/usr/bin/python3", "-c", "import os, socket, sys; "
-                 "s = socket.socket(fileno=int(os.environ['MIGNIFICIENT_GPU_FD'])); s.send(b'x'); sys.exit(5)"]
+# Sends one packet through the door, and stays until it is killed or ends.
+CALL = ("import os, socket, sys, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+        "s.connect('\\0' + os.environ['MIGNIFICIENT_GPU_DOOR'].rsplit(':', 1)[0]); s.send(b'x'); ")
+CALL_AND_WAIT = ["/usr/bin/python3", "-c", CALL + "time.sleep(3600)"]
+CALL_AND_EXIT = ["/usr/bin/python3", "-c", CALL + "sys.exit(5)"]
 
 
 @pytest.fixture(scope="module")

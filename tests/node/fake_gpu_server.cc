@@ -32,6 +32,7 @@ struct Fake {
     wire::ControlMessage message = (*received)->message;
     if (message.kind == wire::ControlKind::kOpenSession) {
       door = std::move((*received)->fds.at(0));
+      (void)os::SetNonBlocking(door.get(), true);
       gate = std::move(*wire::Gate::FromFd(std::move((*received)->fds.at(1))));
       message.kind = wire::ControlKind::kSessionOpened;
       Send(message);
@@ -53,8 +54,10 @@ struct Fake {
 
   void OnDoor() {
     std::array<std::byte, 16> bytes{};
-    const auto packet = os::ReceivePacket(door.get(), bytes);
-    if (!packet || packet->size == 0) return door.Reset();
+    const auto caller = os::Accept(door.get());
+    if (!caller) return;
+    const auto packet = os::ReceivePacket(caller->get(), bytes);
+    if (!packet || packet->size == 0) return;
     switch (static_cast<char>(bytes[0])) {
       case 'o':
         return End(wire::SessionEnd::kOutOfMemory, "the budget is used up");
@@ -69,7 +72,7 @@ struct Fake {
         return;
       case 'g': {
         const std::byte state{static_cast<unsigned char>('0' + static_cast<uint32_t>(gate->Get()))};
-        (void)os::SendPacket(door.get(), std::span(&state, 1));
+        (void)os::SendPacket(caller->get(), std::span(&state, 1));
       }
     }
   }

@@ -1,8 +1,10 @@
 // Functions that behave and misbehave.
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,12 +19,18 @@ namespace {
 
 int counter = 0;
 
-int Door() {
-  return std::atoi(std::getenv("MIGNIFICIENT_GPU_FD"));
-}
-
-void TellServer(const char* what) {
-  (void)!::send(Door(), what, 1, 0);
+// Goes through the door, says one byte and returns the connection.
+int TellServer(const char* what) {
+  const std::string address = std::getenv("MIGNIFICIENT_GPU_DOOR");
+  const std::string name = address.substr(0, address.rfind(':'));
+  sockaddr_un abstract{};
+  abstract.sun_family = AF_UNIX;
+  std::memcpy(abstract.sun_path + 1, name.data(), name.size());
+  const int connection = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (::connect(connection, reinterpret_cast<sockaddr*>(&abstract), bytes) != 0) std::abort();
+  (void)!::send(connection, what, 1, 0);
+  return connection;
 }
 
 int Write(const Invocation& invocation, const std::string& text) {
@@ -124,8 +132,7 @@ int never_drains(Invocation) {
   return 0;
 }
 int gate(Invocation invocation) {
-  TellServer("g");
-  return static_cast<int>(::recv(Door(), invocation.result.data, 1, 0));
+  return static_cast<int>(::recv(TellServer("g"), invocation.result.data, 1, 0));
 }
 int prints(Invocation) {
   for (int i = 0; i < 20000; ++i) std::printf("line %d of many\n", i);

@@ -278,7 +278,7 @@ def test_a_function_sees_none_of_the_orchestrators_environment(make_node, monkey
     monkeypatch.setenv("TOKEN", "secret")
     text = make_node().invoke("environment").body.decode()
     assert "secret" not in text
-    assert "MIGNIFICIENT_GPU_FD=" in text and "LD_LIBRARY_PATH=" in text
+    assert "MIGNIFICIENT_GPU_DOOR=" in text and "LD_LIBRARY_PATH=" in text
 
 
 def test_a_functions_log_is_bounded(make_node):

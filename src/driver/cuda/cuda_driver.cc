@@ -3,6 +3,9 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <fstream>
+
+#include "os/library.h"
 
 namespace mignificient::cuda {
 namespace {
@@ -23,14 +26,19 @@ Entry Find(void* library, const char* symbol) {
 Result<DriverTable> LoadDriver() {
   const char* named = std::getenv("MIGNIFICIENT_LIBCUDA");
   const char* path = named != nullptr ? named : "libcuda.so.1";
-  void* library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return Fail(Code::kNotFound, "The CUDA driver ({}) cannot be loaded: {}.", path, ::dlerror());
+  MIG_ASSIGN(void* library, os::OpenHostLibrary(path));
   if (::dlsym(library, "cuInit") == nullptr) return Fail(Code::kNotFound, "Library {} is not a CUDA driver.", path);
   DriverTable table;
 #define MIG_FIND(symbol, ...) table.symbol = Find<decltype(table.symbol)>(library, #symbol);
   MIG_DRIVER_FUNCTIONS(MIG_FIND)
 #undef MIG_FIND
   return table;
+}
+
+std::string DriverVersionText() {
+  std::string text;
+  std::ifstream("/sys/module/nvidia/version") >> text;
+  return text;
 }
 
 }  // namespace mignificient::cuda

@@ -1,6 +1,8 @@
 // The real CUDA driver as a DriverTable. Loaded with dlopen, so that one binary runs with and without it.
 #pragma once
 
+#include <string>
+
 #include "base/result.h"
 #include "driver/driver_table.h"
 
@@ -10,5 +12,8 @@ namespace mignificient::cuda {
 // point. kNotFound: there is no driver. Entry points that an older driver lacks answer CUDA_ERROR_NOT_SUPPORTED. The
 // library stays loaded for the life of the process.
 Result<DriverTable> LoadDriver();
+
+// The version of the kernel's driver, such as "580.159.04"; empty where it does not say.
+std::string DriverVersionText();
 
 }  // namespace mignificient::cuda

@@ -20,9 +20,24 @@ constinit std::atomic<Channel*> the_channel{nullptr};
 constinit std::atomic<Attached> attached{Attached::kNo};
 constinit std::mutex attach_lock;
 
-// A forked child shares its parent's region, so it must never write to it. CUDA too refuses to work after fork.
+// Who forks while another thread attaches waits for it, so that the child finds the lock free.
+void BeforeFork() {
+  attach_lock.lock();
+}
+void InForkingParent() {
+  attach_lock.unlock();
+}
+// A forked child has neither its parent's region nor its threads. CUDA too refuses to work after fork; a child that is
+// forked before cuInit attaches for itself.
 void InForkedChild() {
-  if (attached.load() == Attached::kYes) attached.store(Attached::kForked);
+  attach_lock.unlock();
+  if (attached.load() != Attached::kYes) return;
+  attached.store(Attached::kForked);
+  TheChannel()->AbandonInChild();
+}
+
+__attribute__((constructor)) void WatchForks() {
+  ::pthread_atfork(BeforeFork, InForkingParent, InForkedChild);
 }
 
 CUresult Waited(Channel& channel, uint16_t slot, std::span<std::byte> reply) {
@@ -54,9 +69,8 @@ CUresult Attach() {
   if (!channel) {
     if (channel.error().code() == Code::kNotFound) return CUDA_ERROR_NO_DEVICE;
     std::fprintf(stderr, "mignificient: %s\n", channel.error().message().c_str());
-    return CUDA_ERROR_SYSTEM_NOT_READY;
+    return channel.error().code() == Code::kExhausted ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_SYSTEM_NOT_READY;
   }
-  ::pthread_atfork(nullptr, nullptr, InForkedChild);
   the_channel.store(channel->release(), std::memory_order_release);
   attached.store(Attached::kYes, std::memory_order_release);
   return CUDA_SUCCESS;
@@ -88,7 +102,7 @@ CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const 
 CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::byte> reply,
               std::span<const std::byte> tail) {
   Channel& channel = *TheChannel();
-  const uint16_t slot = channel.AcquireSlot();
+  const uint16_t slot = channel.AcquireSlot(reply.size());
   channel.reply(slot).Arm();
   if (!channel.Write(opcode, slot, body, tail)) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   return Waited(channel, slot, reply);

@@ -16,7 +16,8 @@
 namespace mignificient::client {
 
 // Attaches to the GPU server if this process has not yet (cuInit). CUDA_ERROR_NO_DEVICE when there is no door,
-// CUDA_ERROR_SYSTEM_NOT_READY when the server does not answer.
+// CUDA_ERROR_SYSTEM_NOT_READY when the server does not answer, CUDA_ERROR_OUT_OF_MEMORY when it has no channel left,
+// CUDA_ERROR_NOT_INITIALIZED in a child that was forked after its parent had attached.
 CUresult Attach();
 
 // CUDA_SUCCESS when cuInit has succeeded and the calling thread has a current context; else CUDA's error for it

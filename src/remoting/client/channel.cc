@@ -1,34 +1,24 @@
 #include "remoting/client/channel.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include <bit>
-#include <cerrno>
-#include <cstdlib>
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <utility>
 
 #include "os/barrier.h"
+#include "os/futex.h"
 #include "os/socket.h"
-#include "remoting/wire/control.h"
+#include "remoting/wire/door.h"
 
 namespace mignificient::client {
 namespace {
 
 // How often a waiting thread looks whether its server is still alive.
 constexpr uint64_t kLivenessNs = 100'000'000;
-
-Result<int> DoorFd() {
-  const char* text = std::getenv(wire::kDoorVariable);
-  if (text == nullptr) return Fail(Code::kNotFound, "Environment variable {} is not set.", wire::kDoorVariable);
-  char* end = nullptr;
-  const long fd = std::strtol(text, &end, 10);
-  if (end == text || *end != '\0' || fd < 0)
-    return Fail(Code::kInvalidArgument, "{} ({}) is not a descriptor.", wire::kDoorVariable, text);
-  return static_cast<int>(fd);
-}
+constexpr int kChunkSpins = 500;  // some 20 us
 
 // Keeps the program's own mappings out of the device window, so that no host address is also a device address.
 void KeepClear(uint64_t base, uint64_t bytes) {
@@ -41,26 +31,24 @@ void KeepClear(uint64_t base, uint64_t bytes) {
 }  // namespace
 
 Result<std::unique_ptr<Channel>> Channel::Open() {
-  MIG_ASSIGN(const int door, DoorFd());
-  MIG_ASSIGN(auto ends, os::SocketPair());
   wire::AttachRequest request;
-  request.pid = static_cast<uint32_t>(::getpid());
   request.can_barrier = os::RegisterForBarrier();
-  const int theirs = ends.second.get();
-  MIG_TRY(os::SendPacket(door, std::as_bytes(std::span(&request, 1)), std::span(&theirs, 1)));
-  ends.second.Reset();
+  MIG_ASSIGN(os::UniqueFd socket, wire::GoThroughDoor(request));
   wire::Welcome welcome;
-  MIG_ASSIGN(os::Packet packet, os::ReceivePacket(ends.first.get(), std::as_writable_bytes(std::span(&welcome, 1))));
+  MIG_ASSIGN(os::Packet packet, os::ReceivePacket(socket.get(), std::as_writable_bytes(std::span(&welcome, 1))));
   if (packet.size == 0) return Fail(Code::kUnavailable, "The GPU server closed the connection.");
   if (packet.size != sizeof welcome || welcome.magic != wire::kAttachMagic || welcome.version != wire::kProtocolVersion)
     return Fail(Code::kPeer, "The GPU server speaks protocol version {} (expected {}).", welcome.version,
                 wire::kProtocolVersion);
+  if (welcome.status == wire::AttachStatus::kExhausted)
+    return Fail(Code::kExhausted, "The GPU server has no channel left (limit {} processes).", wire::kMostChannels);
   if (welcome.status != wire::AttachStatus::kOk || packet.fds.size() != 1 || welcome.region_bytes != wire::kRegionBytes)
     return Fail(Code::kUnavailable, "The GPU server refuses the connection (status {}).",
                 static_cast<uint32_t>(welcome.status));
   MIG_ASSIGN(os::Mapping region, os::Mapping::Create(packet.fds[0].get(), welcome.region_bytes));
+  ::madvise(region.data(), region.size(), MADV_DONTFORK);  // a forked child has no business here
   KeepClear(welcome.window_base, welcome.window_bytes);
-  return std::unique_ptr<Channel>(new Channel(std::move(ends.first), std::move(region), welcome));
+  return std::unique_ptr<Channel>(new Channel(std::move(socket), std::move(region), welcome));
 }
 
 Channel::Channel(os::UniqueFd socket, os::Mapping region, const wire::Welcome& welcome)
@@ -69,10 +57,7 @@ Channel::Channel(os::UniqueFd socket, os::Mapping region, const wire::Welcome& w
       welcome_(welcome),
       producer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes),
                 welcome.asymmetric_barrier != 0 ? ring::Barrier::kAsymmetric : ring::Barrier::kSymmetric),
-      free_slots_(~uint64_t{0}),
-      free_chunks_((uint64_t{1} << wire::kStagingChunks) - 1) {
-  static_assert(wire::kReplySlots == 64);
-}
+      free_chunks_((uint64_t{1} << wire::kStagingChunks) - 1) {}
 
 bool Channel::ServerGone() {
   if (broken()) return true;
@@ -95,19 +80,6 @@ bool Channel::Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> b
                    [tail](std::byte* space) { std::memcpy(space, tail.data(), tail.size()); });
 }
 
-uint16_t Channel::AcquireSlot() {
-  for (;;) {
-    uint64_t free = free_slots_.load(std::memory_order_relaxed);
-    while (free != 0) {
-      const int slot = std::countr_zero(free);
-      // Acquire: pairs with ReleaseSlot, whose thread has finished reading the slot's bytes.
-      if (free_slots_.compare_exchange_weak(free, free & ~(uint64_t{1} << slot), std::memory_order_acquire))
-        return static_cast<uint16_t>(slot);
-    }
-    ::sched_yield();  // more than 64 threads wait for replies at once
-  }
-}
-
 std::optional<uint32_t> Channel::TryAcquireChunk() {
   const std::lock_guard lock(chunk_lock_);
   // Round robin, so that the chunk that was released first is tried first.
@@ -122,24 +94,49 @@ std::optional<uint32_t> Channel::TryAcquireChunk() {
 }
 
 uint32_t Channel::AcquireChunk() {
+  if (const auto chunk = TryAcquireChunk()) return *chunk;
+  // Pairs with ReleaseChunk: either it sees us waiting, or we see what it gave back.
+  chunk_waiters_.fetch_add(1);
   for (;;) {
-    if (const auto chunk = TryAcquireChunk()) return *chunk;
-    const uint32_t oldest = [this] {
-      const std::lock_guard lock(chunk_lock_);
-      return next_chunk_;
-    }();
-    if (chunk(oldest).Done()) {
-      ::sched_yield();  // held by another thread of ours that is copying
-    } else {
-      Wait(chunk(oldest));
-      if (broken()) return oldest;  // the server has gone: the caller's command will not be written
+    const uint32_t releases = chunk_releases_.load();
+    const auto chunk = TryAcquireChunk();
+    // Where the server has gone, any chunk will do: the caller's command will not be written.
+    if (chunk || ServerGone()) {
+      chunk_waiters_.fetch_sub(1);
+      return chunk.value_or(0);
     }
+    WaitForChunk(releases);
   }
 }
 
+void Channel::WaitForChunk(uint32_t releases) {
+  std::array<ring::Completion*, wire::kStagingChunks> pending;
+  size_t count = 0;
+  for (uint32_t i = 0; i < wire::kStagingChunks; ++i)
+    if (!chunk(i).Done()) pending[count++] = &chunk(i);
+  const auto changed = [&] {
+    return chunk_releases_.load() != releases ||
+           std::any_of(pending.begin(), pending.begin() + count, [](const auto* each) { return each->Done(); });
+  };
+  for (int i = 0; i < kChunkSpins; ++i) {
+    if (changed()) return;
+    os::SpinPause();
+  }
+  std::array<os::FutexExpectation, wire::kStagingChunks + 1> words{{{&chunk_releases_, releases}}};
+  for (size_t i = 0; i < count; ++i) {
+    if (!pending[i]->AnnounceSleep()) return;
+    words[i + 1] = {&pending[i]->state, ring::Completion::kSleeping};
+  }
+  os::FutexWaitAny(std::span(words).first(count + 1), std::chrono::nanoseconds(kLivenessNs));
+}
+
 void Channel::ReleaseChunk(uint32_t index) {
-  const std::lock_guard lock(chunk_lock_);
-  free_chunks_ |= 1u << index;
+  {
+    const std::lock_guard lock(chunk_lock_);
+    free_chunks_ |= 1u << index;
+  }
+  chunk_releases_.fetch_add(1);
+  if (chunk_waiters_.load() > 0) os::FutexWakeAll(chunk_releases_);
 }
 
 CUresult Channel::Wait(ring::Completion& completion) {

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "os/mapping.h"
 #include "os/unique_fd.h"
+#include "remoting/client/slot_pool.h"
 #include "remoting/wire/attach.h"
 #include "ring/ring.h"
 
@@ -36,15 +37,19 @@ class Channel {
   template <typename Fill>
   bool WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, size_t tail_bytes, Fill&& fill);
 
-  // A reply slot of the calling thread, until released. Waits while all are taken.
-  uint16_t AcquireSlot();
-  void ReleaseSlot(uint16_t slot) { free_slots_.fetch_or(uint64_t{1} << slot, std::memory_order_release); }
+  // A slot of the calling thread for an answer of `reply_bytes`, until released. Waits while all are taken.
+  uint16_t AcquireSlot(size_t reply_bytes) {
+    return static_cast<uint16_t>(reply_bytes > 0 ? reply_slots_.Acquire() : wire::kReplySlots + wait_slots_.Acquire());
+  }
+  void ReleaseSlot(uint16_t slot) {
+    slot < wire::kReplySlots ? reply_slots_.Release(slot) : wait_slots_.Release(slot - wire::kReplySlots);
+  }
   ring::Completion& reply(uint16_t slot) { return header().replies[slot]; }
   std::byte* reply_data(uint16_t slot) {
     return region_.data() + wire::kReplyOffset + uint64_t{slot} * wire::kReplyBytes;
   }
 
-  // A staging chunk whose last use has ended, until released. Waits while all are in use.
+  // A staging chunk whose last use has ended, until released. Waits while all are in use, for whichever is first.
   uint32_t AcquireChunk();
   std::optional<uint32_t> TryAcquireChunk();
   // The chunk may be handed out again once its completion is done.
@@ -65,6 +70,9 @@ class Channel {
   // Sends a descriptor ahead of the command that names its tag (returned).
   Result<uint64_t> SendDescriptor(int fd, uint64_t bytes);
 
+  // In a child that was forked: lets go of the connection, so that the parent's end is noticed while the child lives.
+  void AbandonInChild() { socket_.Reset(); }
+
   bool broken() const { return broken_.load(std::memory_order_relaxed); }
 
  private:
@@ -74,16 +82,21 @@ class Channel {
   // Space for a record, waiting for room; null when the server has gone. write_lock_ is held.
   std::byte* ReserveLocked(uint32_t bytes);
   bool ServerGone();
+  // Sleeps until a chunk ends or is released, unless one was released since `releases`.
+  void WaitForChunk(uint32_t releases);
 
   os::UniqueFd socket_;
   os::Mapping region_;
   wire::Welcome welcome_;
   std::mutex write_lock_;
   ring::Producer producer_;  // guarded by write_lock_
-  std::atomic<uint64_t> free_slots_;
+  SlotPool<wire::kReplySlots> reply_slots_;
+  SlotPool<wire::kWaitSlots> wait_slots_;
   std::mutex chunk_lock_;
   uint32_t free_chunks_;  // bit set; guarded by chunk_lock_
   uint32_t next_chunk_ = 0;
+  std::atomic<uint32_t> chunk_releases_{0};  // futex word
+  std::atomic<uint32_t> chunk_waiters_{0};
   std::atomic<uint64_t> next_tag_{1};
   std::atomic<bool> broken_{false};
 };

@@ -87,7 +87,7 @@ CUresult Launch(const Arguments& arguments) {
   if (!MayBeRefused(*function, arguments.shape, shared))
     return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 
-  const uint16_t slot = channel.AcquireSlot();
+  const uint16_t slot = channel.AcquireSlot(0);
   channel.reply(slot).Arm();
   if (!write(slot)) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   const CUresult result = channel.Wait(channel.reply(slot));

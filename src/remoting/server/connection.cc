@@ -27,8 +27,9 @@ constexpr uint32_t kKernelLimit = 1 << 20;
 // Addresses far from where Linux places mappings of its own, so that client and server can both have them.
 constexpr uint64_t kDeviceWindows = uint64_t{0x2000} << 32;  // 32 TiB
 constexpr uint64_t kHostWindows = uint64_t{0x3000} << 32;    // 48 TiB
-constexpr uint64_t kWindowSpacing = uint64_t{1} << 40;
-constexpr uint64_t kHostWindowBytes = uint64_t{1} << 40;
+constexpr uint64_t kWindowSpacing = uint64_t{1} << 39;       // for both: wire::kMostChannels of them in 16 TiB
+constexpr uint64_t kHostWindowBytes = kWindowSpacing;
+static_assert(wire::kMostChannels * kWindowSpacing <= kHostWindows - kDeviceWindows);
 
 // Fragmentation of addresses costs nothing; memory is bounded by the budget.
 uint64_t WindowBytes(uint64_t budget) {
@@ -64,7 +65,7 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   MIG_ASSIGN(os::UniqueFd region_fd, os::CreateSealedMemory("mignificient-channel", wire::kRegionBytes));
   MIG_ASSIGN(os::Mapping region, os::Mapping::Create(region_fd.get(), wire::kRegionBytes));
   MIG_ASSIGN(auto window, Window::Reserve(device, *session, WindowBytes(session->budget_bytes),
-                                          kDeviceWindows + options.ordinal % 16 * kWindowSpacing));
+                                          kDeviceWindows + options.ordinal * kWindowSpacing));
   // DMA reaches reply slots and staging chunks; the ring is only read by the dispatcher.
   const CUresult registered = device.driver->cuMemHostRegister_v2(region.data() + wire::kReplyOffset,
                                                                   wire::kRingOffset - wire::kReplyOffset, 0);
@@ -77,7 +78,7 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   welcome.window_bytes = window->bytes();
   welcome.granule_bytes = device.granule_bytes;
   welcome.budget_bytes = session->budget_bytes - session->mapped_bytes.load(std::memory_order_relaxed);
-  welcome.host_window_base = kHostWindows + options.ordinal % 16 * kHostWindowBytes;
+  welcome.host_window_base = kHostWindows + options.ordinal * kWindowSpacing;
   welcome.host_window_bytes = kHostWindowBytes;
   welcome.device = device.info;
   welcome.device.total_bytes = session->budget_bytes;
@@ -228,8 +229,8 @@ void Connection::TearDown() {
 
 bool Connection::Dispatch(const ring::Record& record) {
   const uint16_t slot = record.reply_slot;
-  if (slot != wire::kNoReply && slot >= wire::kReplySlots)
-    return Misuse(fmt::format("Reply slot ({}) is not below {}.", slot, wire::kReplySlots));
+  if (slot != wire::kNoReply && slot >= wire::kSlots)
+    return Misuse(fmt::format("Slot ({}) is not below {}.", slot, wire::kSlots));
   if (record.opcode >= wire::kFirstGeneratedOpcode) {
     waits_.Pin();
     return DispatchGenerated(record.opcode, slot, record.body);
@@ -279,7 +280,9 @@ bool Connection::PassGate(GateClass gate_class) {
 void Connection::Answer(uint16_t slot, CUresult result, std::span<const std::byte> reply) {
   if (slot == wire::kNoReply) return Defer(result);
   NoteSticky(result);
-  if (result == CUDA_SUCCESS && !reply.empty()) std::memcpy(reply_data(slot), reply.data(), reply.size());
+  // A client that names a slot without bytes does not want them.
+  if (result == CUDA_SUCCESS && !reply.empty() && slot < wire::kReplySlots)
+    std::memcpy(reply_data(slot), reply.data(), reply.size());
   header().replies[slot].Finish(result);
 }
 

@@ -36,7 +36,7 @@ enum class GateClass { kCopy, kKernel };
 class Connection {
  public:
   struct Options {
-    uint32_t ordinal = 0;             // spaces the windows of several connections apart
+    uint32_t ordinal = 0;             // below wire::kMostChannels; spaces the windows of several connections apart
     bool asymmetric_barrier = false;  // both processes are registered, see os/barrier.h
   };
   // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher. `notify` is

@@ -284,7 +284,7 @@ TEST_F(ConnectionTest, RandomCommandsNeverCrashTheServer) {
       }
       const uint16_t opcode = random() % 2 ? 1 + random() % static_cast<uint16_t>(Command::kContextSynchronize)
                                            : wire::kFirstGeneratedOpcode + random() % 64;
-      const uint16_t slot = random() % 3 ? random() % wire::kReplySlots : wire::kNoReply;
+      const uint16_t slot = random() % 3 ? random() % wire::kSlots : wire::kNoReply;
       if (!client.Send(opcode, std::as_bytes(std::span(body)), slot)) break;
     }
     client.connection().Stop();

@@ -62,7 +62,7 @@ bool Connection::CopyChunk(wire::Command command, const wire::CopyBody& copy, CU
 }
 
 bool Connection::CopyToReply(uint16_t slot, const wire::CopyBody& copy, CUstream stream) {
-  if (slot == wire::kNoReply || copy.bytes > wire::kReplyBytes)
+  if (slot >= wire::kReplySlots || copy.bytes > wire::kReplyBytes)
     return Misuse(fmt::format("Copy of {} bytes does not fit a reply ({}).", copy.bytes, wire::kReplyBytes));
   const CUresult result = driver().cuMemcpyDtoHAsync_v2(reply_data(slot), copy.device, copy.bytes, stream);
   if (result == CUDA_SUCCESS)

@@ -4,13 +4,27 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
+#include <cstring>
 
 #include "base/log.h"
 #include "os/barrier.h"
 #include "os/socket.h"
 
 namespace mignificient::server {
+namespace {
+
+constexpr size_t kMostCallers = 16;  // of one session, that have not spoken yet
+
+// In a time that says nothing about where they differ. `key` has kDoorKeyBytes digits.
+bool SameKey(std::string_view key, const char (&given)[wire::kDoorKeyBytes]) {
+  unsigned difference = 0;
+  for (size_t i = 0; i < sizeof given; ++i) difference |= static_cast<unsigned char>(key[i] ^ given[i]);
+  return difference == 0;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Server>> Server::Create(const Device& device, os::UniqueFd control) {
   os::UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -20,35 +34,35 @@ Result<std::unique_ptr<Server>> Server::Create(const Device& device, os::UniqueF
 
 Result<> Server::Run() {
   for (;;) {
-    // Descriptors in the order control, event, then door and connections of each session.
+    // Descriptors in the order control, event, then the connections, of which only the hang-up is heard here: what
+    // arrives there is for the dispatcher. Doors and callers follow; all of them are looked at whichever woke us.
     std::vector<pollfd> polls{{control_.get(), POLLIN, 0}, {event_.get(), POLLIN, 0}};
-    std::vector<Open*> doors;
     std::vector<Connection*> connections;
-    for (auto& [id, open] : sessions_) {
-      if (open.gone) continue;
-      polls.push_back({open.door.get(), POLLIN, 0});
-      doors.push_back(&open);
-    }
-    for (auto& [id, open] : sessions_)
-      for (const auto& connection : open.connections) {
-        if (connection->ended()) continue;
-        // Only the hang-up: what arrives here is for the dispatcher.
-        polls.push_back({connection->socket(), POLLRDHUP, 0});
-        connections.push_back(connection.get());
+    for (const auto& [id, open] : sessions_)
+      for (const Client& client : open.clients) {
+        if (client.connection->ended()) continue;
+        polls.push_back({client.connection->socket(), POLLRDHUP, 0});
+        connections.push_back(client.connection.get());
       }
+    for (const auto& [id, open] : sessions_) {
+      polls.push_back({open.door.get(), POLLIN, 0});
+      for (const os::UniqueFd& caller : open.callers) polls.push_back({caller.get(), POLLIN, 0});
+    }
     if (::poll(polls.data(), polls.size(), -1) < 0) {
       if (errno == EINTR) continue;
       return FailErrno("poll", errno);
     }
-    for (size_t i = 0; i < doors.size(); ++i)
-      if (polls[2 + i].revents != 0) Admit(*doors[i]);
     for (size_t i = 0; i < connections.size(); ++i)
-      if (polls[2 + doors.size() + i].revents != 0) connections[i]->Stop();
+      if (polls[2 + i].revents != 0) connections[i]->Stop();
     if (polls[1].revents != 0) {
       uint64_t count;
       [[maybe_unused]] const ssize_t got = ::read(event_.get(), &count, sizeof count);
     }
     Sweep();
+    for (auto& [id, open] : sessions_) {
+      AcceptCallers(open);
+      HearCallers(open);
+    }
     if (polls[0].revents != 0) {
       MIG_ASSIGN(const bool open, ServeControl());
       if (!open) return {};
@@ -80,6 +94,8 @@ Result<> Server::OpenSession(wire::ReceivedControl received) {
   const uint32_t id = received.message.session;
   if (received.fds.size() != 2)
     return Fail(Code::kPeer, "Session {} comes with {} descriptors (expected 2).", id, received.fds.size());
+  if (::strnlen(received.message.text, sizeof received.message.text) != wire::kDoorKeyBytes)
+    return Fail(Code::kPeer, "The key of session {} has not {} digits.", id, wire::kDoorKeyBytes);
   if (sessions_.contains(id)) return Fail(Code::kExists, "Session {} is open.", id);
   MIG_ASSIGN(auto gate, wire::Gate::FromFd(std::move(received.fds[1])));
   MIG_TRY(os::SetNonBlocking(received.fds[0].get(), true));
@@ -88,6 +104,7 @@ Result<> Server::OpenSession(wire::ReceivedControl received) {
   Open open;
   open.session = std::make_shared<Session>(id, budget, std::move(gate));
   open.door = std::move(received.fds[0]);
+  open.key.assign(received.message.text, ::strnlen(received.message.text, sizeof received.message.text));
   Report(*open.session, wire::ControlKind::kSessionOpened, {});
   sessions_.emplace(id, std::move(open));
   return {};
@@ -108,14 +125,14 @@ void Server::AskDrain(const wire::ControlMessage& message) {
   if (it == sessions_.end()) return;
   it->second.drain = message;
   ++next_drain_;
-  for (const auto& connection : it->second.connections) connection->RequestDrain(next_drain_);
+  for (const Client& client : it->second.clients) client.connection->RequestDrain(next_drain_);
   FinishDrain(it->second);
 }
 
 void Server::FinishDrain(Open& open) {
   if (!open.drain) return;
-  for (const auto& connection : open.connections)
-    if (!connection->ended() && connection->drained_tag() != next_drain_) return;
+  for (const Client& client : open.clients)
+    if (!client.connection->ended() && client.connection->drained_tag() != next_drain_) return;
   wire::ControlMessage message;
   message.drain_tag = open.drain->drain_tag;
   message.copies = open.session->copies.load();
@@ -124,42 +141,97 @@ void Server::FinishDrain(Open& open) {
   Report(*open.session, wire::ControlKind::kDrained, message);
 }
 
-void Server::Admit(Open& open) {
-  if (const auto admitted = AdmitOne(open); !admitted)
-    log::Warning("attach_refused", {{"session", open.session->id}, {"error", admitted.error().message()}});
+// Who says nothing gives way to who comes later, so that nobody can keep others out by coming in.
+void Server::AcceptCallers(Open& open) {
+  for (;;) {
+    auto caller = os::Accept(open.door.get());
+    if (!caller) {
+      if (caller.error().code() != Code::kTimeout)
+        log::Warning("accept_failed", {{"session", open.session->id}, {"error", caller.error().message()}});
+      return;
+    }
+    if (!os::SetNonBlocking(caller->get(), true)) continue;
+    if (open.callers.size() == kMostCallers) open.callers.pop_front();
+    open.callers.push_back(std::move(*caller));
+  }
 }
 
-Result<> Server::AdmitOne(Open& open) {
-  wire::AttachRequest request;
-  auto packet = os::ReceivePacket(open.door.get(), std::as_writable_bytes(std::span(&request, 1)));
-  if (!packet) {
-    if (packet.error().code() == Code::kTimeout) return {};
-    return std::unexpected(packet.error());
+void Server::HearCallers(Open& open) {
+  for (size_t i = 0; i < open.callers.size();) {
+    wire::AttachRequest request;
+    auto packet = os::ReceivePacket(open.callers[i].get(), std::as_writable_bytes(std::span(&request, 1)));
+    if (!packet && packet.error().code() == Code::kTimeout) {
+      ++i;
+      continue;
+    }
+    os::UniqueFd caller = std::move(open.callers[i]);
+    open.callers.erase(open.callers.begin() + static_cast<long>(i));
+    if (packet && packet->size == 0) continue;  // has left again
+    Result<> admitted =
+        !packet ? std::unexpected(packet.error())
+        : packet->size != sizeof request
+            ? Fail(Code::kPeer, "Attach request has {} bytes (expected {}).", packet->size, sizeof request)
+            : Admit(open, std::move(caller), request);
+    if (!admitted)
+      log::Warning("attach_refused", {{"session", open.session->id}, {"error", admitted.error().message()}});
   }
-  if (packet->size == 0) {  // every process that could have used the door is gone
-    open.gone = true;
-    wire::ControlMessage message;
-    message.end = wire::SessionEnd::kClientGone;
-    Report(*open.session, wire::ControlKind::kSessionEnded, message);
-    return {};
-  }
-  if (packet->size != sizeof request || request.magic != wire::kAttachMagic || packet->fds.size() != 1)
-    return Fail(Code::kPeer, "Attach request is malformed.");
-  os::UniqueFd socket = std::move(packet->fds[0]);
+}
+
+Result<> Server::Admit(Open& open, os::UniqueFd caller, const wire::AttachRequest& request) {
+  if (request.magic != wire::kAttachMagic) return Fail(Code::kPeer, "Attach request is malformed.");
   if (request.version != wire::kProtocolVersion) {
     wire::Welcome refusal;
     refusal.status = wire::AttachStatus::kVersionMismatch;
-    MIG_TRY(os::SendPacket(socket.get(), std::as_bytes(std::span(&refusal, 1))));
+    MIG_TRY(os::SendPacket(caller.get(), std::as_bytes(std::span(&refusal, 1))));
     return Fail(Code::kPeer, "Client speaks protocol version {} (expected {}).", request.version,
                 wire::kProtocolVersion);
+  }
+  if (!SameKey(open.key, request.key)) return Fail(Code::kForbidden, "Caller does not know the door's key.");
+  switch (request.purpose) {
+    case wire::AttachPurpose::kLook:
+      return Show(open, caller.get());
+    case wire::AttachPurpose::kChannel:
+      return Attach(open, std::move(caller), request);
+  }
+  return Fail(Code::kPeer, "Purpose ({}) of the attach request is unknown.", static_cast<uint32_t>(request.purpose));
+}
+
+Result<> Server::Show(const Open& open, int caller) const {
+  wire::View view;
+  view.budget_bytes = open.session->budget_bytes;
+  view.used_bytes = open.session->mapped_bytes.load(std::memory_order_relaxed);
+  view.device = device_.info;
+  view.device.total_bytes = view.budget_bytes;
+  device_.driver_text.copy(view.driver_text, sizeof view.driver_text - 1);
+  for (const Client& client : open.clients)
+    if (!client.connection->ended()) view.pids[view.channels++] = client.pid;
+  return os::SendPacket(caller, std::as_bytes(std::span(&view, 1)));
+}
+
+std::optional<uint32_t> Server::FreeOrdinal() const {
+  uint64_t taken = 0;
+  for (const auto& [id, open] : sessions_)
+    for (const Client& client : open.clients) taken |= uint64_t{1} << client.ordinal;
+  const auto lowest = static_cast<uint32_t>(std::countr_one(taken));
+  return lowest < wire::kMostChannels ? std::optional(lowest) : std::nullopt;
+}
+
+Result<> Server::Attach(Open& open, os::UniqueFd caller, const wire::AttachRequest& request) {
+  const std::optional<uint32_t> ordinal = FreeOrdinal();
+  if (!ordinal) {
+    wire::Welcome refusal;
+    refusal.status = wire::AttachStatus::kExhausted;
+    MIG_TRY(os::SendPacket(caller.get(), std::as_bytes(std::span(&refusal, 1))));
+    return Fail(Code::kExhausted, "{} client processes have a channel (limit {}).", wire::kMostChannels,
+                wire::kMostChannels);
   }
   const auto notify = [event = event_.get()] {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(event, &one, sizeof one);
   };
-  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(socket),
-                                                 {next_ordinal_++, can_barrier_ && request.can_barrier != 0}, notify));
-  open.connections.push_back(std::move(connection));
+  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(caller),
+                                                 {*ordinal, can_barrier_ && request.can_barrier != 0}, notify));
+  open.clients.push_back({request.pid, *ordinal, std::move(connection)});
   wire::ControlMessage message;
   message.pid = request.pid;
   Report(*open.session, wire::ControlKind::kAttached, message);
@@ -168,12 +240,13 @@ Result<> Server::AdmitOne(Open& open) {
 
 void Server::Sweep() {
   for (auto& [id, open] : sessions_) {
-    std::erase_if(open.connections, [&](const std::unique_ptr<Connection>& connection) {
-      if (!connection->ended()) return false;
-      if (connection->end().reason != wire::SessionEnd::kClientGone) {
+    std::erase_if(open.clients, [&](const Client& client) {
+      if (!client.connection->ended()) return false;
+      const ConnectionEnd& end = client.connection->end();
+      if (end.reason != wire::SessionEnd::kClientGone) {
         wire::ControlMessage message;
-        message.end = connection->end().reason;
-        wire::SetText(message, connection->end().text);
+        message.end = end.reason;
+        wire::SetText(message, end.text);
         Report(*open.session, wire::ControlKind::kSessionEnded, message);
       }
       return true;

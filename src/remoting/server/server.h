@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,12 +31,18 @@ class Server {
   Result<> Run();
 
  private:
+  struct Client {
+    uint32_t pid;      // as it says itself
+    uint32_t ordinal;  // unique among the clients there are
+    std::unique_ptr<Connection> connection;
+  };
   struct Open {
     std::shared_ptr<Session> session;
-    os::UniqueFd door;
-    std::vector<std::unique_ptr<Connection>> connections;
+    os::UniqueFd door;  // listens
+    std::string key;
+    std::deque<os::UniqueFd> callers;  // have come in and not spoken yet
+    std::vector<Client> clients;
     std::optional<wire::ControlMessage> drain;  // asked for and not yet answered
-    bool gone = false;                          // the door's other end is closed
   };
 
   Server(const Device& device, os::UniqueFd control, os::UniqueFd event, bool can_barrier)
@@ -46,8 +53,13 @@ class Server {
   Result<> OpenSession(wire::ReceivedControl received);
   void CloseSession(uint32_t id);
   void AskDrain(const wire::ControlMessage& message);
-  void Admit(Open& open);
-  Result<> AdmitOne(Open& open);
+  void AcceptCallers(Open& open);
+  void HearCallers(Open& open);
+  // One packet of a caller, who is shown the session, becomes a client, or is turned away by closing its socket.
+  Result<> Admit(Open& open, os::UniqueFd caller, const wire::AttachRequest& request);
+  Result<> Show(const Open& open, int caller) const;
+  Result<> Attach(Open& open, os::UniqueFd caller, const wire::AttachRequest& request);
+  std::optional<uint32_t> FreeOrdinal() const;
   void Sweep();
   void FinishDrain(Open& open);
   void Report(const Session& session, wire::ControlKind kind, wire::ControlMessage message);
@@ -57,7 +69,6 @@ class Server {
   os::UniqueFd event_;  // eventfd: a connection ended or drained
   bool can_barrier_;
   std::map<uint32_t, Open> sessions_;
-  uint32_t next_ordinal_ = 0;
   uint64_t next_drain_ = 0;
 };
 

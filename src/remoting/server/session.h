@@ -19,7 +19,8 @@ struct Device {
   CUcontext context = nullptr;
   CUdevice ordinal = 0;
   uint64_t granule_bytes = 0;
-  wire::DeviceInfo info;  // total_bytes: of the partition
+  wire::DeviceInfo info;    // total_bytes: of the partition
+  std::string driver_text;  // "580.159.04"
 };
 
 struct Session {

@@ -1,14 +1,16 @@
 // How a client process attaches to a GPU server, and what the two then share.
 //
 //   client                                       GPU server
-//     makes a socket pair (a, b)
-//     AttachRequest + {b} through the door ->    creates a sealed region, a ring consumer, a memory window
-//                                           <-   Welcome + {region} over b
+//     connects at the door (wire/door.h)
+//     AttachRequest, kChannel               ->   creates a sealed region, a ring consumer, a memory window
+//                                           <-   Welcome + {region}
 //
-// From then on the socket only carries descriptors (pinned memory, module images); its hang-up is how each side notices
-// that the other has died. Everything else goes through the region:
+// From then on that connection only carries descriptors (pinned memory, module images); its hang-up is how each side
+// notices that the other has died. Everything else goes through the region:
 //
 //   [ RegionHeader | reply slots | staging chunks | command ring ]
+//
+// Who only wants to know about the session asks with kLook, gets a View, and is hung up on.
 //
 // All numbers are little-endian; both ends are built from one source tree, and refuse another kProtocolVersion.
 #pragma once
@@ -24,13 +26,20 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
+// Client processes of one GPU server that have a channel at the same time; each has address windows of its own.
+inline constexpr uint32_t kMostChannels = 32;
+inline constexpr int kDoorKeyBytes = 32;  // hexadecimal digits
+
+enum class AttachPurpose : uint32_t { kChannel = 0, kLook = 1 };
 
 struct AttachRequest {
   uint32_t magic = kAttachMagic;
   uint32_t version = kProtocolVersion;
   uint32_t pid = 0;
   uint32_t can_barrier = 0;  // 1: the client has succeeded in os::RegisterForBarrier
+  AttachPurpose purpose = AttachPurpose::kChannel;
+  char key[kDoorKeyBytes] = {};  // of the door
 };
 
 inline constexpr int kAttributeCount = 160;  // CUdeviceAttribute values below this are known to the client
@@ -48,6 +57,7 @@ struct DeviceInfo {
   int greatest_priority = 0;
 };
 
+// kExhausted: kMostChannels are open, or the GPU server has no memory for one more.
 enum class AttachStatus : uint32_t { kOk = 0, kVersionMismatch = 1, kExhausted = 2 };
 
 struct Welcome {
@@ -67,6 +77,18 @@ struct Welcome {
   DeviceInfo device;
 };
 
+// What a session is like at the moment.
+struct View {
+  uint32_t magic = kAttachMagic;
+  uint32_t version = kProtocolVersion;
+  uint64_t budget_bytes = 0;
+  uint64_t used_bytes = 0;
+  char driver_text[80] = {};  // "580.159.04"
+  uint32_t channels = 0;
+  uint32_t pids[kMostChannels] = {};  // of the processes that have one, as each named itself
+  DeviceInfo device;
+};
+
 // A descriptor sent ahead of the command that uses it.
 struct DescriptorPacket {
   uint64_t tag = 0;    // chosen by the client, named again in the command
@@ -75,8 +97,12 @@ struct DescriptorPacket {
 
 // --- The region ---------------------------------------------------------------------------------------------------
 
+// A command that is answered names a slot: one of the first kReplySlots where the answer has bytes, one of the many
+// others where it only ends, so that threads that wait for the device never keep others from asking.
 inline constexpr uint32_t kReplySlots = 64;
 inline constexpr uint32_t kReplyBytes = 16 * 1024;
+inline constexpr uint32_t kWaitSlots = 1024;
+inline constexpr uint32_t kSlots = kReplySlots + kWaitSlots;
 inline constexpr uint32_t kStagingChunks = 16;
 inline constexpr uint32_t kChunkBytes = 1024 * 1024;
 inline constexpr uint64_t kRingBytes = 1024 * 1024;  // power of two
@@ -94,14 +120,14 @@ struct RegionHeader {
   ring::RingControl ring;
   // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; kDeferredSticky. 0: none.
   alignas(64) std::atomic<uint32_t> deferred_error;
-  ring::Completion replies[kReplySlots];
+  ring::Completion replies[kSlots];
   ring::Completion chunks[kStagingChunks];
   HostCallBox host_calls;
 };
 
 inline constexpr uint32_t kDeferredSticky = 1u << 31;
 
-inline constexpr uint64_t kReplyOffset = 16 * 1024;
+inline constexpr uint64_t kReplyOffset = 128 * 1024;
 inline constexpr uint64_t kChunkOffset = kReplyOffset + uint64_t{kReplySlots} * kReplyBytes;
 inline constexpr uint64_t kRingOffset = kChunkOffset + uint64_t{kStagingChunks} * kChunkBytes;
 inline constexpr uint64_t kRegionBytes = kRingOffset + kRingBytes;

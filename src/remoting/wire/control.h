@@ -4,15 +4,14 @@
 //   owner                                   GPU server
 //     spawn: mignificient-gpu-server --control-fd N --driver cuda|cpu --device ORDINAL|UUID [--memory BYTES]
 //                                           <- kReady | kFailed     context exists, or why not
-//     kOpenSession + {door, gate page} ->   <- kSessionOpened       (only means: the door is being served)
+//     kOpenSession + {door, gate page} ->   <- kSessionOpened       (only means: callers at the door are served)
 //                                           <- kAttached            a client process went through the door
 //     kDrain ->                             <- kDrained             all GPU work issued so far is complete
 //     kCloseSession ->                      <- kSessionEnded        also unasked: see SessionEnd
 //     close the socket                      the server exits
 //
-// A door is the server's end of a SOCK_SEQPACKET pair; the other end is inherited by the tenant's process, named by
-// the environment variable MIGNIFICIENT_GPU_FD. Each client process opens a channel of its own through it (see
-// wire/attach.h), so that children of a program find the GPU too.
+// The owner makes the door (wire/door.h) and hands its listener over. Each client process that comes in gets a channel
+// of its own (wire/attach.h), so that children of a program find the GPU too.
 #pragma once
 
 #include <atomic>
@@ -25,8 +24,6 @@
 #include "os/socket.h"
 
 namespace mignificient::wire {
-
-inline constexpr const char* kDoorVariable = "MIGNIFICIENT_GPU_FD";
 
 enum class ControlKind : uint32_t {
   kReady = 1,
@@ -42,7 +39,7 @@ enum class ControlKind : uint32_t {
 
 enum class SessionEnd : uint32_t {
   kClosed = 0,   // asked for
-  kClientGone,   // every client process of the session has gone
+  kClientGone,   // of one connection: its process has gone; the session goes on
   kMisuse,       // a client broke the protocol
   kOutOfMemory,  // the budget or the device's memory is exhausted beyond what the client can be told
   kDeviceError,  // the context is broken (illegal address and the like): sticky for every call that follows
@@ -61,7 +58,7 @@ struct ControlMessage {
   uint64_t copies = 0;        // kDrained: commands since the session was opened
   uint64_t kernels = 0;       // kDrained
   uint64_t drain_tag = 0;     // kDrain, echoed in kDrained
-  char text[256] = {};        // kReady: device name; kFailed, kSessionEnded: a sentence
+  char text[256] = {};        // kReady: device name; kOpenSession: the door's key; kFailed, kSessionEnded: a sentence
 };
 
 // Blocking (or kTimeout / kExhausted on a non-blocking socket). fds: kOpenSession carries {door, gate page}.
