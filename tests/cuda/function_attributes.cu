@@ -36,10 +36,10 @@ int main() {
   Kernel<<<1, 128>>>(memory);
   Print("memory", Host(memory, 3));
   const char* name;
-  SHOW(cudaFuncGetName(&name, Kernel));
+  SHOW(cudaFuncGetName(&name, reinterpret_cast<const void*>(Kernel)));
   std::printf("%s\n", name);
   size_t offset, size;
-  SHOW(cudaFuncGetParamInfo(Kernel, 0, &offset, &size));
+  SHOW(cudaFuncGetParamInfo(reinterpret_cast<const void*>(Kernel), 0, &offset, &size));
   std::printf("at %zu, %zu bytes\n", offset, size);
-  SHOW(cudaFuncGetParamInfo(Kernel, 1, &offset, &size));
+  SHOW(cudaFuncGetParamInfo(reinterpret_cast<const void*>(Kernel), 1, &offset, &size));
 }

@@ -28,6 +28,6 @@ int main() {
   SHOW(cudaLaunchKernel(reinterpret_cast<const void*>(own), dim3(1), dim3(1), one, 0, nullptr));
   Print("memory", Host(memory, 4));
   cudaFunction_t function;
-  SHOW(cudaGetFuncBySymbol(&function, Own));
+  SHOW(cudaGetFuncBySymbol(&function, reinterpret_cast<const void*>(Own)));
   SHOW(cudaLibraryUnload(library));
 }
