@@ -8,7 +8,7 @@ __global__ void Compute(float a, float b, float* out) {
   out[0] = __bfloat162float(x);
   out[1] = __bfloat162float(__hadd(x, y));
   out[2] = __bfloat162float(__hmul(x, y));
-  out[3] = __bfloat162float(__hfma(x, y, y));
+  out[3] = __bfloat162float(__hsub(x, y));
   out[4] = __bfloat162float(__float2bfloat16_rz(1.999f));
   out[5] = __bfloat162float(__float2bfloat16(1.999f));
   out[6] = __hgt(x, y);

@@ -1,7 +1,7 @@
 // Arithmetic whose results IEEE 754 fixes: double and float, roundings, remainders, conversions.
 #include "check.h"
 
-__global__ void Compute(double a, double b, double* out, float* single, long long* whole) {
+__global__ void Compute(double a, double b, double zero, double huge, double* out, float* single, long long* whole) {
   out[0] = a + b;
   out[1] = a * b;
   out[2] = a / b;
@@ -21,18 +21,18 @@ __global__ void Compute(double a, double b, double* out, float* single, long lon
   single[4] = __int_as_float(0x00000001) * 2;  // a subnormal number
   whole[0] = __double2ll_rn(2.5);
   whole[1] = __double2ll_ru(a);
-  whole[2] = static_cast<long long>(-1e30);  // saturates
-  whole[3] = static_cast<int>(3e10f);
+  whole[2] = static_cast<long long>(-huge);  // saturates
+  whole[3] = static_cast<int>(static_cast<float>(huge));
   whole[4] = __float2int_rn(nanf(""));
   whole[5] = __double_as_longlong(a);
-  whole[6] = isnan(a / 0 - a / 0) + 2 * isinf(a / 0);
+  whole[6] = isnan(a / zero - a / zero) + 2 * isinf(a / zero);
 }
 
 int main() {
   double* out = Device<double>(12);
   float* single = Device<float>(5);
   auto* whole = Device<long long>(7);
-  Compute<<<1, 1>>>(10.7, 3.3, out, single, whole);
+  Compute<<<1, 1>>>(10.7, 3.3, 0.0, 1e30, out, single, whole);
   SHOW(cudaDeviceSynchronize());
   for (const double value : Host(out, 12)) std::printf("%a\n", value);
   for (const float value : Host(single, 5)) std::printf("%a\n", value);

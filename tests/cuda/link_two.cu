@@ -50,10 +50,10 @@ int main() {
   CUlinkState link;
   void* cubin;
   size_t bytes;
-  SHOW(cuLinkCreate(0, nullptr, nullptr, &link));
+  NEED(cuLinkCreate(0, nullptr, nullptr, &link));
   SHOW(Add(link, kCaller, "caller"));
   SHOW(Add(link, kCallee, "callee"));
-  SHOW(cuLinkComplete(link, &cubin, &bytes));
+  NEED(cuLinkComplete(link, &cubin, &bytes));
   CUmodule module;
   CUfunction apply;
   SHOW(cuModuleLoadData(&module, cubin));

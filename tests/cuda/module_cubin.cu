@@ -8,12 +8,12 @@
 int main() {
   int* memory = Device<int>(4);
   CUlinkState link;
-  SHOW(cuLinkCreate(0, nullptr, nullptr, &link));
+  NEED(cuLinkCreate(0, nullptr, nullptr, &link));
   SHOW(cuLinkAddData(link, CU_JIT_INPUT_PTX, const_cast<char*>(kAddPtx), std::strlen(kAddPtx) + 1, "add.ptx", 0,
                      nullptr, nullptr));
   void* cubin;
   size_t bytes;
-  SHOW(cuLinkComplete(link, &cubin, &bytes));
+  NEED(cuLinkComplete(link, &cubin, &bytes));
   Print("is an ELF file", std::memcmp(cubin, "\177ELF", 4) == 0);
   const std::string copy(static_cast<char*>(cubin), bytes);
   SHOW(cuLinkDestroy(link));

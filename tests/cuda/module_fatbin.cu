@@ -25,11 +25,23 @@ std::string Section(const char* wanted) {
   return {};
 }
 
+// The largest fat binary of the section; a smaller one is nvcc's, of the device link.
+std::string Largest(const std::string& section) {
+  std::string largest;
+  for (size_t at = 0; at + 16 <= section.size();) {
+    unsigned long long bytes;
+    std::memcpy(&bytes, section.data() + at + 8, sizeof bytes);
+    if (16 + bytes > largest.size()) largest = section.substr(at, 16 + bytes);
+    at += (16 + bytes + 7) / 8 * 8;
+  }
+  return largest;
+}
+
 int main() {
   int* memory = Device<int>(4);
   Fill<<<1, 4>>>(memory, 1);
   Print("by the runtime", Host(memory, 4));
-  const std::string fatbin = Section(".nv_fatbin");
+  const std::string fatbin = Largest(Section(".nv_fatbin"));
   Print("found", !fatbin.empty());
   CUmodule module;
   CUfunction function;

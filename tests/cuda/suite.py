@@ -66,15 +66,16 @@ def built(folder):
 
 
 class Suite:
-    def __init__(self, programs, mignificient, expected=HERE / "expected", gpu_memory=1024):
+    def __init__(self, programs, mignificient, expected=HERE / "expected", gpu_memory=1024, seconds=None):
         self.programs, self.expected, self.limits = programs, expected, limits()
+        self.native_seconds, self.remoted_seconds = seconds or NATIVE_SECONDS, seconds or REMOTED_SECONDS
         self.remoting = [str(mignificient), "run", "--gpu-memory", str(gpu_memory), "--"]
 
     def native(self, program):
-        return self._run([], program, NATIVE_SECONDS)
+        return self._run([], program, self.native_seconds)
 
     def remoted(self, program):
-        return self._run(self.remoting, program, REMOTED_SECONDS)
+        return self._run(self.remoting, program, self.remoted_seconds)
 
     def _run(self, prefix, program, seconds):
         process = subprocess.Popen([*prefix, str(self.programs / program)], stdin=subprocess.DEVNULL,
@@ -99,7 +100,7 @@ class Suite:
         if native.missing_library():
             return Verdict(program, "skipped", f"{native.missing_library()} is not on this machine")
         if native.timed_out:
-            return Verdict(program, "DIFFERS", f"natively not done after {NATIVE_SECONDS} s")
+            return Verdict(program, "DIFFERS", f"natively not done after {self.native_seconds} s")
         verdict = self._agree(program, native.text(), self.remoted(program))
         wanted = self._expected(program)
         if wanted is not None and wanted != native.text():
@@ -136,7 +137,7 @@ class Suite:
 
     def _agree(self, program, wanted, outcome):
         if outcome.timed_out:
-            return Verdict(program, "DIFFERS", f"remoted not done after {REMOTED_SECONDS} s",
+            return Verdict(program, "DIFFERS", f"remoted not done after {self.remoted_seconds} s",
                            diff(wanted, outcome.text(), "wanted", "remoted") + tail(outcome.stderr))
         if wanted == outcome.text():
             return Verdict(program, "equal")
@@ -164,12 +165,14 @@ def main():
     parser.add_argument("--mignificient", type=pathlib.Path, default=HERE.parents[1] / "bin/mignificient")
     parser.add_argument("--expected-dir", type=pathlib.Path, default=HERE / "expected")
     parser.add_argument("--gpu-memory", type=int, default=1024, help="MiB for each remoted program (1024)")
+    parser.add_argument("--seconds", type=int, help=f"for each run ({NATIVE_SECONDS} natively, {REMOTED_SECONDS} remoted)")
     parser.add_argument("-j", "--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2))
     parser.add_argument("--json", type=pathlib.Path, help="where to write the verdicts")
     parser.add_argument("names", nargs="*", help="programs to run (all)")
     options = parser.parse_args()
 
-    suite = Suite(options.programs, options.mignificient, options.expected_dir, options.gpu_memory)
+    suite = Suite(options.programs, options.mignificient, options.expected_dir, options.gpu_memory,
+                  options.seconds)
     names = options.names or built(options.programs)
     if options.expected:
         job = lambda name: suite.check(name, options.everywhere)
