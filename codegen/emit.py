@@ -205,6 +205,9 @@ def _server_handles(entry):
     lines = []
     for c_type, resolver, name in handles:
         lines.append(f"    {c_type} {name}{{}};")
+        if resolver == "ResolveAttribute":
+            lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail.replace('HANDLE', 'VALUE')}\n      return true;\n    }}")
+            continue
         lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail}\n      return true;\n    }}")
     for a in named:
         lines.append(f"    {a.type.c_type} {a.name}{{}};")

@@ -56,6 +56,7 @@ TYPES = {
     "array": _handle("CUarray", "ResolveArray"),
     "mipmapped_array": _handle("CUmipmappedArray", "ResolveMipmappedArray"),
     "allocation": _named("CUmemGenericAllocationHandle", "allocations_"),
+    "attribute": Type("int", "int32_t", 4, "ResolveAttribute"),  # CUlaunchAttributeID of a plain value
     "shape": Type("const CUlaunchConfig*", "LaunchShape", 56),  # what a launch configuration says about occupancy
     "device": Type("CUdevice", "", 0),  # checked in the client, never sent: a session has one device
     "context": Type("CUcontext", "", 0),  # not sent: a server has one context

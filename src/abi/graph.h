@@ -15,6 +15,7 @@ enum CUgraphNodeType : int {
   CU_GRAPH_NODE_TYPE_EVENT_RECORD = 7,
   CU_GRAPH_NODE_TYPE_MEM_ALLOC = 10,
   CU_GRAPH_NODE_TYPE_MEM_FREE = 11,
+  CU_GRAPH_NODE_TYPE_BATCH_MEM_OP = 12,
   CU_GRAPH_NODE_TYPE_CONDITIONAL = 13,
 };
 
@@ -96,6 +97,48 @@ struct CUDA_CONDITIONAL_NODE_PARAMS {
   CUcontext context;
 };
 
+enum CUstreamBatchMemOpType : int {
+  CU_STREAM_MEM_OP_WAIT_VALUE_32 = 1,
+  CU_STREAM_MEM_OP_WRITE_VALUE_32 = 2,
+  CU_STREAM_MEM_OP_FLUSH_REMOTE_WRITES = 3,
+  CU_STREAM_MEM_OP_WAIT_VALUE_64 = 4,
+  CU_STREAM_MEM_OP_WRITE_VALUE_64 = 5,
+  CU_STREAM_MEM_OP_BARRIER = 6,
+};
+
+inline constexpr unsigned CU_STREAM_WAIT_VALUE_GEQ = 0;
+inline constexpr unsigned CU_STREAM_WAIT_VALUE_EQ = 1;
+inline constexpr unsigned CU_STREAM_WAIT_VALUE_AND = 2;
+inline constexpr unsigned CU_STREAM_WAIT_VALUE_NOR = 3;
+inline constexpr unsigned CU_STREAM_WAIT_VALUE_FLUSH = 1u << 30;
+inline constexpr unsigned CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER = 1;
+
+union CUstreamBatchMemOpParams {
+  int operation;
+  struct {  // of waits and writes
+    int operation;
+    CUdeviceptr address;
+    union {
+      unsigned value;
+      unsigned long long value64;
+    };
+    unsigned flags;
+    CUdeviceptr alias;
+  } value;
+  struct {  // of flushes and barriers
+    int operation;
+    unsigned flags;
+  } barrier;
+  unsigned long long pad[6];
+};
+
+struct CUDA_BATCH_MEM_OP_NODE_PARAMS {
+  CUcontext context;
+  unsigned count;
+  CUstreamBatchMemOpParams* operations;
+  unsigned flags;
+};
+
 struct CUgraphNodeParams {
   int type;
   int reserved0[3];
@@ -110,6 +153,7 @@ struct CUgraphNodeParams {
     CUDA_MEM_ALLOC_NODE_PARAMS alloc;
     CUDA_MEM_FREE_NODE_PARAMS free;
     CUDA_CONDITIONAL_NODE_PARAMS conditional;
+    CUDA_BATCH_MEM_OP_NODE_PARAMS memory_operations;
   };
   long long reserved2;
 };

@@ -73,6 +73,7 @@
   X(cuEventElapsedTime_v2, float* milliseconds, CUevent start, CUevent end)                                            \
   X(cuLaunchHostFunc, CUstream stream, CUhostFn function, void* user_data)                                             \
   X(cuStreamAddCallback, CUstream stream, CUstreamCallback callback, void* user_data, unsigned flags)                  \
+  X(cuStreamBatchMemOp_v2, CUstream stream, unsigned count, CUstreamBatchMemOpParams* operations, unsigned flags)      \
   /* Arrays, textures, tensor maps */                                                                                  \
   X(cuMemcpy3DAsync_v2, const CUDA_MEMCPY3D* copy, CUstream stream)                                                    \
   X(cuArray3DCreate_v2, CUarray* array, const CUDA_ARRAY3D_DESCRIPTOR* description)                                    \
@@ -135,6 +136,7 @@
   X(cuGraphEventWaitNodeGetEvent, CUgraphNode node, CUevent* event)                                                    \
   X(cuGraphMemAllocNodeGetParams, CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS* params)                                \
   X(cuGraphMemFreeNodeGetParams, CUgraphNode node, CUdeviceptr* address)                                               \
+  X(cuGraphBatchMemOpNodeGetParams, CUgraphNode node, CUDA_BATCH_MEM_OP_NODE_PARAMS* params)                           \
   X(cuGraphNodeGetType, CUgraphNode node, int* type)                                                                   \
   X(cuGraphGetNodes, CUgraph graph, CUgraphNode* nodes, size_t* count)                                                 \
   X(cuGraphGetRootNodes, CUgraph graph, CUgraphNode* nodes, size_t* count)                                             \

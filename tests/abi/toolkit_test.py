@@ -131,8 +131,17 @@ LAYOUTS = {
     ("CUDA_CONDITIONAL_NODE_PARAMS", "CUDA_CONDITIONAL_NODE_PARAMS"): {
         "handle": "handle", "type": "type", "size": "size", "graphs": "phGraph_out", "context": "ctx",
     },
+    ("CUDA_BATCH_MEM_OP_NODE_PARAMS", "CUDA_BATCH_MEM_OP_NODE_PARAMS_v2"): {
+        "context": "ctx", "count": "count", "operations": "paramArray", "flags": "flags",
+    },
+    ("CUstreamBatchMemOpParams", "CUstreamBatchMemOpParams"): {
+        "operation": "operation", "value.address": "waitValue.address", "value.value": "waitValue.value",
+        "value.value64": "writeValue.value64", "value.flags": "waitValue.flags", "value.alias": "writeValue.alias",
+        "barrier.flags": "memoryBarrier.flags",
+    },
     ("CUgraphNodeParams", "CUgraphNodeParams"): {
         "type": "type", "kernel": "kernel", "memcpy": "memcpy", "memset": "memset", "host": "host", "graph": "graph",
+        "memory_operations": "memOp",
         "event": "eventRecord", "alloc": "alloc", "free": "free", "conditional": "conditional", "reserved2": "reserved2",
     },
     ("CUgraphEdgeData", "CUgraphEdgeData"): {"from_port": "from_port", "to_port": "to_port", "type": "type"},
@@ -235,5 +244,5 @@ def test_constants_and_layouts_agree_with_cuda_h(tmp_path):
 
 
 def test_every_layout_of_ours_is_compared():
-    structs = re.findall(r"^struct (?:alignas\(\d+\) )?(\w+) \{", headers(), re.M)
+    structs = re.findall(r"^(?:struct|union) (?:alignas\(\d+\) )?(\w+) \{", headers(), re.M)
     assert sorted(structs) == sorted(ours for ours, _ in LAYOUTS)

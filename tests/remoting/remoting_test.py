@@ -19,6 +19,25 @@ def test_answers_are_those_of_cuda(case):
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr
 
 
+def test_host_memory_is_as_cuda_has_it():
+    program = BUILD / "tests/host_memory_program"
+    done = subprocess.run([*RUN, program, "all"], capture_output=True, text=True, timeout=240, check=False)
+    expected = (pathlib.Path(__file__).parent / "host_memory_expected.txt").read_text()
+    assert done.stdout == expected, done.stderr
+    assert done.returncode == 0
+
+
+def test_work_that_never_ends_ends_with_its_program():
+    program = BUILD / "tests/host_memory_program"
+    started = subprocess.Popen([*RUN, program, "abandoned-wait"], stdout=subprocess.PIPE, text=True)
+    assert started.stdout.readline() == "wait: CUDA_SUCCESS\n"
+    servers = [os.pidfd_open(pid) for pid in children_of(started.pid)]
+    started.communicate(timeout=120)
+    assert started.returncode == 0
+    for end in servers:
+        assert select.select([end], [], [], 60)[0], "A process is left behind."
+
+
 def test_gpu_server_killed_in_the_middle_of_a_copy():
     program = subprocess.Popen([*RUN, PROGRAM, "copy-forever"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert program.stdout.readline() == "copying\n"

@@ -40,6 +40,7 @@ const DriverTable& Table() {
     FillMemoryEntries(filled);
     FillCopyEntries(filled);
     FillStreamEntries(filled);
+    FillStreamMemoryEntries(filled);
     FillCodeEntries(filled);
     FillLaunchEntries(filled);
     FillArrayEntries(filled);

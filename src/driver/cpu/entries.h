@@ -15,6 +15,7 @@ void FillDeviceEntries(DriverTable& table);
 void FillMemoryEntries(DriverTable& table);
 void FillCopyEntries(DriverTable& table);
 void FillStreamEntries(DriverTable& table);
+void FillStreamMemoryEntries(DriverTable& table);
 void FillCodeEntries(DriverTable& table);
 void FillLaunchEntries(DriverTable& table);
 void FillArrayEntries(DriverTable& table);

@@ -122,7 +122,8 @@ void Scheduler::MakeReady(std::vector<Ticket> tasks) {
 }
 
 void Scheduler::StartThreadIfUseful() {
-  if (idle_threads_ < ready_.size() && threads_.size() < max_threads_ && !stopping_) {
+  const unsigned most = max_threads_ + std::min(blocked_, kMaxBlocked);
+  if (idle_threads_ < ready_.size() && threads_.size() < most && !stopping_) {
     threads_.emplace_back([this] { RunTasks(); });
   }
   ready_changed_.notify_one();
@@ -145,6 +146,18 @@ void Scheduler::RunTasks() {
     std::erase(running_, task);
     MakeReady({task});
   }
+}
+
+Scheduler::Blocked::Blocked(Scheduler& scheduler) : scheduler_(scheduler) {
+  const std::lock_guard lock(scheduler_.mutex_);
+  ++scheduler_.blocked_;
+  if (!scheduler_.ready_.empty()) scheduler_.StartThreadIfUseful();
+}
+
+// The thread it made room for stays: it is needed again at the next wait.
+Scheduler::Blocked::~Blocked() {
+  const std::lock_guard lock(scheduler_.mutex_);
+  --scheduler_.blocked_;
 }
 
 bool Scheduler::IsDone(const Ticket& ticket) {

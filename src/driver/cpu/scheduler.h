@@ -70,11 +70,25 @@ class Scheduler {
   void WaitAll();      // for everything enqueued before the call
   void WaitRunning();  // for work that has begun; tasks that have not may still be waiting
 
+  // Within a task that waits for something outside its streams: another task may run meanwhile, so that what ends the
+  // wait gets its turn.
+  class Blocked {
+   public:
+    explicit Blocked(Scheduler& scheduler);
+    ~Blocked();
+    Blocked(const Blocked&) = delete;
+    Blocked& operator=(const Blocked&) = delete;
+
+   private:
+    Scheduler& scheduler_;
+  };
+
   // When the task completed; of a task that is done only.
   Clock::time_point CompletedAt(const Ticket& ticket);
 
  private:
   static constexpr size_t kMaxPending = 16384;
+  static constexpr unsigned kMaxBlocked = 256;
 
   std::vector<Ticket> Predecessors(const Stream& stream) const;
   Ticket Add(Stream& stream, Work work, std::span<const Ticket> also_after);
@@ -85,6 +99,7 @@ class Scheduler {
 
   const unsigned max_threads_;
   std::mutex mutex_;
+  unsigned blocked_ = 0;  // tasks that wait, each of which lets another run
   std::condition_variable ready_changed_;
   std::condition_variable completed_;
   std::deque<Ticket> ready_;

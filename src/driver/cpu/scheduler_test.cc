@@ -208,5 +208,20 @@ TEST(SchedulerTest, DestructionDropsALongQueueOfWorkThatHasNotBegun) {
   EXPECT_LE(ran, 10000);
 }
 
+TEST(SchedulerTest, BlockedTasksLetOthersRun) {
+  Scheduler scheduler(1);
+  std::latch ended(8);
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (int i = 0; i < 8; ++i) {  // each ends once all have begun
+    streams.push_back(scheduler.CreateStream(StreamKind::kNonBlocking));
+    scheduler.Enqueue(*streams.back(), [&] {
+      const Scheduler::Blocked blocked(scheduler);
+      ended.arrive_and_wait();
+    });
+  }
+  scheduler.WaitAll();
+  EXPECT_TRUE(ended.try_wait());
+}
+
 }  // namespace
 }  // namespace mignificient::cpu

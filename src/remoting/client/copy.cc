@@ -83,9 +83,8 @@ CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream strea
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (src == nullptr || dst == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
-  if (ThePinnedMemory().Contains(src, bytes)) {
-    const CUresult result =
-        PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), reinterpret_cast<uint64_t>(src), 0, 0});
+  if (const uint64_t pinned = ThePinnedMemory().OnDevice(src, bytes); pinned != 0) {
+    const CUresult result = PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), pinned, 0, 0});
     return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
   }
   if (IsCapturing(stream)) return CapturedToDevice(dst, src, bytes, stream);
@@ -167,9 +166,8 @@ CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (dst == nullptr || src == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
-  if (ThePinnedMemory().Contains(dst, bytes)) {
-    const CUresult result =
-        PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), reinterpret_cast<uint64_t>(dst), 0, 0});
+  if (const uint64_t pinned = ThePinnedMemory().OnDevice(dst, bytes); pinned != 0) {
+    const CUresult result = PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), pinned, 0, 0});
     return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
   }
   if (IsCapturing(stream)) return CapturedToHost(dst, src, bytes, stream);
@@ -187,10 +185,18 @@ bool OnDevice(CUdeviceptr address) {
 CUresult Unified(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (OnDevice(dst) && OnDevice(src)) return cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
+  dst = ThePinnedMemory().InProgram(dst);
+  src = ThePinnedMemory().InProgram(src);
   if (OnDevice(dst)) return ToDevice(dst, reinterpret_cast<const void*>(src), bytes, stream, until);
   if (OnDevice(src)) return ToHost(reinterpret_cast<void*>(dst), src, bytes, stream, until);
   if (bytes == 0) return CUDA_SUCCESS;
   if (dst == 0 || src == 0 || dst + bytes < dst || src + bytes < src) return CUDA_ERROR_INVALID_VALUE;
+  const uint64_t pinned_dst = ThePinnedMemory().OnDevice(reinterpret_cast<void*>(dst), bytes);
+  const uint64_t pinned_src = ThePinnedMemory().OnDevice(reinterpret_cast<const void*>(src), bytes);
+  if (pinned_dst != 0 && pinned_src != 0) {
+    const CUresult result = cuMemcpyDtoDAsync_v2(pinned_dst, pinned_src, bytes, stream);
+    return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
+  }
   // Host to host, in stream order.
   if (const CUresult result = Synchronize(stream); result != CUDA_SUCCESS) return result;
   std::memmove(reinterpret_cast<void*>(dst), reinterpret_cast<const void*>(src), bytes);

@@ -39,7 +39,7 @@ template <typename Host>
 void Settle(int& type, Host& host, CUdeviceptr device) {
   if (type != CU_MEMORYTYPE_UNIFIED) return;
   type = TheDeviceMemory().InWindow(device) ? kDevice : kHost;
-  host = reinterpret_cast<Host>(device);
+  host = reinterpret_cast<Host>(ThePinnedMemory().InProgram(device));
 }
 
 // One side's place in memory, with the defaults of CUDA filled in.
@@ -67,10 +67,14 @@ Place TargetOf(const CUDA_MEMCPY3D& copy) {
           copy.dst_height != 0 ? copy.dst_height : copy.dst_y + copy.height};
 }
 
-bool Pinned(const CUDA_MEMCPY3D& copy, const Place& place) {
+// False: pageable. Else `host` becomes where the device has it.
+template <typename Host>
+bool ReachPinned(const CUDA_MEMCPY3D& copy, const Place& place, Host& host) {
   const std::byte* first = place.Row(0, 0);
   const std::byte* last = place.Row(copy.height - 1, copy.depth - 1);
-  return ThePinnedMemory().Contains(first, static_cast<size_t>(last - first) + copy.width_bytes);
+  const uint64_t pinned = ThePinnedMemory().OnDevice(first, static_cast<size_t>(last - first) + copy.width_bytes);
+  if (pinned != 0) host = reinterpret_cast<Host>(pinned - static_cast<uint64_t>(first - place.base));
+  return pinned != 0;
 }
 
 // Host to host, once the stream has come to it.
@@ -187,8 +191,8 @@ CUresult Copy(CUDA_MEMCPY3D copy, CUstream stream, Until until) {
   const bool from_host = copy.src_memory_type == kHost, to_host = copy.dst_memory_type == kHost;
   if (from_host && to_host) return OnHost(copy, stream);
   if (IsCapturing(stream)) return Captured(copy, stream);
-  if (from_host && !Pinned(copy, SourceOf(copy))) return FromPageable(copy, stream);
-  if (to_host && !Pinned(copy, TargetOf(copy))) return ToPageable(copy, stream);
+  if (from_host && !ReachPinned(copy, SourceOf(copy), copy.src_host)) return FromPageable(copy, stream);
+  if (to_host && !ReachPinned(copy, TargetOf(copy), copy.dst_host)) return ToPageable(copy, stream);
   const CUresult result = PostCopy(copy, stream, wire::kNoChunk);
   const bool waits = until == Until::kComplete && (from_host || to_host);
   return result == CUDA_SUCCESS && waits ? cuStreamSynchronize(stream) : result;

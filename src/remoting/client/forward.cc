@@ -24,6 +24,9 @@ uint64_t Name(Handle* handle) {
 uint64_t Name(CUstream stream) {
   return StreamName(stream);
 }
+constexpr int32_t Name(int attribute) {
+  return attribute;
+}
 constexpr uint64_t Name(unsigned long long handle) {
   return handle;
 }

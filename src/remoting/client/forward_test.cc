@@ -22,7 +22,7 @@ CUresult cuFuncGetAttribute(int*, int, CUfunction);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
 CUresult cuGraphNodeGetType(CUgraphNode, int*);
 CUresult cuGLInit();
-CUresult cuStreamBatchMemOp_ptsz();
+CUresult cuGraphicsMapResources_ptsz();
 }
 
 namespace mignificient::client {
@@ -148,8 +148,8 @@ TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
 
 TEST_F(ForwardTest, RefusalsNameTheirSymbol) {
   EXPECT_EQ(cuGLInit(), CUDA_ERROR_NOT_SUPPORTED);
-  EXPECT_EQ(cuStreamBatchMemOp_ptsz(), CUDA_ERROR_NOT_SUPPORTED);
-  EXPECT_EQ(fake::Get().refused, (std::vector<std::string>{"cuGLInit", "cuStreamBatchMemOp_ptsz"}));
+  EXPECT_EQ(cuGraphicsMapResources_ptsz(), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(fake::Get().refused, (std::vector<std::string>{"cuGLInit", "cuGraphicsMapResources_ptsz"}));
 }
 
 }  // namespace

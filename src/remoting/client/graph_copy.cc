@@ -31,7 +31,8 @@ void StagedCopy::Carry(void* user_data) {
 
 CUresult StageLinear(const void* host, size_t bytes, bool to_device, StagedCopy*& staged) {
   void* pinned = nullptr;
-  if (const CUresult result = ThePinnedMemory().Allocate(bytes, 0, false, pinned); result != CUDA_SUCCESS)
+  if (const CUresult result = ThePinnedMemory().Allocate(bytes, 0, PinnedMemory::Kind::kAllocated, pinned);
+      result != CUDA_SUCCESS)
     return result;
   staged = new StagedCopy{static_cast<std::byte*>(const_cast<void*>(host)),
                           static_cast<std::byte*>(pinned),
@@ -54,9 +55,15 @@ CUresult StageSide(CUDA_MEMCPY3D& copy, StagedCopy*& staged) {
     if (copy.width_bytes == 0 || copy.height == 0 || copy.depth == 0) return CUDA_SUCCESS;
     const size_t first = z * pitch * height + y * pitch + x;
     const size_t bytes = ((copy.depth - 1) * height + copy.height - 1) * pitch + copy.width_bytes;
-    if (ThePinnedMemory().Contains(address + first, bytes)) return CUDA_SUCCESS;
+    address = reinterpret_cast<const std::byte*>(ThePinnedMemory().InProgram(reinterpret_cast<uint64_t>(address)));
+    if (const uint64_t reach = ThePinnedMemory().OnDevice(address + first, bytes); reach != 0) {
+      type = kHost;
+      side = reinterpret_cast<std::byte*>(reach - first);
+      return CUDA_SUCCESS;
+    }
     void* pinned = nullptr;
-    if (const CUresult result = ThePinnedMemory().Allocate(first + bytes, 0, false, pinned); result != CUDA_SUCCESS)
+    if (const CUresult result = ThePinnedMemory().Allocate(first + bytes, 0, PinnedMemory::Kind::kAllocated, pinned);
+        result != CUDA_SUCCESS)
       return result;
     auto* base = static_cast<std::byte*>(pinned);
     staged = new StagedCopy{const_cast<std::byte*>(address) + first,

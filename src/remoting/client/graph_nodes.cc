@@ -10,6 +10,8 @@
 #include "remoting/client/graph.h"
 #include "remoting/client/graph_copy.h"
 #include "remoting/client/host_function.h"
+#include "remoting/client/memory.h"
+#include "remoting/client/stream_memory.h"
 
 namespace mignificient::client {
 namespace {
@@ -49,6 +51,14 @@ CUresult PutHost(const CUDA_HOST_NODE_PARAMS& params, std::vector<std::byte>& pa
   return CUDA_SUCCESS;
 }
 
+CUresult PutMemoryOps(const CUDA_BATCH_MEM_OP_NODE_PARAMS& params, std::vector<std::byte>& payload) {
+  if (const CUresult checked = CheckMemoryOps(params.count, params.operations, params.flags); checked != CUDA_SUCCESS)
+    return checked;
+  Append(payload, wire::MemoryOpsNode{params.count, params.flags});
+  for (unsigned i = 0; i < params.count; ++i) Append(payload, params.operations[i]);
+  return CUDA_SUCCESS;
+}
+
 CUresult Put(const CUgraphNodeParams& params, std::vector<std::byte>& payload) {
   switch (params.type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
@@ -80,6 +90,8 @@ CUresult Put(const CUgraphNodeParams& params, std::vector<std::byte>& payload) {
     case CU_GRAPH_NODE_TYPE_MEM_FREE:
       Append(payload, wire::FreeNode{params.free.address});
       return CUDA_SUCCESS;
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+      return PutMemoryOps(params.memory_operations, payload);
     case CU_GRAPH_NODE_TYPE_CONDITIONAL:
       Append(payload,
              wire::ConditionalNode{params.conditional.handle, params.conditional.type, params.conditional.size});
@@ -142,15 +154,17 @@ CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given)
 
 // --- From the wire to the program -----------------------------------------------------------------------------------
 
-// The arrays that cuGraphKernelNodeGetParams points to: CUDA lends them out until the node is changed or gone.
-struct KernelArrays {
+// The arrays that cuGraphKernelNodeGetParams and cuGraphBatchMemOpNodeGetParams point to: CUDA lends them out until the
+// node is changed or gone.
+struct LentArrays {
   std::vector<std::byte> bytes;
   std::vector<void*> params;
+  std::vector<CUstreamBatchMemOpParams> operations;
 };
 
-KernelArrays& ArraysOf(CUgraphNode node) {
+LentArrays& ArraysOf(CUgraphNode node) {
   static std::mutex& lock = *new std::mutex;
-  static auto& all = *new std::map<CUgraphNode, KernelArrays>;
+  static auto& all = *new std::map<CUgraphNode, LentArrays>;
   const std::lock_guard guard(lock);
   return all[node];
 }
@@ -178,7 +192,7 @@ CUresult GetKernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS& params) {
   std::memcpy(&payload, reply->payload, sizeof payload);
   const Function* function = FindFunction(HandleOf<CUfunction>(payload.function));
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  KernelArrays& arrays = ArraysOf(node);
+  LentArrays& arrays = ArraysOf(node);
   arrays.bytes.assign(reply->payload + sizeof payload, reply->payload + reply->bytes);
   arrays.params.clear();
   for (const auto& param : function->params) arrays.params.push_back(arrays.bytes.data() + param.offset);
@@ -223,6 +237,11 @@ CUgraphNodeParams Memcpy(const CUDA_MEMCPY3D& copy) {
 CUgraphNodeParams Memset(const CUDA_MEMSET_NODE_PARAMS& memset) {
   CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEMSET);
   std::memcpy(&params.memset, &memset, offsetof(CUDA_MEMSET_NODE_PARAMS, context));
+  return params;
+}
+CUgraphNodeParams MemoryOps(const CUDA_BATCH_MEM_OP_NODE_PARAMS& operations) {
+  CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_BATCH_MEM_OP);
+  params.memory_operations = operations;
   return params;
 }
 CUgraphNodeParams Host(const CUDA_HOST_NODE_PARAMS& host) {
@@ -292,6 +311,10 @@ MIG_EXPORT CUresult cuGraphAddHostNode(MIG_ADD, const CUDA_HOST_NODE_PARAMS* hos
 MIG_EXPORT CUresult cuGraphAddChildGraphNode(MIG_ADD, CUgraph child) {
   return AddOne(node, graph, dependencies, count, Child(child));
 }
+MIG_EXPORT CUresult cuGraphAddBatchMemOpNode(MIG_ADD, const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return AddOne(node, graph, dependencies, count, MemoryOps(*params));
+}
 MIG_EXPORT CUresult cuGraphAddEmptyNode(MIG_ADD) {
   return AddOne(node, graph, dependencies, count, Of(CU_GRAPH_NODE_TYPE_EMPTY));
 }
@@ -358,8 +381,14 @@ MIG_EXPORT CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D* 
   if (copy == nullptr) return InvalidValue();
   wire::MemcpyNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEMCPY, payload);
-  if (result == CUDA_SUCCESS) *copy = payload.copy;
-  return result;
+  if (result != CUDA_SUCCESS) return result;
+  *copy = payload.copy;
+  const auto in_program = [](const void* address) {
+    return reinterpret_cast<void*>(ThePinnedMemory().InProgram(reinterpret_cast<uint64_t>(address)));
+  };
+  copy->src_host = in_program(copy->src_host);
+  copy->dst_host = in_program(copy->dst_host);
+  return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuGraphMemcpyNodeSetParams(CUgraphNode node, const CUDA_MEMCPY3D* copy) {
   return copy == nullptr ? InvalidValue() : Set(nullptr, node, Memcpy(*copy));
@@ -401,6 +430,29 @@ MIG_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr* a
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEM_FREE, payload);
   if (result == CUDA_SUCCESS) *address = payload.address;
   return result;
+}
+
+MIG_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode node, CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
+  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const auto reply = std::make_unique<wire::NodeReply>();
+  if (const CUresult result = Fetch(node, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, *reply); result != CUDA_SUCCESS)
+    return result;
+  wire::MemoryOpsNode payload;
+  std::memcpy(&payload, reply->payload, sizeof payload);
+  if (payload.count > wire::kMaxMemoryOps) return CUDA_ERROR_INVALID_VALUE;
+  LentArrays& arrays = ArraysOf(node);
+  arrays.operations.resize(payload.count);
+  std::memcpy(arrays.operations.data(), reply->payload + sizeof payload,
+              payload.count * sizeof(CUstreamBatchMemOpParams));
+  *params = {CurrentContext(), payload.count, arrays.operations.data(), payload.flags};
+  return CUDA_SUCCESS;
+}
+MIG_EXPORT CUresult cuGraphBatchMemOpNodeSetParams(CUgraphNode node, const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
+  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, MemoryOps(*params));
+}
+MIG_EXPORT CUresult cuGraphExecBatchMemOpNodeSetParams(CUgraphExec exec, CUgraphNode node,
+                                                       const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
+  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, MemoryOps(*params));
 }
 
 // --- Host functions, child graphs, events

@@ -7,12 +7,14 @@
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/memory.h"
+#include "remoting/client/program_pages.h"
 #include "remoting/wire/commands.h"
 
 namespace mignificient::client {
 namespace {
 
-constexpr uint64_t kPage = 4096;
+constexpr unsigned kAllocFlags = 7;  // portable, device map, write-combined
+constexpr unsigned kDeviceMap = 2;
 
 // Maps `bytes` of fresh shared memory at `address` here and at the server, registered with the device there.
 CUresult ShareAt(uint64_t address, uint64_t bytes, unsigned flags) {
@@ -27,13 +29,13 @@ CUresult ShareAt(uint64_t address, uint64_t bytes, unsigned flags) {
     result = Call(static_cast<uint16_t>(wire::Command::kPinHost), std::as_bytes(std::span(&body, 1)), {});
   }
   if (result != CUDA_SUCCESS) ::munmap(wanted, bytes);
-  return result;
+  return result == CUDA_ERROR_MAP_FAILED ? CUDA_ERROR_OUT_OF_MEMORY : result;
 }
 
 }  // namespace
 
-CUresult PinnedMemory::Allocate(uint64_t bytes, unsigned flags, bool managed, void*& address) {
-  const uint64_t rounded = (bytes + kPage - 1) / kPage * kPage;
+CUresult PinnedMemory::Allocate(uint64_t bytes, unsigned flags, Kind kind, void*& address) {
+  const uint64_t rounded = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   if (rounded < bytes) return CUDA_ERROR_OUT_OF_MEMORY;
   std::optional<Extent> extent;
   {
@@ -47,39 +49,64 @@ CUresult PinnedMemory::Allocate(uint64_t bytes, unsigned flags, bool managed, vo
     addresses_.Insert(*extent);
     return result;
   }
-  blocks_.emplace(extent->address, Block{*extent, flags, managed});
+  blocks_.emplace(extent->address, Block{*extent, extent->address, flags, kind});
   address = reinterpret_cast<void*>(extent->address);
   return CUDA_SUCCESS;
 }
 
-CUresult PinnedMemory::Free(const void* address) {
+CUresult PinnedMemory::Free(const void* address, Kind kind) {
   const uint64_t start = reinterpret_cast<uint64_t>(address);
-  const std::unique_lock lock(lock_);
-  const auto it = blocks_.find(start);
-  if (it == blocks_.end()) return CUDA_ERROR_INVALID_VALUE;
+  Extent extent;
+  {
+    const std::unique_lock lock(lock_);
+    const auto it = blocks_.find(start);
+    if (it == blocks_.end() || it->second.kind != kind) return CUDA_ERROR_INVALID_VALUE;
+    extent = it->second.extent;
+    blocks_.erase(it);
+  }
   const wire::UnpinHostBody body{start};
   // The server waits for work that may still use the memory; so does the program, whose mapping goes too.
   const CUresult result =
       Call(static_cast<uint16_t>(wire::Command::kUnpinHost), std::as_bytes(std::span(&body, 1)), {});
-  ::munmap(reinterpret_cast<void*>(start), it->second.extent.bytes);
-  addresses_.Insert(it->second.extent);
-  blocks_.erase(it);
+  ::munmap(reinterpret_cast<void*>(start), extent.bytes);
+  if (kind == Kind::kManaged) ForgetAdvice(extent);
+  const std::unique_lock lock(lock_);
+  addresses_.Insert(extent);
   return result;
 }
 
-std::optional<PinnedMemory::Block> PinnedMemory::Find(uint64_t address) const {
-  const std::shared_lock lock(lock_);
+std::map<uint64_t, PinnedMemory::Block>::const_iterator PinnedMemory::FindLocked(uint64_t address) const {
   auto it = blocks_.upper_bound(address);
-  if (it == blocks_.begin()) return std::nullopt;
+  if (it == blocks_.begin()) return blocks_.end();
   --it;
-  if (address - it->first >= it->second.extent.bytes) return std::nullopt;
-  return it->second;
+  return address - it->first < it->second.extent.bytes ? it : blocks_.end();
 }
 
-bool PinnedMemory::Contains(const void* address, uint64_t bytes) const {
+std::optional<PinnedMemory::Block> PinnedMemory::Find(uint64_t address) const {
+  address = InProgram(address);
+  const std::shared_lock lock(lock_);
+  const auto it = FindLocked(address);
+  return it == blocks_.end() ? std::nullopt : std::optional(it->second);
+}
+
+uint64_t PinnedMemory::OnDevice(const void* address, uint64_t bytes) const {
   const uint64_t start = reinterpret_cast<uint64_t>(address);
-  const auto block = Find(start);
-  return block && bytes <= block->extent.bytes - (start - block->extent.address);
+  const std::shared_lock lock(lock_);
+  const auto it = FindLocked(start);
+  if (it == blocks_.end() || it->second.device == 0) return 0;
+  const uint64_t offset = start - it->first;
+  return bytes <= it->second.extent.bytes - offset ? it->second.device + offset : 0;
+}
+
+uint64_t PinnedMemory::InProgram(uint64_t address) const {
+  if (address - window_.address >= window_.bytes) return address;
+  const std::shared_lock lock(lock_);
+  auto it = moved_.upper_bound(address);
+  if (it == moved_.begin()) return address;
+  --it;
+  const uint64_t offset = address - it->first;
+  const auto block = blocks_.find(it->second);
+  return block != blocks_.end() && offset < block->second.extent.bytes ? it->second + offset : address;
 }
 
 PinnedMemory& ThePinnedMemory() {
@@ -92,25 +119,32 @@ PinnedMemory& ThePinnedMemory() {
 
 MIG_EXPORT CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (address == nullptr || bytes == 0 || (flags & ~7u) != 0) return CUDA_ERROR_INVALID_VALUE;
-  return ThePinnedMemory().Allocate(bytes, flags, false, *address);
+  if (address == nullptr || bytes == 0 || (flags & ~kAllocFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
+  return ThePinnedMemory().Allocate(bytes, flags, PinnedMemory::Kind::kAllocated, *address);
 }
 
 MIG_EXPORT CUresult cuMemAllocHost_v2(void** address, size_t bytes) {
   return cuMemHostAlloc(address, bytes, 0);
 }
 
+MIG_EXPORT CUresult cuMemAllocHost(void** address, unsigned bytes) {
+  return cuMemHostAlloc(address, bytes, 0);
+}
+
 MIG_EXPORT CUresult cuMemFreeHost(void* address) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (address == nullptr) return CUDA_SUCCESS;
-  return ThePinnedMemory().Free(address);
+  return ThePinnedMemory().Free(address, PinnedMemory::Kind::kAllocated);
 }
 
 MIG_EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr* device, void* host, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (device == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
-  if (!ThePinnedMemory().Contains(host, 1)) return CUDA_ERROR_INVALID_VALUE;
-  *device = reinterpret_cast<CUdeviceptr>(host);
+  const auto block = ThePinnedMemory().Find(reinterpret_cast<uint64_t>(host));
+  if (!block) return CUDA_ERROR_INVALID_VALUE;
+  if (block->device == 0)
+    return Refused("cuMemHostGetDevicePointer of registered memory that is not the program's private memory");
+  *device = ThePinnedMemory().OnDevice(host, 1);
   return CUDA_SUCCESS;
 }
 
@@ -118,8 +152,8 @@ MIG_EXPORT CUresult cuMemHostGetFlags(unsigned* flags, void* host) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   const auto block = ThePinnedMemory().Find(reinterpret_cast<uint64_t>(host));
   if (flags == nullptr || !block) return CUDA_ERROR_INVALID_VALUE;
-  constexpr unsigned kPortable = 1, kMapped = 2;  // all pinned memory is both; driver 580 names only the second
-  *flags = (block->flags & ~kPortable) | kMapped;
+  constexpr unsigned kPortable = 1;  // all pinned memory is portable and mapped; driver 580 names only the second
+  *flags = (block->flags & ~kPortable) | kDeviceMap;
   return CUDA_SUCCESS;
 }
 

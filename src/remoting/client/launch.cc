@@ -8,6 +8,7 @@
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
 #include "remoting/wire/commands.h"
+#include "remoting/wire/launch_attributes.h"
 
 namespace mignificient::client {
 namespace {
@@ -100,6 +101,9 @@ CUresult Launch(const Arguments& arguments) {
 CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra, CUstream stream) {
   if (config == nullptr || config->attribute_count > wire::kMaxLaunchAttributes) return InvalidValue();
   if (config->attribute_count > 0 && config->attributes == nullptr) return InvalidValue();
+  for (unsigned i = 0; i < config->attribute_count; ++i)
+    if (wire::KindOfAttribute(config->attributes[i].id) == wire::AttributeKind::kRefused)
+      return Refused("cuLaunchKernelEx with an attribute beyond those of CUDA 13.0, or a device-updatable node");
   return Launch({function,
                  {{config->grid_x, config->grid_y, config->grid_z},
                   {config->block_x, config->block_y, config->block_z},

@@ -33,12 +33,30 @@ CUresult DeviceMemory::Allocate(uint64_t bytes, CUdeviceptr& address) {
 
 CUresult DeviceMemory::Free(CUdeviceptr address) {
   const std::lock_guard lock(lock_);
+  synchronous_.erase(address);
   return space_.Free(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 std::optional<Extent> DeviceMemory::Find(CUdeviceptr address) {
   const std::lock_guard lock(lock_);
   return space_.Find(address);
+}
+
+bool DeviceMemory::SetSynchronous(CUdeviceptr address, bool synchronous) {
+  const std::lock_guard lock(lock_);
+  const auto allocation = space_.Find(address);
+  if (!allocation) return false;
+  if (synchronous)
+    synchronous_.insert(allocation->address);
+  else
+    synchronous_.erase(allocation->address);
+  return true;
+}
+
+bool DeviceMemory::IsSynchronous(CUdeviceptr address) {
+  const std::lock_guard lock(lock_);
+  const auto allocation = space_.Find(address);
+  return allocation && synchronous_.contains(allocation->address);
 }
 
 uint64_t DeviceMemory::UnusedBytes() {
@@ -84,8 +102,8 @@ MIG_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr* ptr, size_t* pitch, size_t w
 MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (ptr == 0) return CUDA_SUCCESS;
-  if (ThePinnedMemory().Find(ptr)) return ThePinnedMemory().Free(reinterpret_cast<void*>(ptr));  // managed memory
-  return TheDeviceMemory().Free(ptr);
+  if (TheDeviceMemory().InWindow(ptr)) return TheDeviceMemory().Free(ptr);
+  return ThePinnedMemory().Free(reinterpret_cast<void*>(ptr), PinnedMemory::Kind::kManaged);
 }
 
 MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {

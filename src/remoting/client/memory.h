@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 
 #include "abi/cuda.h"
@@ -22,36 +23,67 @@ class DeviceMemory {
   std::optional<Extent> Find(CUdeviceptr address);
   bool InWindow(uint64_t address) const { return space_.InWindow(address); }  // constant, so without the lock
   uint64_t UnusedBytes();
+  // CU_POINTER_ATTRIBUTE_SYNC_MEMOPS of the allocation that contains `address`. False: there is none.
+  bool SetSynchronous(CUdeviceptr address, bool synchronous);
+  bool IsSynchronous(CUdeviceptr address);
 
  private:
   std::mutex lock_;  // also held while a plan's commands are written, so that they reach the server in plan order
   AddressSpace space_;
+  std::set<uint64_t> synchronous_;  // allocations
 };
 
-// Memory that both sides have mapped at one address and the device can reach: cuMemHostAlloc and managed memory.
+// Memory of the program that the device can reach, too: what cuMemHostAlloc and cuMemAllocManaged gave out, mapped at
+// one address on both sides, and memory of its own that it registered (host_register.cc).
 class PinnedMemory {
  public:
-  explicit PinnedMemory(Extent window) { addresses_.Insert(window); }
+  explicit PinnedMemory(Extent window) : window_(window) { addresses_.Insert(window); }
 
+  enum class Kind { kAllocated, kManaged, kRegistered };
   struct Block {
-    Extent extent;
-    unsigned flags = 0;  // as given to cuMemHostAlloc
-    bool managed = false;
+    Extent extent;        // as the program sees it
+    uint64_t device = 0;  // where the device has it; 0: nowhere, so copies are staged
+    unsigned flags = 0;   // as the program gave them
+    Kind kind = Kind::kAllocated;
+    uint64_t inode = 0;  // registered: of the memory that replaced the program's pages
+
+    bool managed() const { return kind == Kind::kManaged; }
   };
 
-  CUresult Allocate(uint64_t bytes, unsigned flags, bool managed, void*& address);
-  CUresult Free(const void* address);
+  CUresult Allocate(uint64_t bytes, unsigned flags, Kind kind, void*& address);
+  CUresult Free(const void* address, Kind kind);
+  CUresult Register(void* address, uint64_t bytes, unsigned flags);
+  CUresult Unregister(const void* address);
+
+  // The block that contains `address`, be it the program's address or the device's.
   std::optional<Block> Find(uint64_t address) const;
-  // True when all of [address, address + bytes) lies in one block.
-  bool Contains(const void* address, uint64_t bytes) const;
+  // Where the device has [address, address + bytes) of the program's memory; 0: not in one block, or nowhere.
+  uint64_t OnDevice(const void* address, uint64_t bytes) const;
+  // The program's address for what the device has at `address`; any other address is the program's already.
+  uint64_t InProgram(uint64_t address) const;
+
+  // Around a fork: registered pages are shared, and a child must not see what its parent does afterwards, nor the other
+  // way round.
+  void BeforeFork();
+  void AfterFork();
+  void InForkedChild();
 
  private:
-  std::optional<Extent> Reserve(uint64_t bytes);
+  CUresult Add(const Block& block);  // CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED: overlaps another
+  CUresult ShareWithServer(Block& block, Extent pages);
+  std::map<uint64_t, Block>::const_iterator FindLocked(uint64_t address) const;
 
+  const Extent window_;
+  std::mutex registration_;  // one at a time; taken before lock_
   mutable std::shared_mutex lock_;
   FreeRanges addresses_;
-  std::map<uint64_t, Block> blocks_;
+  std::map<uint64_t, Block> blocks_;    // by the program's address
+  std::map<uint64_t, uint64_t> moved_;  // device's address -> program's, of blocks where they differ
+  int fork_pipe_[2] = {-1, -1};         // guarded by lock_
 };
+
+// What the program said about managed memory that is freed. Defined in managed_memory.cc.
+void ForgetAdvice(Extent range);
 
 // Valid once Attach() has succeeded; leaked on purpose.
 DeviceMemory& TheDeviceMemory();

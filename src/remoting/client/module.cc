@@ -267,4 +267,29 @@ MIG_EXPORT CUresult cuFuncLoad(CUfunction function) {
   return FindFunction(function) == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
 }
 
+// Texture and surface references left the language with CUDA 12: no module has any.
+MIG_EXPORT CUresult cuModuleGetTexRef(void** reference, CUmodule module, const char* name) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (reference == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return module == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_NOT_FOUND;
+}
+MIG_EXPORT CUresult cuModuleGetSurfRef(void** reference, CUmodule module, const char* name) {
+  return cuModuleGetTexRef(reference, module, name);
+}
+
+// Needs CU_DEVICE_ATTRIBUTE_UNIFIED_FUNCTION_POINTERS.
+MIG_EXPORT CUresult cuLibraryGetUnifiedFunction(void** pointer, CUlibrary library, const char* name) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (pointer == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return library == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_NOT_FOUND;
+}
+
+// The GPU server's driver places such a variable in the server's own managed memory, and compiled code has that
+// address: the program cannot have it as well. The runtime asks when it loads the code, so the program learns it then.
+MIG_EXPORT CUresult cuLibraryGetManaged(CUdeviceptr* ptr, size_t*, CUlibrary library, const char* name) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (ptr == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return library == nullptr ? CUDA_ERROR_INVALID_HANDLE : Refused("A __managed__ variable (cuLibraryGetManaged)");
+}
+
 }  // namespace mignificient::client

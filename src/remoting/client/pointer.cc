@@ -11,12 +11,14 @@ struct Pointer {
   unsigned memory_type = 0;
   Extent extent;
   bool managed = false;
+  uint64_t device = 0;  // host memory: where the device has the extent; 0: nowhere
 };
 
 Pointer Identify(CUdeviceptr ptr) {
-  if (const auto extent = TheDeviceMemory().Find(ptr)) return {CU_MEMORYTYPE_DEVICE, *extent, false};
+  if (const auto extent = TheDeviceMemory().Find(ptr)) return {CU_MEMORYTYPE_DEVICE, *extent, false, extent->address};
   if (const auto block = ThePinnedMemory().Find(ptr))
-    return {block->managed ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST, block->extent, block->managed};
+    return {block->managed() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST, block->extent, block->managed(),
+            block->device};
   return {};
 }
 
@@ -28,17 +30,18 @@ CUresult Put(void* data, T value) {
 
 CUresult Attribute(const Pointer& pointer, CUdeviceptr ptr, int attribute, void* data) {
   const bool host = pointer.memory_type == CU_MEMORYTYPE_HOST || pointer.managed;
+  const uint64_t offset = (host ? ThePinnedMemory().InProgram(ptr) : ptr) - pointer.extent.address;
   switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT:
       return Put(data, CurrentContext());
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
       return Put(data, pointer.memory_type);
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-      return Put(data, ptr);
+      return pointer.device != 0 ? Put(data, pointer.device + offset) : CUDA_ERROR_INVALID_VALUE;
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-      return host ? Put(data, reinterpret_cast<void*>(ptr)) : CUDA_ERROR_INVALID_VALUE;
+      return host ? Put(data, pointer.extent.address + offset) : CUDA_ERROR_INVALID_VALUE;
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
-      return Put(data, 0u);
+      return Put(data, TheDeviceMemory().IsSynchronous(ptr) ? 1u : 0u);
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
       return Put(data, static_cast<unsigned long long>(pointer.extent.address));
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
@@ -52,7 +55,7 @@ CUresult Attribute(const Pointer& pointer, CUdeviceptr ptr, int attribute, void*
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
       return Put(data, static_cast<size_t>(pointer.extent.bytes));
     case CU_POINTER_ATTRIBUTE_MAPPED:
-      return Put(data, 1u);
+      return Put(data, pointer.device != 0 ? 1u : 0u);
     default:
       return CUDA_ERROR_NOT_SUPPORTED;
   }
@@ -102,6 +105,14 @@ MIG_EXPORT CUresult cuPointerGetAttributes(unsigned count, int* attributes, void
     if (result != CUDA_SUCCESS) return result;
   }
   return CUDA_SUCCESS;
+}
+
+// Copies that CUDA calls synchronous wait here anyway, so the setting is remembered, no more.
+MIG_EXPORT CUresult cuPointerSetAttribute(const void* value, int attribute, CUdeviceptr ptr) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (value == nullptr || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS) return CUDA_ERROR_INVALID_VALUE;
+  const bool synchronous = *static_cast<const unsigned*>(value) != 0;
+  return TheDeviceMemory().SetSynchronous(ptr, synchronous) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
 }  // namespace mignificient::client

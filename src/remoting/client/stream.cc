@@ -159,6 +159,11 @@ MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
   return CUDA_SUCCESS;
 }
 
+// The forms of CUDA 2 take the same arguments.
+MIG_EXPORT CUresult cuStreamDestroy(CUstream stream) {
+  return cuStreamDestroy_v2(stream);
+}
+
 MIG_EXPORT CUresult cuStreamQuery(CUstream stream) {
   return Query(stream);
 }
@@ -189,6 +194,19 @@ MIG_EXPORT CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
 }
 MIG_EXPORT CUresult cuStreamGetCtx_ptsz(CUstream stream, CUcontext* context) {
   return cuStreamGetCtx(stream, context);
+}
+// No green contexts: every stream is of an ordinary one.
+MIG_EXPORT CUresult cuStreamGetCtx_v2(CUstream stream, CUcontext* context, void** green) {
+  if (green == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  const CUresult result = cuStreamGetCtx(stream, context);
+  if (result == CUDA_SUCCESS) *green = nullptr;
+  return result;
+}
+MIG_EXPORT CUresult cuStreamGetCtx_v2_ptsz(CUstream stream, CUcontext* context, void** green) {
+  return cuStreamGetCtx_v2(stream, context, green);
+}
+MIG_EXPORT CUresult cuStreamGetGreenCtx(CUstream stream, void** green) {
+  return Answer(stream, green, [](const StreamInfo&) { return nullptr; });
 }
 MIG_EXPORT CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
   return Answer(stream, device, [](const StreamInfo&) { return 0; });
@@ -221,6 +239,10 @@ MIG_EXPORT CUresult cuEventDestroy_v2(CUevent event) {
   return result;
 }
 
+MIG_EXPORT CUresult cuEventDestroy(CUevent event) {
+  return cuEventDestroy_v2(event);
+}
+
 MIG_EXPORT CUresult cuEventRecord(CUevent event, CUstream stream) {
   return Record(event, stream, 0);
 }
@@ -241,6 +263,23 @@ MIG_EXPORT CUresult cuEventQuery(CUevent event) {
 MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
   const CUresult checked = CheckEvent(event);
   return checked == CUDA_SUCCESS ? Settled(Ask(Command::kEventSynchronize, Name(event))) : checked;
+}
+
+namespace {
+
+CUresult PostToContext(Command command, CUcontext context, CUevent event) {
+  if (const CUresult checked = CheckEvent(event); checked != CUDA_SUCCESS) return checked;
+  if (context == nullptr || ResolveContext(context) != CUDA_SUCCESS) return CUDA_ERROR_INVALID_CONTEXT;
+  return PostCommand(command, wire::HandleBody{Name(event)});
+}
+
+}  // namespace
+
+MIG_EXPORT CUresult cuCtxRecordEvent(CUcontext context, CUevent event) {
+  return PostToContext(Command::kContextRecordEvent, context, event);
+}
+MIG_EXPORT CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
+  return PostToContext(Command::kContextWaitEvent, context, event);
 }
 
 MIG_EXPORT CUresult cuCtxSynchronize() {

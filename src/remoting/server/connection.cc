@@ -210,6 +210,7 @@ void Connection::TearDown() {
   waits_.Abandon(CUDA_ERROR_DEVICE_UNAVAILABLE);
   host_calls_.Close();
   Quiesce();
+  DestroyJoining();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
   DestroyArrays();

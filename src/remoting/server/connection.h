@@ -118,6 +118,7 @@ class Connection {
   bool ResolveArrays(CUDA_MEMCPY3D& copy);
   bool ResolveGraph(uint64_t name, CUgraph& out);
   bool ResolveGraphNode(uint64_t name, CUgraphNode& out);
+  bool ResolveAttribute(int32_t id, int& out);  // one that is a plain value
   Kernel* FindKernel(uint64_t name);
   // Objects that the server has named.
   template <typename T>
@@ -169,6 +170,7 @@ class Connection {
   bool Launch(uint16_t slot, std::span<const std::byte> body);
   CUresult LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, CUlaunchAttribute* attributes,
                      const std::byte* params, CUstream stream);
+  CUresult ResolveLaunchAttribute(CUlaunchAttribute& attribute);
 
   bool DispatchStream(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   std::vector<CUstream> ContextStreams();
@@ -179,6 +181,11 @@ class Connection {
   bool DestroyStream(uint64_t name);
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
   bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
+  bool RunMemoryOps(uint16_t slot, std::span<const std::byte> body);
+  bool JoinContext(wire::Command command, uint16_t slot, uint64_t event_name);
+  CUresult RecordContext(CUevent event);
+  CUresult WaitInContext(CUevent event);
+  void DestroyJoining();
 
   // arrays.cc
   bool DispatchArray(wire::Command command, uint16_t slot, std::span<const std::byte> body);
@@ -255,6 +262,8 @@ class Connection {
   std::map<uint64_t, Pinned> pinned_;
   std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
+  CUstream joining_ = nullptr;                    // our own, for events of the whole context; made when first needed
+  std::vector<CUevent> context_waits_;            // our own: what new streams wait for, too, until it has happened
   std::vector<void*> launch_params_;
   bool worked_ = true;  // since the dispatcher last looked at the clock
   std::chrono::steady_clock::time_point idle_since_;

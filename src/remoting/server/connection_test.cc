@@ -22,6 +22,7 @@ using testing::HasSubstr;
 using wire::Command;
 
 constexpr uint64_t kBudget = 64 << 20;
+constexpr auto kLastCommand = static_cast<uint16_t>(Command::kTensorMap);
 
 // A client that writes whatever it likes into its region.
 class Client {
@@ -224,6 +225,70 @@ TEST_F(ConnectionTest, PinnedCopiesMustStayInsidePinnedMemory) {
   EXPECT_EQ(client.session().pinned_bytes.load(), 0u);
 }
 
+TEST_F(ConnectionTest, MemoryIsNotPinnedWhereTheServerHasSomethingElse) {
+  Client client(device_);
+  std::vector<std::byte> ours(1 << 20);
+  const uint64_t taken = (reinterpret_cast<uint64_t>(ours.data()) + 4095) / 4096 * 4096;
+  const auto fd = os::CreateSealedMemory("test", 8192).value();
+  const int raw = fd.get();
+  for (const uint64_t address : {taken, ~uint64_t{4095}}) {
+    const wire::DescriptorPacket packet{address, 8192};
+    ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
+    EXPECT_EQ(client.Ask(Command::kPinHost, wire::PinHostBody{address, address, 8192, 0}), CUDA_ERROR_MAP_FAILED);
+    EXPECT_EQ(client.session().pinned_bytes.load(), 0u);
+  }
+}
+
+TEST_F(ConnectionTest, AttributesThatAreNoPlainValuesAreNotPassedOn) {
+  Client client(device_);
+  const uint64_t event = wire::PackHandle({wire::HandleKind::kEvent, 1, 0});
+  client.Send(Command::kEventCreate, wire::EventCreateBody{event, 0});
+  using Set = wire::api::cuStreamSetAttribute;
+  for (const int id : {7, 12, 13, 15, 17, -1, 1 << 30}) {
+    client.header().replies[0].Arm();
+    const Set::Body body{.stream = 0, .attribute = id};
+    client.Send(Set::kOpcode, std::as_bytes(std::span(&body, 1)), 0);
+    while (!client.header().replies[0].Wait(1'000'000'000)) {
+    }
+    EXPECT_EQ(client.header().replies[0].result.load(), static_cast<uint32_t>(CUDA_ERROR_INVALID_VALUE)) << id;
+  }
+}
+
+struct MemoryOps {
+  wire::MemoryOpsBody body{0, 1, 0};
+  CUstreamBatchMemOpParams operations[2] = {};
+};
+
+TEST_F(ConnectionTest, MemoryOperationsReachTheDriverWithoutTheClientsAliases) {
+  static CUstreamBatchMemOpParams seen[2];
+  driver_.cuStreamBatchMemOp_v2 = [](CUstream, unsigned count, CUstreamBatchMemOpParams* operations, unsigned) {
+    if (count == 2) std::memcpy(seen, operations, sizeof seen);
+    return CUDA_SUCCESS;
+  };
+  Client client(device_);
+  MemoryOps ops{.body = {0, 2, 0}};
+  for (auto& each : ops.operations) each.value = {CU_STREAM_MEM_OP_WRITE_VALUE_32, 4096, {7}, 0, 0x1234};
+  EXPECT_EQ(client.Ask(Command::kStreamMemoryOps, ops), CUDA_SUCCESS);
+  EXPECT_EQ(seen[1].value.address, 4096u);
+  EXPECT_EQ(seen[1].value.value, 7u);
+  EXPECT_EQ(seen[1].value.alias, 0u);
+  ops.body.stream = 0x0100000000000007;
+  EXPECT_EQ(client.Ask(Command::kStreamMemoryOps, ops), CUDA_ERROR_INVALID_HANDLE);
+}
+
+TEST_F(ConnectionTest, MalformedMemoryOperationsAreMisuse) {
+  MemoryOps good;
+  good.operations[0].operation = good.operations[1].operation = CU_STREAM_MEM_OP_BARRIER;
+  for (const auto& [count, operation] : {std::pair<uint32_t, int>{0, 6}, {3, 6}, {257, 6}, {~0u, 6}, {1, 7}, {2, -1}}) {
+    Client client(device_);
+    MemoryOps ops = good;
+    ops.body.count = count;
+    ops.operations[0].operation = operation;
+    client.Send(Command::kStreamMemoryOps, ops);
+    EXPECT_THAT(client.EndText(), HasSubstr("Memory operations"));
+  }
+}
+
 TEST_F(ConnectionTest, ImageThatItsOwnerCanStillWriteToIsRefused) {
   Client client(device_);
   const auto fd = os::CreateSealedMemory("test", 4096).value();
@@ -247,8 +312,8 @@ TEST_F(ConnectionTest, DrainIsAnsweredOnceEarlierCommandsAreDone) {
 
 TEST_F(ConnectionTest, EveryOpcodeSurvivesEveryTruncation) {
   std::vector<uint16_t> opcodes;
-  for (uint16_t i = 1; i <= static_cast<uint16_t>(Command::kContextSynchronize); ++i) opcodes.push_back(i);
-  for (uint16_t i = 0; i < 64; ++i) opcodes.push_back(wire::kFirstGeneratedOpcode + i);
+  for (uint16_t i = 1; i <= kLastCommand; ++i) opcodes.push_back(i);
+  for (uint16_t i = 0; i < wire::api::kOpcodeCount; ++i) opcodes.push_back(wire::kFirstGeneratedOpcode + i);
   for (const uint16_t opcode : opcodes)
     for (const uint16_t slot : {uint16_t{0}, wire::kNoReply}) {
       for (size_t bytes = 0; bytes <= 128; bytes += 8) {
@@ -282,8 +347,8 @@ TEST_F(ConnectionTest, RandomCommandsNeverCrashTheServer) {
             word = kKinds[random() % 6] << 56 | (random() % 3) << 32 | random() % 4;
         }
       }
-      const uint16_t opcode = random() % 2 ? 1 + random() % static_cast<uint16_t>(Command::kContextSynchronize)
-                                           : wire::kFirstGeneratedOpcode + random() % 64;
+      const uint16_t opcode =
+          random() % 2 ? 1 + random() % kLastCommand : wire::kFirstGeneratedOpcode + random() % wire::api::kOpcodeCount;
       const uint16_t slot = random() % 3 ? random() % wire::kSlots : wire::kNoReply;
       if (!client.Send(opcode, std::as_bytes(std::span(body)), slot)) break;
     }

@@ -5,12 +5,14 @@
 #include <memory>
 
 #include "remoting/server/connection.h"
+#include "remoting/server/memory_ops.h"
 
 namespace mignificient::server {
 
 struct Connection::NodeParams {
   CUgraphNodeParams driver{};
   std::vector<void*> kernel_params;
+  std::vector<CUstreamBatchMemOpParams> memory_operations;
   void* host_call = nullptr;
 };
 
@@ -107,6 +109,13 @@ CUresult Connection::ReadNode(int type, std::span<const std::byte> payload, Node
     case CU_GRAPH_NODE_TYPE_MEM_FREE:
       if (const auto* node = As<wire::FreeNode>(payload)) {
         params.driver.free.address = node->address;
+        return CUDA_SUCCESS;
+      }
+      break;
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
+      if (const auto* node = As<wire::MemoryOpsNode>(payload)) {
+        if (!TakeMemoryOps(payload.subspan(sizeof *node), node->count, params.memory_operations)) break;
+        params.driver.memory_operations = {device_.context, node->count, params.memory_operations.data(), node->flags};
         return CUDA_SUCCESS;
       }
       break;
@@ -267,6 +276,18 @@ CUresult Connection::WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& 
       result = driver().cuGraphMemFreeNodeGetParams(node, &address);
       payload.address = address;
       Put(reply, payload);
+      return result;
+    }
+    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP: {
+      CUDA_BATCH_MEM_OP_NODE_PARAMS params{};
+      result = driver().cuGraphBatchMemOpNodeGetParams(node, &params);
+      if (result != CUDA_SUCCESS || params.count > wire::kMaxMemoryOps || params.operations == nullptr) return result;
+      Put(reply, wire::MemoryOpsNode{params.count, params.flags});
+      const size_t bytes = params.count * sizeof(CUstreamBatchMemOpParams);
+      static_assert(sizeof(wire::MemoryOpsNode) + wire::kMaxMemoryOps * sizeof(CUstreamBatchMemOpParams) <=
+                    sizeof reply.payload);
+      std::memcpy(reply.payload + reply.bytes, params.operations, bytes);
+      reply.bytes += static_cast<uint32_t>(bytes);
       return result;
     }
     default:

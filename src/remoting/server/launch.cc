@@ -1,26 +1,11 @@
 // Kernel launches. Parameters arrive packed; the layout that splits them is the server's own.
 
-#include <algorithm>
 #include <cstring>
 
 #include "remoting/server/connection.h"
+#include "remoting/wire/launch_attributes.h"
 
 namespace mignificient::server {
-namespace {
-
-// Launch attributes that are plain values. Those that carry handles, or that reach beyond the launch, are not passed
-// on.
-bool IsValue(int id) {
-  constexpr int kIgnore = 0, kCooperative = 2, kClusterDimension = 4, kClusterPolicy = 5,
-                kProgrammaticSerialization = 6, kPriority = 8, kMemSyncMap = 9, kMemSyncDomain = 10,
-                kPreferredCluster = 11, kSharedCarveout = 14;
-  constexpr int kValues[] = {kIgnore,   kCooperative, kClusterDimension, kClusterPolicy,    kProgrammaticSerialization,
-                             kPriority, kMemSyncMap,  kMemSyncDomain,    kPreferredCluster, kSharedCarveout};
-  return std::find(std::begin(kValues), std::end(kValues), id) != std::end(kValues);
-}
-
-}  // namespace
-
 bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
   const auto* launch = Body<wire::LaunchBody>(body);
   if (launch == nullptr || launch->attribute_count > wire::kMaxLaunchAttributes ||
@@ -41,8 +26,9 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
   CUlaunchAttribute attributes[wire::kMaxLaunchAttributes];
   std::memcpy(attributes, body.data(), launch->attribute_count * sizeof(CUlaunchAttribute));
   for (uint32_t i = 0; i < launch->attribute_count; ++i) {
-    if (IsValue(attributes[i].id)) continue;
-    Answer(slot, CUDA_ERROR_NOT_SUPPORTED);
+    const CUresult resolved = ResolveLaunchAttribute(attributes[i]);
+    if (resolved == CUDA_SUCCESS) continue;
+    Answer(slot, resolved);
     return true;
   }
   const std::byte* params = body.data() + launch->attribute_count * sizeof(CUlaunchAttribute);
@@ -50,6 +36,30 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
   const CUresult result = LaunchNow(*kernel, *launch, attributes, params, stream);
   if (slot != wire::kNoReply || result != CUDA_SUCCESS) Answer(slot, result);
   return true;
+}
+
+// From the client's names to what the driver takes.
+CUresult Connection::ResolveLaunchAttribute(CUlaunchAttribute& attribute) {
+  switch (wire::KindOfAttribute(attribute.id)) {
+    case wire::AttributeKind::kValue:
+      return CUDA_SUCCESS;
+    case wire::AttributeKind::kEvent: {
+      uint64_t name = 0;
+      CUevent event = nullptr;
+      std::memcpy(&name, attribute.value, sizeof name);
+      if (!ResolveEvent(name, event)) return CUDA_ERROR_INVALID_HANDLE;
+      std::memcpy(attribute.value, &event, sizeof event);
+      return CUDA_SUCCESS;
+    }
+    case wire::AttributeKind::kRefused:
+      break;
+  }
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+bool Connection::ResolveAttribute(int32_t id, int& out) {
+  out = id;
+  return wire::KindOfAttribute(id) == wire::AttributeKind::kValue;
 }
 
 CUresult Connection::LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, CUlaunchAttribute* attributes,

@@ -107,7 +107,7 @@ CUresult Connection::PinHost(const wire::PinHostBody& body) {
     return result;
   };
   auto mapping = os::Mapping::CreateAt(reinterpret_cast<void*>(body.address), fd.get(), body.bytes, false);
-  if (!mapping) return release(CUDA_ERROR_OUT_OF_MEMORY);
+  if (!mapping) return release(CUDA_ERROR_MAP_FAILED);  // the address is taken: the client may try another
   const CUresult result =
       driver().cuMemHostRegister_v2(mapping->data(), body.bytes, kHostRegisterPortable | kHostRegisterMapped);
   if (result != CUDA_SUCCESS) return release(result);

@@ -3,8 +3,14 @@
 #include <algorithm>
 
 #include "remoting/server/connection.h"
+#include "remoting/server/memory_ops.h"
 
 namespace mignificient::server {
+namespace {
+
+constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
+
+}  // namespace
 
 bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<const std::byte> body) {
   using enum wire::Command;
@@ -29,6 +35,7 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
     const auto* function = Body<wire::HostFunctionBody>(body);
     return function != nullptr ? RunHostFunction(slot, *function) : Misuse("Host function command is too short.");
   }
+  if (command == kStreamMemoryOps) return RunMemoryOps(slot, body);
   const auto* handle = Body<wire::HandleBody>(body);
   if (handle == nullptr) return Misuse("Stream or event command is too short.");
   switch (command) {
@@ -40,6 +47,9 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
       else
         Defer(CUDA_ERROR_INVALID_HANDLE);
       return true;
+    case kContextRecordEvent:
+    case kContextWaitEvent:
+      return JoinContext(command, slot, handle->handle);
     case kStreamQuery:
     case kStreamSynchronize:
       return AskStream(command, slot, handle->handle);
@@ -86,7 +96,13 @@ bool Connection::CreateStream(const wire::StreamCreateBody& body) {
     Defer(result);
     return true;
   }
-  if (streams_.Insert(body.handle, stream)) return true;
+  if (streams_.Insert(body.handle, stream)) {
+    std::erase_if(context_waits_, [this](CUevent event) {
+      return driver().cuEventQuery(event) != CUDA_ERROR_NOT_READY && driver().cuEventDestroy_v2(event) == CUDA_SUCCESS;
+    });
+    for (const CUevent event : context_waits_) Defer(driver().cuStreamWaitEvent(stream, event, 0));
+    return true;
+  }
   driver().cuStreamDestroy_v2(stream);
   return Misuse(fmt::format("Stream name ({:#x}) is in use or out of range.", body.handle));
 }
@@ -145,6 +161,79 @@ bool Connection::RunHostFunction(uint16_t slot, const wire::HostFunctionBody& bo
                               : driver().cuLaunchHostFunc(stream, HostCalls::Function, call);
   if (result != CUDA_SUCCESS) host_calls_.Remove(call);
   Answer(slot, result);
+  return true;
+}
+
+// --- Events of the whole context: of this connection's streams, not of others that share the server's context.
+
+bool Connection::JoinContext(wire::Command command, uint16_t slot, uint64_t event_name) {
+  CUevent event = nullptr;
+  waits_.Pin();
+  CUresult result = CUDA_SUCCESS;
+  if (!ResolveEvent(event_name, event))
+    result = CUDA_ERROR_INVALID_HANDLE;
+  else if (!capturing_.empty())
+    result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  else if (joining_ == nullptr)
+    result = driver().cuStreamCreateWithPriority(&joining_, kNonBlocking, 0);
+  if (result == CUDA_SUCCESS)
+    result = command == wire::Command::kContextRecordEvent ? RecordContext(event) : WaitInContext(event);
+  Answer(slot, result);
+  return true;
+}
+
+CUresult Connection::RecordContext(CUevent event) {
+  for (const CUstream stream : BusyStreams()) {
+    CUevent reached = nullptr;
+    CUresult result = driver().cuEventCreate(&reached, CU_EVENT_DISABLE_TIMING);
+    if (result != CUDA_SUCCESS) return result;
+    result = driver().cuEventRecord(reached, stream);
+    if (result == CUDA_SUCCESS) result = driver().cuStreamWaitEvent(joining_, reached, 0);
+    driver().cuEventDestroy_v2(reached);  // what waits for it still does
+    if (result != CUDA_SUCCESS) return result;
+  }
+  TouchedStream(joining_);
+  return driver().cuEventRecord(event, joining_);
+}
+
+CUresult Connection::WaitInContext(CUevent event) {
+  constexpr size_t kMostWaits = 1024;  // for events that do not happen
+  if (context_waits_.size() >= kMostWaits) return CUDA_ERROR_OUT_OF_MEMORY;
+  CUevent reached = nullptr;  // the client may record or destroy its event again
+  CUresult result = driver().cuEventCreate(&reached, CU_EVENT_DISABLE_TIMING);
+  if (result != CUDA_SUCCESS) return result;
+  context_waits_.push_back(reached);
+  result = driver().cuStreamWaitEvent(joining_, event, 0);
+  if (result == CUDA_SUCCESS) result = driver().cuEventRecord(reached, joining_);
+  TouchedStream(joining_);
+  const auto wait = [&](CUstream stream) {
+    if (result == CUDA_SUCCESS) result = driver().cuStreamWaitEvent(stream, reached, 0);
+    return false;
+  };
+  wait(nullptr);
+  streams_.RemoveIf([&](CUstream stream) { return wait(stream); });
+  return result;
+}
+
+void Connection::DestroyJoining() {
+  for (const CUevent event : context_waits_) driver().cuEventDestroy_v2(event);
+  if (joining_ != nullptr) driver().cuStreamDestroy_v2(joining_);
+}
+
+bool Connection::RunMemoryOps(uint16_t slot, std::span<const std::byte> body) {
+  const auto* operations = Body<wire::MemoryOpsBody>(body);
+  std::vector<CUstreamBatchMemOpParams> copy;
+  if (operations == nullptr || !TakeMemoryOps(body, operations->count, copy))
+    return Misuse("Memory operations of a stream are malformed.");
+  if (!PassGate(GateClass::kKernel)) return false;
+  waits_.Pin();
+  CUstream stream = nullptr;
+  if (!ResolveStream(operations->stream, stream)) {
+    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    return true;
+  }
+  TouchedStream(stream);
+  Answer(slot, driver().cuStreamBatchMemOp_v2(stream, operations->count, copy.data(), operations->flags));
   return true;
 }
 

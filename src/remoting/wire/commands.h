@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "abi/graph.h"
 #include "remoting/wire/attach.h"
 
 namespace mignificient::wire {
@@ -49,6 +50,9 @@ enum class Command : uint16_t {
   kEventQuery,          // HandleBody
   kEventSynchronize,    // HandleBody
   kContextSynchronize,  // no body
+  kContextRecordEvent,  // HandleBody: the event happens once all work issued so far is complete
+  kContextWaitEvent,    // HandleBody: all work issued from now on waits for the event
+  kStreamMemoryOps,     // MemoryOpsBody + CUstreamBatchMemOpParams[count]
   kHostFunction,        // HostFunctionBody
   // Graphs (wire/graph.h)
   kCaptureBegin,
@@ -214,6 +218,14 @@ struct EventRecordBody {
   uint64_t event;
   uint64_t stream;
   uint64_t flags;
+};
+
+inline constexpr uint32_t kMaxMemoryOps = 256;  // CUDA's own limit
+
+struct MemoryOpsBody {
+  uint64_t stream;
+  uint32_t count;
+  uint32_t flags;
 };
 
 enum class HostFunctionKind : uint32_t { kFunction, kCallback };  // cuLaunchHostFunc, cuStreamAddCallback

@@ -70,6 +70,10 @@ struct AllocNode {
 struct FreeNode {
   uint64_t address;
 };
+struct MemoryOpsNode {  // + CUstreamBatchMemOpParams[count]
+  uint32_t count;
+  uint32_t flags;
+};
 struct ConditionalNode {
   uint64_t handle;
   int32_t type;
