@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "driver/cpu/capture.h"
 #include "driver/cpu/entries.h"
 
 namespace mignificient::cpu {
@@ -85,6 +86,8 @@ CUresult StreamBatchMemOp(CUstream handle, unsigned count, CUstreamBatchMemOpPar
     for (unsigned i = 0; i < count; ++i)
       if (const CUresult checked = Check(context.device().memory(), operations[i]); checked != CUDA_SUCCESS)
         return checked;
+    // Graphs of this GPU have no node for them.
+    if (const CUresult forbidden = context.captures().Forbid(stream); forbidden != CUDA_SUCCESS) return forbidden;
     context.scheduler().Enqueue(stream, [&context, all = std::vector(operations, operations + count)] {
       for (const CUstreamBatchMemOpParams& each : all)
         if (!Carry(context, each)) return;

@@ -52,6 +52,7 @@ CUresult PutHost(const CUDA_HOST_NODE_PARAMS& params, std::vector<std::byte>& pa
 }
 
 CUresult PutMemoryOps(const CUDA_BATCH_MEM_OP_NODE_PARAMS& params, std::vector<std::byte>& payload) {
+  if (params.count == 0) return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult checked = CheckMemoryOps(params.count, params.operations, params.flags); checked != CUDA_SUCCESS)
     return checked;
   Append(payload, wire::MemoryOpsNode{params.count, params.flags});

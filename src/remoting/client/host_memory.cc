@@ -49,7 +49,7 @@ CUresult PinnedMemory::Allocate(uint64_t bytes, unsigned flags, Kind kind, void*
     addresses_.Insert(*extent);
     return result;
   }
-  blocks_.emplace(extent->address, Block{*extent, extent->address, flags, kind});
+  blocks_.emplace(extent->address, Block{*extent, extent->address, flags, kind, 0, bytes});
   address = reinterpret_cast<void*>(extent->address);
   return CUDA_SUCCESS;
 }

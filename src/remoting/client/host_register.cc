@@ -122,8 +122,9 @@ CUresult PinnedMemory::Unregister(const void* address) {
   Block block;
   {
     const std::unique_lock lock(lock_);
-    const auto it = blocks_.find(reinterpret_cast<uint64_t>(address));
+    const auto it = FindLocked(reinterpret_cast<uint64_t>(address));
     if (it == blocks_.end() || it->second.kind != Kind::kRegistered) return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (it->first != reinterpret_cast<uint64_t>(address)) return CUDA_ERROR_INVALID_VALUE;  // within it
     block = it->second;
   }
   CUresult result = CUDA_SUCCESS;

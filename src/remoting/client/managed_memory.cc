@@ -226,7 +226,7 @@ MIG_EXPORT CUresult cuStreamAttachMemAsync(CUstream stream, CUdeviceptr ptr, siz
   const auto block = ThePinnedMemory().Find(ptr);
   if (!block || !block->managed() || block->extent.address != ptr) return CUDA_ERROR_INVALID_VALUE;
   // Part of an allocation cannot be attached.
-  if (bytes != 0 && PagesOf({ptr, bytes}) != block->extent) return CUDA_ERROR_INVALID_VALUE;
+  if (bytes != 0 && bytes != block->asked) return CUDA_ERROR_INVALID_VALUE;
   const bool one = flags == kAttachGlobal || flags == kAttachHost || flags == kAttachSingle;
   if (!one || (flags == kAttachSingle && (stream == nullptr || stream == CuStreamLegacy())))
     return CUDA_ERROR_INVALID_VALUE;

@@ -46,6 +46,7 @@ class PinnedMemory {
     unsigned flags = 0;   // as the program gave them
     Kind kind = Kind::kAllocated;
     uint64_t inode = 0;  // registered: of the memory that replaced the program's pages
+    uint64_t asked = 0;  // allocated: the bytes that the program asked for; `extent` is whole pages
 
     bool managed() const { return kind == Kind::kManaged; }
   };

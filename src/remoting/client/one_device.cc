@@ -10,31 +10,31 @@
 namespace mignificient::client {
 namespace {
 
-constexpr int kExecAffinitySmCount = 0;
 constexpr int kAtomicOperations = 13;  // CUatomicOperation has as many
 constexpr int kFlushCurrentContext = 0, kFlushToOwner = 100, kFlushToAllDevices = 200;
 
 // A context that is not the current one.
-CUresult CheckPeer(CUcontext peer) {
+CUresult CheckPeer(CUcontext peer, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (peer == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
   return Contexts().Find(peer) == nullptr || peer == CurrentContext() ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 
 }  // namespace
 
 MIG_EXPORT CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned flags) {
-  if (const CUresult checked = CheckPeer(peer); checked != CUDA_SUCCESS) return checked;
-  return flags != 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+  const CUresult checked = CheckPeer(peer, flags);
+  return checked != CUDA_SUCCESS ? checked : CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
 }
 MIG_EXPORT CUresult cuCtxDisablePeerAccess(CUcontext peer) {
-  const CUresult checked = CheckPeer(peer);
+  const CUresult checked = CheckPeer(peer, 0);
   return checked != CUDA_SUCCESS ? checked : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
 }
 
-MIG_EXPORT CUresult cuCtxGetExecAffinity(void* affinity, int type) {
+MIG_EXPORT CUresult cuCtxGetExecAffinity(void* affinity, int) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (affinity == nullptr || type != kExecAffinitySmCount) return CUDA_ERROR_INVALID_VALUE;
-  return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+  return affinity == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
 }
 
 // A device that the host reaches over PCIe: none are native.

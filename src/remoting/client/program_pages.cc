@@ -1,9 +1,12 @@
 #include "remoting/client/program_pages.h"
 
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,15 +83,44 @@ void* Pointer(uint64_t address) {
   return reinterpret_cast<void*>(address);
 }
 
+// Threads that write to `page` wait until this is gone, and then write to what is there by then.
+class WritersHeld {
+ public:
+  explicit WritersHeld(uint64_t page) {
+    const uffdio_range range{page, kPageBytes};
+    fd_ = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+    if (fd_ < 0) return;
+    uffdio_api api{.api = UFFD_API};
+    uffdio_register registration{.range = range, .mode = UFFDIO_REGISTER_MODE_WP};
+    uffdio_writeprotect protection{.range = range, .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    // Only a page that is there can be protected.
+    static_cast<void>(*reinterpret_cast<const volatile char*>(page));
+    if (::ioctl(fd_, UFFDIO_API, &api) == 0 && ::ioctl(fd_, UFFDIO_REGISTER, &registration) == 0)
+      ::ioctl(fd_, UFFDIO_WRITEPROTECT, &protection);
+  }
+  ~WritersHeld() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  WritersHeld(const WritersHeld&) = delete;
+  WritersHeld& operator=(const WritersHeld&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
 // The first and the last page by themselves; what is between them in pieces that do not need much memory twice.
 template <typename Place>
 bool InPieces(Extent pages, Place place) {
   constexpr uint64_t kPieceBytes = uint64_t{32} << 20;
   const uint64_t last = pages.address + pages.bytes - kPageBytes;
-  if (!place(Extent{pages.address, kPageBytes})) return false;
+  const auto place_edge = [&](uint64_t page) {
+    const WritersHeld held(page);
+    return place(Extent{page, kPageBytes});
+  };
+  if (!place_edge(pages.address)) return false;
   for (uint64_t at = pages.address + kPageBytes; at < last; at += kPieceBytes)
     if (!place(Extent{at, std::min(kPieceBytes, last - at)})) return false;
-  return last == pages.address || place(Extent{last, kPageBytes});
+  return last == pages.address || place_edge(last);
 }
 
 // Puts private memory with the same contents and protection in the place of what is there.

@@ -1,11 +1,17 @@
 #include "remoting/client/program_pages.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/userfaultfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "os/mapping.h"
@@ -92,6 +98,33 @@ TEST(ProgramPagesTest, MemoryThatCannotBeCopiedStaysAsItIs) {
   EXPECT_FALSE(SharePages(At(memory, 4 * kPageBytes), short_fd.get()));
   EXPECT_EQ(KindOf(At(memory, 4 * kPageBytes)), PageKind::kPrivate);
   EXPECT_EQ(memory[3 * kPageBytes], std::byte{5});
+}
+
+// As KeepsTheContentsThereAndBack, while another thread writes to an object that shares the last page.
+TEST(ProgramPagesTest, NoWriteToANeighbourIsLost) {
+  const int held = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+  if (held < 0) GTEST_SKIP() << "The kernel does not let this process hold writers (userfaultfd).";
+  ::close(held);
+  std::byte* const memory = Map(3 * kPageBytes);
+  std::atomic_ref<uint64_t> neighbour(*reinterpret_cast<uint64_t*>(memory + 3 * kPageBytes - 8));
+  std::atomic<bool> stop{false};
+  uint64_t written = 0, lost = 0;
+  std::thread writer([&] {
+    while (!stop.load()) {
+      lost += neighbour.load() != written;
+      neighbour.store(++written);
+    }
+  });
+  for (int turn = 0; turn < 300; ++turn) {
+    const auto fd = os::CreateSealedMemory("test", 3 * kPageBytes).value();
+    ASSERT_TRUE(SharePages(At(memory, 3 * kPageBytes), fd.get()));
+    ASSERT_TRUE(UnsharePages(At(memory, 3 * kPageBytes), InodeOf(fd.get())));
+  }
+  stop.store(true);
+  writer.join();
+  EXPECT_EQ(lost, 0u);
+  EXPECT_EQ(neighbour.load(), written);
+  ::munmap(memory, 3 * kPageBytes);
 }
 
 }  // namespace

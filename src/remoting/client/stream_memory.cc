@@ -52,6 +52,7 @@ CUresult Run(CUstream stream, unsigned count, const CUstreamBatchMemOpParams* op
   unsigned stream_flags;
   if (const CUresult checked = cuStreamGetFlags(stream, &stream_flags); checked != CUDA_SUCCESS) return checked;
   if (const CUresult checked = CheckMemoryOps(count, operations, flags); checked != CUDA_SUCCESS) return checked;
+  if (count == 0) return CUDA_SUCCESS;
   const wire::MemoryOpsBody body{StreamName(stream), count, 0};
   return Post(static_cast<uint16_t>(wire::Command::kStreamMemoryOps), std::as_bytes(std::span(&body, 1)),
               std::as_bytes(std::span(operations, count)));
@@ -72,7 +73,8 @@ CUresult FirstForms() {
 }  // namespace
 
 CUresult CheckMemoryOps(unsigned count, const CUstreamBatchMemOpParams* operations, unsigned flags) {
-  if (count == 0 || count > wire::kMaxMemoryOps || operations == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (count > wire::kMaxMemoryOps || (count > 0 && operations == nullptr) || flags != 0)
+    return CUDA_ERROR_INVALID_VALUE;
   for (unsigned i = 0; i < count; ++i)
     if (const CUresult checked = Check(operations[i]); checked != CUDA_SUCCESS) return checked;
   return CUDA_SUCCESS;

@@ -66,6 +66,14 @@ class Client {
     return static_cast<CUresult>(header().replies[0].result.load());
   }
 
+  // What came with the answer to the last question.
+  template <typename Body>
+  Body Reply() {
+    Body reply;
+    std::memcpy(&reply, region_.data() + wire::kReplyOffset, sizeof reply);
+    return reply;
+  }
+
   wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
   Connection& connection() { return *connection_; }
   Session& session() { return *session_; }
@@ -90,6 +98,25 @@ class Client {
   os::Mapping region_;
   std::optional<ring::Producer> producer_;
 };
+
+// A function of a module, with one parameter of 8 bytes as the fake driver has it. 0: it cannot be had.
+uint64_t LoadFunction(Client& client) {
+  os::UniqueFd image(::memfd_create("image", MFD_ALLOW_SEALING));
+  constexpr std::string_view kPtx(".version 7.0\n.target sm_50\n", 28);  // with its zero byte
+  if (::write(image.get(), kPtx.data(), kPtx.size()) != static_cast<ssize_t>(kPtx.size())) return 0;
+  ::fcntl(image.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  const wire::DescriptorPacket packet{5, kPtx.size()};
+  const int raw = image.get();
+  if (!os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1))) return 0;
+  if (client.Ask(Command::kLoadModule, wire::LoadBody{5, kPtx.size(), 0, 0, 0, 0}) != CUDA_SUCCESS) return 0;
+  struct {
+    wire::NameBody body{0, 1};
+    char name[8] = "f";
+  } name;
+  name.body.handle = client.Reply<wire::LoadReply>().handle;
+  if (client.Ask(Command::kGetFunction, name) != CUDA_SUCCESS) return 0;
+  return client.Reply<wire::FunctionReply>().handle;
+}
 
 class ConnectionTest : public testing::Test {
  protected:
@@ -287,6 +314,90 @@ TEST_F(ConnectionTest, MalformedMemoryOperationsAreMisuse) {
     client.Send(Command::kStreamMemoryOps, ops);
     EXPECT_THAT(client.EndText(), HasSubstr("Memory operations"));
   }
+}
+
+TEST_F(ConnectionTest, EventsOfALaunchAreNamedAndUnknownAttributesRefused) {
+  static CUlaunchAttribute seen;
+  driver_.cuLaunchKernelEx = [](const CUlaunchConfig* config, CUfunction, void**, void**) {
+    seen = config->attributes[0];
+    return CUDA_SUCCESS;
+  };
+  static CUevent made;
+  driver_.cuEventCreate = [](CUevent* event, unsigned) {
+    *event = made = fake::Next<CUevent>();
+    return CUDA_SUCCESS;
+  };
+  Client client(device_);
+  const uint64_t event = wire::PackHandle({wire::HandleKind::kEvent, 1, 0});
+  client.Send(Command::kEventCreate, wire::EventCreateBody{event, 0});
+  struct {
+    wire::LaunchBody body{.grid = {1, 1, 1}, .block = {1, 1, 1}, .attribute_count = 1, .param_bytes = 8};
+    CUlaunchAttribute attribute{};
+    uint64_t parameter = 0;
+  } launch;
+  launch.body.function = LoadFunction(client);
+  for (const int id : {7, 12}) {
+    launch.attribute.id = id;
+    std::memcpy(launch.attribute.value, &event, sizeof event);
+    EXPECT_EQ(client.Ask(Command::kLaunch, launch), CUDA_SUCCESS);
+    EXPECT_EQ(std::memcmp(seen.value, &made, sizeof made), 0) << id;
+    launch.attribute.value[0] = 77;
+    EXPECT_EQ(client.Ask(Command::kLaunch, launch), CUDA_ERROR_INVALID_HANDLE) << id;
+  }
+  for (const int id : {13, 15, 17, -5}) {
+    launch.attribute.id = id;
+    EXPECT_EQ(client.Ask(Command::kLaunch, launch), CUDA_ERROR_NOT_SUPPORTED) << id;
+  }
+}
+
+TEST_F(ConnectionTest, MemoryOperationsOfAGraphAreCheckedAlike) {
+  static unsigned count;
+  driver_.cuGraphCreate = [](CUgraph* graph, unsigned) {
+    *graph = fake::Next<CUgraph>();
+    return CUDA_SUCCESS;
+  };
+  driver_.cuGraphAddNode_v2 = [](CUgraphNode* node, CUgraph, const CUgraphNode*, const CUgraphEdgeData*, size_t,
+                                 CUgraphNodeParams* params) {
+    *node = fake::Next<CUgraphNode>();
+    count = params->memory_operations.count;
+    return params->memory_operations.operations[1].value.alias == 0 ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN;
+  };
+  Client client(device_);
+  ASSERT_EQ(client.Ask(Command::kGraphCreate, wire::HandleBody{0}), CUDA_SUCCESS);
+  struct {
+    wire::AddNodeBody body{.type = CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, .dependency_count = 0};
+    wire::MemoryOpsNode node{2, 0};
+    CUstreamBatchMemOpParams operations[2] = {};
+  } add;
+  add.body.graph = client.Reply<wire::HandleBody>().handle;
+  for (auto& each : add.operations) each.value = {CU_STREAM_MEM_OP_WAIT_VALUE_64, 4096, {7}, 0, 0x1234};
+  EXPECT_EQ(client.Ask(Command::kGraphAddNode, add), CUDA_SUCCESS);
+  EXPECT_EQ(count, 2u);
+  for (const uint32_t bad : {0u, 3u, 257u, ~0u}) {
+    add.node.count = bad;
+    EXPECT_EQ(client.Ask(Command::kGraphAddNode, add), CUDA_ERROR_INVALID_VALUE) << bad;
+  }
+}
+
+TEST_F(ConnectionTest, EventsOfTheContextReachItsStreamsAndThoseMadeLater) {
+  static std::vector<CUstream> waited;
+  waited.clear();
+  driver_.cuStreamWaitEvent = [](CUstream stream, CUevent, unsigned) {
+    waited.push_back(stream);
+    return CUDA_SUCCESS;
+  };
+  driver_.cuEventQuery = [](CUevent) { return CUDA_ERROR_NOT_READY; };
+  Client client(device_);
+  const auto stream = [](uint32_t slot) { return wire::PackHandle({wire::HandleKind::kStream, 1, slot}); };
+  const uint64_t event = wire::PackHandle({wire::HandleKind::kEvent, 1, 0});
+  client.Send(Command::kStreamCreate, wire::StreamCreateBody{stream(0), 0, 0});
+  client.Send(Command::kEventCreate, wire::EventCreateBody{event, 0});
+  EXPECT_EQ(client.Ask(Command::kContextRecordEvent, wire::HandleBody{event}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kContextWaitEvent, wire::HandleBody{event}), CUDA_SUCCESS);
+  EXPECT_EQ(waited.size(), 3u);  // one of ours, the legacy default stream, the program's
+  client.Send(Command::kStreamCreate, wire::StreamCreateBody{stream(1), 0, 0});
+  EXPECT_EQ(client.Ask(Command::kContextWaitEvent, wire::HandleBody{event + 1}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(waited.size(), 4u);
 }
 
 TEST_F(ConnectionTest, ImageThatItsOwnerCanStillWriteToIsRefused) {

@@ -6,6 +6,7 @@
 #include "remoting/wire/launch_attributes.h"
 
 namespace mignificient::server {
+
 bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
   const auto* launch = Body<wire::LaunchBody>(body);
   if (launch == nullptr || launch->attribute_count > wire::kMaxLaunchAttributes ||
