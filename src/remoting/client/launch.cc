@@ -101,9 +101,11 @@ CUresult Launch(const Arguments& arguments) {
 CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra, CUstream stream) {
   if (config == nullptr || config->attribute_count > wire::kMaxLaunchAttributes) return InvalidValue();
   if (config->attribute_count > 0 && config->attributes == nullptr) return InvalidValue();
-  for (unsigned i = 0; i < config->attribute_count; ++i)
-    if (wire::KindOfAttribute(config->attributes[i].id) == wire::AttributeKind::kRefused)
-      return Refused("cuLaunchKernelEx with an attribute beyond those of CUDA 13.0, or a device-updatable node");
+  for (unsigned i = 0; i < config->attribute_count; ++i) {
+    const int id = config->attributes[i].id;
+    if (wire::KindOfAttribute(id) != wire::AttributeKind::kRefused) continue;
+    return id == wire::kDeviceUpdatableNode ? Refused("cuLaunchKernelEx with a device-updatable node") : InvalidValue();
+  }
   return Launch({function,
                  {{config->grid_x, config->grid_y, config->grid_z},
                   {config->block_x, config->block_y, config->block_z},

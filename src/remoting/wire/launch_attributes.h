@@ -6,6 +6,8 @@
 
 namespace mignificient::wire {
 
+inline constexpr int32_t kDeviceUpdatableNode = 13;  // its handle is for device code
+
 enum class AttributeKind {
   kValue,    // plain numbers and device addresses
   kEvent,    // begins with a CUevent, which travels by name
@@ -31,7 +33,7 @@ constexpr AttributeKind KindOfAttribute(int32_t id) {
     case 7:   // programmatic event
     case 12:  // launch completion event
       return AttributeKind::kEvent;
-    default:  // 13: device-updatable node, whose handle is for device code
+    default:
       return AttributeKind::kRefused;
   }
 }
