@@ -18,7 +18,9 @@ import observation  # noqa: E402
 
 # Work before cuInit, by their documentation.
 NEED_NO_INIT = {"cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString", "cuGetExportTable",
-                "cuGetProcAddress", "cuGetProcAddress_v2"}
+                "cuGetProcAddress", "cuGetProcAddress_v2", "cuCoredumpGetAttributeGlobal", "cuCoredumpSetAttributeGlobal",
+                "cuLogsCurrent", "cuLogsDumpToFile", "cuLogsDumpToMemory", "cuLogsRegisterCallback",
+                "cuLogsUnregisterCallback"}
 # Copies of host memory that does not exist: the program's own mistake, of which it dies under CUDA too.
 MAY_CRASH = {(case, symbol) for case in ("bogus", "kinds") for symbol in ("cuMemcpy", "cuMemcpy_ptds")}
 # End the context that is current, as they should.
@@ -28,7 +30,7 @@ END_THE_CONTEXT = re.compile(r"cuDevicePrimaryCtx(Release|Reset)")
 SUCCEED_WITH_NULLS = re.compile(
     r"cuInit|cuCtx(GetStreamPriorityRange|PopCurrent|SetCurrent|Synchronize)(_v2)?|cuCtxSet(CacheConfig|Flags|Limit|"
     r"SharedMemConfig)|cuDevicePrimaryCtx(Release|Reset|SetFlags)(_v2)?|cuMemFree(Host|_v2)|cuMem(cpy|set).*|"
-    r"cuProfilerSt(art|op)|cuStream(Query|Synchronize)(_ptsz)?")
+    r"cuProfilerSt(art|op)|cuStreamBatchMemOp_v2(_ptsz)?|cuStream(Query|Synchronize)(_ptsz)?")
 # Tell what was wrong at a later call, since they do not wait for the GPU server.
 MAY_DEFER = re.compile(r"cuMem(cpy|set).*")
 

@@ -145,8 +145,8 @@ MIG_EXPORT CUresult cuLogsRegisterCallback(void (*callback)(void*, int, char*, s
 MIG_EXPORT CUresult cuLogsUnregisterCallback(void* handle) {
   return LogCallbacks().Remove(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
-MIG_EXPORT CUresult cuLogsCurrent(unsigned* iterator, unsigned flags) {
-  if (iterator == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
+MIG_EXPORT CUresult cuLogsCurrent(unsigned* iterator, unsigned) {
+  if (iterator == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *iterator = 0;
   return CUDA_SUCCESS;
 }

@@ -313,7 +313,7 @@ MIG_EXPORT CUresult cuGraphAddChildGraphNode(MIG_ADD, CUgraph child) {
   return AddOne(node, graph, dependencies, count, Child(child));
 }
 MIG_EXPORT CUresult cuGraphAddBatchMemOpNode(MIG_ADD, const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, MemoryOps(*params));
 }
 MIG_EXPORT CUresult cuGraphAddEmptyNode(MIG_ADD) {
@@ -434,7 +434,7 @@ MIG_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr* a
 }
 
 MIG_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode node, CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
-  if (params == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (params == nullptr) return InvalidValue();
   const auto reply = std::make_unique<wire::NodeReply>();
   if (const CUresult result = Fetch(node, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, *reply); result != CUDA_SUCCESS)
     return result;
@@ -449,11 +449,11 @@ MIG_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode node, CUDA_BATCH_
   return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuGraphBatchMemOpNodeSetParams(CUgraphNode node, const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
-  return params == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(nullptr, node, MemoryOps(*params));
+  return params == nullptr ? InvalidValue() : Set(nullptr, node, MemoryOps(*params));
 }
 MIG_EXPORT CUresult cuGraphExecBatchMemOpNodeSetParams(CUgraphExec exec, CUgraphNode node,
                                                        const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
-  return params == nullptr || exec == nullptr ? CUDA_ERROR_INVALID_VALUE : Set(exec, node, MemoryOps(*params));
+  return params == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, MemoryOps(*params));
 }
 
 // --- Host functions, child graphs, events

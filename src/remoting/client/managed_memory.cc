@@ -251,7 +251,7 @@ MIG_EXPORT CUresult cuMemPrefetchAsync_ptsz(CUdeviceptr ptr, size_t bytes, CUdev
 }
 MIG_EXPORT CUresult cuMemPrefetchAsync_v2(CUdeviceptr ptr, size_t bytes, CUmemLocation location, unsigned flags,
                                           CUstream stream) {
-  return flags != 0 ? CUDA_ERROR_INVALID_VALUE : Prefetch({ptr, bytes}, location, stream);
+  return flags != 0 ? InvalidValue() : Prefetch({ptr, bytes}, location, stream);
 }
 MIG_EXPORT CUresult cuMemPrefetchAsync_v2_ptsz(CUdeviceptr ptr, size_t bytes, CUmemLocation location, unsigned flags,
                                                CUstream stream) {

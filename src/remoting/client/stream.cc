@@ -197,7 +197,7 @@ MIG_EXPORT CUresult cuStreamGetCtx_ptsz(CUstream stream, CUcontext* context) {
 }
 // No green contexts: every stream is of an ordinary one.
 MIG_EXPORT CUresult cuStreamGetCtx_v2(CUstream stream, CUcontext* context, void** green) {
-  if (green == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (green == nullptr) return InvalidValue();
   const CUresult result = cuStreamGetCtx(stream, context);
   if (result == CUDA_SUCCESS) *green = nullptr;
   return result;
