@@ -19,7 +19,10 @@ OUTPUT = "docs/cuda-support.md"
 FAILING = "docs/programs-that-do-not-pass.md"
 RUNTIME_MAP = "api/runtime.map"
 SWEEP = "sweep"
+ANY = "any"
 SHOWN_TESTS = 2
+
+HEADER_EXCEPTIONS = {"cuGraphInstantiate": "cuGraphInstantiateWithFlags", "cuStreamGetCtx": "cuStreamGetCtx"}
 
 # Where tests are, and how a test is named in the table. The first that matches a path names it.
 SOURCES = [
@@ -46,8 +49,12 @@ def called(text, prefix):
 
 
 def runtime_called(text):
-    names = called(text, "cuda")
-    return names | {"cudaLaunchKernel"} if "<<<" in code_of(text) else names
+    """Runtime functions, also as `cudaMemcpy:HostToDevice` where the call names a direction; `any` if there is one."""
+    code = code_of(text)
+    names = called(text, "cuda") | ({"cudaLaunchKernel"} if "<<<" in code else set())
+    for name, arguments in re.findall(r"\b(cuda[A-Z]\w*)\s*\(([^;]*)", code):
+        names |= {f"{name}:{direction}" for direction in re.findall(r"\bcudaMemcpy(\w+To\w+|Default)\b", arguments)}
+    return names | {ANY} if names else names
 
 
 def read_runtime_map(text):
@@ -57,20 +64,21 @@ def read_runtime_map(text):
         words = line.split("#", 1)[0].split()
         if not words:
             continue
-        if len(words) == 1 or words[0] in reached or not words[0].startswith("cuda"):
-            raise model.ApiError(f"{RUNTIME_MAP}:{number}: [{line}] is not `cudaFunction cuFunction...`, each runtime function once.")
-        reached[words[0]] = words[1:]
+        if len(words) == 1 or not re.match(r"cuda[A-Z]|any$", words[0]):
+            raise model.ApiError(f"{RUNTIME_MAP}:{number}: [{line}] is not `cudaFunction cuFunction...`.")
+        reached.setdefault(words[0], []).extend(words[1:])
     return reached
 
 
 def symbols_of_header(entries):
-    """What a name of cuda.h means: the newest symbol of that name."""
+    """What a name of cuda.h means: the newest symbol of that name, but for some."""
     newest = {}
     for entry in entries:
         known = newest.get(entry.base)
         if entry.version and (known is None or entry.version > known.version):
             newest[entry.base] = entry
-    return {base: entry.symbol for base, entry in newest.items()}
+    symbols = {base: entry.symbol for base, entry in newest.items()}
+    return symbols | {base: symbol for base, symbol in HEADER_EXCEPTIONS.items() if base in symbols}
 
 
 class Coverage:
