@@ -105,23 +105,26 @@ def _readiness(entry):
 
 
 def _client_checks(entry):
+    """In the driver's order, where it was seen: the state, outputs, names of objects, the rest."""
     lines = [f"  if (const CUresult ready = {_readiness(entry)}; ready != CUDA_SUCCESS) return ready;"]
+    invalid = "return CUDA_ERROR_INVALID_VALUE;"
     for argument in entry.arguments:
-        if argument.out and not argument.optional:
-            lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
-        if argument.type_name == "shape" or (argument.type.is_struct and not argument.out):
-            lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
+        needed = argument.out and not argument.optional
+        if needed or argument.type_name in ("shape", "string") or (argument.type.is_struct and not argument.out):
+            lines.append(f"  if ({argument.name} == nullptr) {invalid}")
+    if entry.refuses:
+        lines.append(f"  if ({entry.refuses}) {invalid}")
+    for argument in entry.inputs:
+        if argument.type.resolver and f"({argument.name})" not in _readiness(entry):
+            lines.append(f"  if (const CUresult named = CheckName({argument.name}); named != CUDA_SUCCESS) return named;")
+    for argument in entry.arguments:
         if argument.type_name == "context":
             lines.append(f"  (void){argument.name};  // every handle of the program's names the server's one context")
         if argument.type_name == "device":
             lines.append(f"  if ({argument.name} != 0) return CUDA_ERROR_INVALID_DEVICE;")
         if argument.type_name == "string":
-            lines.append(f"  if ({argument.name} == nullptr) return CUDA_ERROR_INVALID_VALUE;")
             lines.append(f"  const size_t {argument.name}_length = std::strlen({argument.name});")
-            lines.append(f"  if ({argument.name}_length > kMaxStringBytes) return CUDA_ERROR_INVALID_VALUE;")
-    for argument in entry.inputs:
-        if argument.type.resolver and f"({argument.name})" not in _readiness(entry):
-            lines.append(f"  if (const CUresult named = CheckName({argument.name}); named != CUDA_SUCCESS) return named;")
+            lines.append(f"  if ({argument.name}_length > kMaxStringBytes) {invalid}")
     return lines
 
 
@@ -196,14 +199,20 @@ def _server_size_check(entry):
     ]
 
 
+def _wrong_handle(entry, type_name=""):
+    """What CUDA answers to a handle that names nothing: of graphs it calls it an invalid value."""
+    error = "CUDA_ERROR_INVALID_VALUE" if type_name in ("graph", "node", "exec") else "CUDA_ERROR_INVALID_HANDLE"
+    return f"Answer(slot, {error});" if entry.synchronous else f"Defer({error});"
+
+
 def _server_handles(entry):
-    fail = "Answer(slot, CUDA_ERROR_INVALID_HANDLE);" if entry.synchronous else "Defer(CUDA_ERROR_INVALID_HANDLE);"
-    handles = [(a.type.c_type, a.type.resolver, a.name) for a in entry.inputs if a.type.resolver and not a.type.table]
+    handles = [(a.type.c_type, a.type.resolver, a.name, _wrong_handle(entry, a.type_name))
+               for a in entry.inputs if a.type.resolver and not a.type.table]
     named = [a for a in entry.inputs if a.type.table]
     if entry.uses_default_stream:
-        handles.append(("CUstream", "ResolveStream", model.DEFAULT_STREAM))
+        handles.append(("CUstream", "ResolveStream", model.DEFAULT_STREAM, _wrong_handle(entry)))
     lines = []
-    for c_type, resolver, name in handles:
+    for c_type, resolver, name, fail in handles:
         lines.append(f"    {c_type} {name}{{}};")
         if resolver == "ResolveAttribute":
             lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail.replace('HANDLE', 'VALUE')}\n      return true;\n    }}")
@@ -211,6 +220,7 @@ def _server_handles(entry):
         lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail}\n      return true;\n    }}")
     for a in named:
         lines.append(f"    {a.type.c_type} {a.name}{{}};")
+        fail = _wrong_handle(entry, a.type_name)
         lines.append(f"    if (!Resolve({a.type.table}, in.{a.name}, {a.name})) {{\n      {fail}\n      return true;\n    }}")
     for a in entry.outputs:
         if a.type.table:

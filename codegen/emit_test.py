@@ -45,6 +45,10 @@ class ClientTest(unittest.TestCase):
         self.assertNotIn("CheckName(a)", out)
         self.assertNotIn("CheckName(x)", out)
 
+    def test_refused_condition_comes_before_the_names_of_objects(self):
+        out = text(emit.client_forward, "forward sync cuPut(event e, u32 flags)  2.0\n  refuses flags > 1\n")
+        self.assertLess(out.index("if (flags > 1) return CUDA_ERROR_INVALID_VALUE;"), out.index("CheckName(e)"))
+
     def test_cached_call_asks_the_cache(self):
         self.assertIn("CallCached(Command::kOpcode", text(emit.client_forward, GET))
 
@@ -80,6 +84,11 @@ class NamedObjectTest(unittest.TestCase):
 
 
 class ServerTest(unittest.TestCase):
+    def test_wrong_handle_of_graphs_is_an_invalid_value(self):
+        out = text(emit.server_dispatch, "forward sync cuPut(node n, event e)  2.0\n")
+        self.assertIn("Answer(slot, CUDA_ERROR_INVALID_VALUE)", out)
+        self.assertIn("Answer(slot, CUDA_ERROR_INVALID_HANDLE)", out)
+
     def test_gate_is_passed_after_the_handles_and_before_the_driver(self):
         out = text(emit.server_dispatch, MEMSET)
         self.assertLess(out.index("ResolveStream"), out.index("PassGate(GateClass::kKernel)"))

@@ -99,6 +99,7 @@ class Entry:
     arguments: list = field(default_factory=list)
     call: str = ""  # the driver table's entry
     call_arguments: list = field(default_factory=list)
+    refuses: str = ""  # a condition on the arguments that the client answers with CUDA_ERROR_INVALID_VALUE
 
     @property
     def base(self):
@@ -148,6 +149,7 @@ _LISTED = re.compile(rf"\s+{_SYMBOL}{_VERSIONS}$")
 _PLAIN = re.compile(rf"(?P<decision>client|hand|refuse)\s+{_SYMBOL}{_VERSIONS}\s*:\s*(?P<reason>\S.*)$")
 _FORWARD = re.compile(rf"forward\s+(?P<options>[a-z() ]+?)\s+{_SYMBOL}\((?P<arguments>[^)]*)\){_VERSIONS}$")
 _CALLS = re.compile(r"\s+calls\s+(?P<call>cu[A-Z]\w*)\((?P<arguments>[^)]*)\)$")
+_REFUSES = re.compile(r"\s+refuses\s+(?P<condition>\S.*)$")
 _ARGUMENT = re.compile(r"(?:(?P<out>out\??)\s+)?(?P<type>\w+)\s+(?P<name>[a-z]\w*)$")
 
 
@@ -225,6 +227,9 @@ def _check_forward(entry):
         raise ApiError(f"{where}: A device is not sent; `calls` an entry point that needs none.")
     if entry.variant and not entry.stream:
         raise ApiError(f"{where}: [{entry.symbol}] has a {entry.variant} variant but no stream.")
+    for name in re.findall(r"\b[a-z]\w*", entry.refuses):
+        if name not in names:
+            raise ApiError(f"{where}: [{name}] is no argument of [{entry.symbol}].")
     if entry.destroys and not any(a.type.table and not a.out for a in entry.arguments):
         raise ApiError(f"{where}: [{entry.symbol}] destroys nothing that the server has named.")
     if entry.cached:
@@ -264,6 +269,11 @@ class _Parser:
                 raise ApiError(f"{where}: `calls` belongs under a forward entry.")
             last.call = match["call"]
             last.call_arguments = _split(match["arguments"])
+        elif match := _REFUSES.match(text):
+            last = self.entries[-1] if self.entries else None
+            if self.header or not last or last.decision != "forward":
+                raise ApiError(f"{where}: `refuses` belongs under a forward entry.")
+            last.refuses = match["condition"]
         elif self.header and (match := _LISTED.match(text)):
             self.entries.append(_entry(match, *self.header, where))
         else:

@@ -31,6 +31,9 @@ class ParseTest(unittest.TestCase):
         self.assertEqual(entry.call_arguments, ["n", "a", "0", "default_stream"])
         self.assertEqual(entry.stream, "default_stream")
 
+    def test_refuses_line_is_a_condition_on_the_arguments(self):
+        self.assertEqual(one("forward async cuF(ptr a, u32 b)  3.2\n  refuses a == 0 && b > CU_MOST").refuses, "a == 0 && b > CU_MOST")
+
     def test_comments_and_blank_lines_are_ignored(self):
         self.assertEqual(model.parse("x.api", "# nothing\n\n   # still nothing\n"), [])
 
@@ -71,6 +74,10 @@ class MistakeTest(unittest.TestCase):
 
     def test_cached_call_with_string_is_refused(self):
         self.mistake("forward sync cached cuF(out u32 a, string s)  2.0", "cannot be cached")
+
+    def test_argument_of_refuses_must_exist(self):
+        self.mistake("forward sync cuF(u32 a)  2.0\n  refuses a > 1 || bee > 2", "[bee]")
+        self.mistake("client cuF  2.0: here\n  refuses a > 1", "belongs under a forward entry")
 
     def test_argument_of_calls_must_exist(self):
         self.mistake("forward sync cuF(u32 a)  2.0\n  calls cuG(b)", "[b]")

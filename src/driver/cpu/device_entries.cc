@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "abi/error_text.h"
 #include "driver/cpu/attributes.h"
 #include "driver/cpu/capture.h"
 #include "driver/cpu/entries.h"
-#include "driver/cpu/error_text.h"
 
 namespace mignificient::cpu {
 namespace {

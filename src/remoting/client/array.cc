@@ -84,7 +84,7 @@ CUresult DestroyTexture(TextureKind kind, unsigned long long value) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   {
     const std::lock_guard lock(TheTextures().lock);
-    TheTextures().all.erase({kind, value});
+    if (TheTextures().all.erase({kind, value}) == 0) return CUDA_SUCCESS;  // as CUDA answers for what is no object
   }
   const wire::TextureDestroyBody body{value, kind, 0};
   return Call(static_cast<uint16_t>(Command::kTextureDestroy), std::as_bytes(std::span(&body, 1)), {});

@@ -13,8 +13,9 @@ namespace {
 
 CUresult Create(CUcontext* context, unsigned flags, CUdevice device) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
-  if (context == nullptr || !ContextFlagsValid(flags)) return CUDA_ERROR_INVALID_VALUE;
+  if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (!ContextFlagsValid(flags)) return CUDA_ERROR_INVALID_VALUE;
   if (CurrentStack().depth == ContextStack::kMaxDepth) return CUDA_ERROR_OUT_OF_MEMORY;
   const std::lock_guard lock(Contexts().lock);
   *context = Contexts().CreateLocked(flags);
@@ -100,11 +101,20 @@ MIG_EXPORT CUresult cuCtxCreate_v2(CUcontext* context, unsigned flags, CUdevice 
 MIG_EXPORT CUresult cuCtxCreate_v3(CUcontext* context, const void* affinities, int affinity_count, unsigned flags,
                                    CUdevice device) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
+  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   if (affinities != nullptr || affinity_count != 0) return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
   return Create(context, flags, device);
 }
-MIG_EXPORT CUresult cuCtxCreate_v4(CUcontext* context, const void* parameters, unsigned flags, CUdevice device) {
-  if (parameters != nullptr) return Refused("cuCtxCreate_v4 with parameters");
+// What cuCtxCreate_v4 can be given besides flags, CUctxCreateParams of cuda.h: nothing of it is offered.
+struct CreateParameters {
+  const void* affinities;
+  int affinity_count;
+  const void* graphics;
+};
+MIG_EXPORT CUresult cuCtxCreate_v4(CUcontext* context, const CreateParameters* parameters, unsigned flags,
+                                   CUdevice device) {
+  if (parameters != nullptr && (parameters->affinities != nullptr || parameters->graphics != nullptr))
+    return Refused("cuCtxCreate_v4 with parameters");
   return Create(context, flags, device);
 }
 MIG_EXPORT CUresult cuCtxDestroy(CUcontext context) {
@@ -122,7 +132,7 @@ MIG_EXPORT CUresult cuCtxAttach(CUcontext* context, unsigned flags) {
   return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuCtxDetach(CUcontext context) {
-  return Destroy(context);
+  return context == nullptr && Initialized() == CUDA_SUCCESS ? CUDA_ERROR_INVALID_CONTEXT : Destroy(context);
 }
 
 MIG_EXPORT CUresult cuCtxPushCurrent(CUcontext context) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "abi/array.h"
 #include "remoting/client/call.h"
@@ -167,14 +166,10 @@ CUresult Check(const CUDA_MEMCPY3D& copy) {
     return CUDA_ERROR_INVALID_VALUE;
   const auto side = [&](int type, const void* host, CUdeviceptr device, CUarray array, size_t x, size_t pitch) {
     if (type < kHost || type > CU_MEMORYTYPE_UNIFIED) return false;
-    if (type == CU_MEMORYTYPE_ARRAY) return array != nullptr;
+    if (type == CU_MEMORYTYPE_ARRAY) return IsA(wire::HandleKind::kArray, array);
     if (pitch != 0 && pitch < x + copy.width_bytes) return false;
     return type == kHost ? host != nullptr : device != 0;
   };
-  for (const auto& [type, array] :
-       {std::pair(copy.src_memory_type, copy.src_array), std::pair(copy.dst_memory_type, copy.dst_array)})
-    if (type == CU_MEMORYTYPE_ARRAY && array != nullptr && !IsA(wire::HandleKind::kArray, array))
-      return CUDA_ERROR_INVALID_HANDLE;
   const bool source =
       side(copy.src_memory_type, copy.src_host, copy.src_device, copy.src_array, copy.src_x_bytes, copy.src_pitch);
   const bool target =
@@ -247,8 +242,8 @@ Linear DeviceAddress(CUdeviceptr device) {
 }
 
 // One device: a copy between its contexts is a copy. Null means the current one.
-CUresult CheckPeers(CUcontext to, CUcontext from) {
-  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+CUresult CheckPeers(CUcontext to, CUcontext from, CUstream stream) {
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   for (CUcontext context : {to, from})
     if (context != nullptr && ResolveContext(context) != CUDA_SUCCESS) return CUDA_ERROR_INVALID_CONTEXT;
   return CUDA_SUCCESS;
@@ -297,18 +292,18 @@ MIG_COPY_ASYNC(3DPeerAsync, CUDA_MEMCPY3D, Copy3D)
 #undef MIG_COPY_ASYNC
 
 MIG_EXPORT CUresult cuMemcpyPeer(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes) {
-  const CUresult checked = CheckPeers(to, from);
+  const CUresult checked = CheckPeers(to, from, nullptr);
   return checked == CUDA_SUCCESS ? cuMemcpy(dst, src, bytes) : checked;
 }
 MIG_EXPORT CUresult cuMemcpyPeer_ptds(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes) {
-  if (const CUresult checked = CheckPeers(to, from); checked != CUDA_SUCCESS) return checked;
+  if (const CUresult checked = CheckPeers(to, from, nullptr); checked != CUDA_SUCCESS) return checked;
   if (const CUresult result = cuMemcpyAsync(dst, src, bytes, CuStreamPerThread()); result != CUDA_SUCCESS)
     return result;
   return cuStreamSynchronize(CuStreamPerThread());
 }
 MIG_EXPORT CUresult cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes,
                                       CUstream stream) {
-  const CUresult checked = CheckPeers(to, from);
+  const CUresult checked = CheckPeers(to, from, stream);
   return checked == CUDA_SUCCESS ? cuMemcpyAsync(dst, src, bytes, stream) : checked;
 }
 MIG_EXPORT CUresult cuMemcpyPeerAsync_ptsz(CUdeviceptr dst, CUcontext to, CUdeviceptr src, CUcontext from, size_t bytes,

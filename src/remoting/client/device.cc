@@ -67,7 +67,7 @@ CUresult Profiler() {
   return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 
-constexpr int kExecAffinitySmCount = 0;
+constexpr int kHighestExecAffinity = 1;  // CU_EXEC_AFFINITY_TYPE_MAX, which driver 580 answers too
 
 // What cuDeviceGetProperties fills, CUdevprop of cuda.h.
 struct DeviceProperties {
@@ -129,9 +129,9 @@ MIG_EXPORT CUresult cuDeviceGetUuid_v2(CUuuid* uuid, CUdevice device) {
 }
 
 // Only Windows has them.
-MIG_EXPORT CUresult cuDeviceGetLuid(char*, unsigned*, CUdevice device) {
-  const CUresult result = Check(device);
-  return result != CUDA_SUCCESS ? result : CUDA_ERROR_NOT_SUPPORTED;
+MIG_EXPORT CUresult cuDeviceGetLuid(char* luid, unsigned* mask, CUdevice device) {
+  if (const CUresult result = Check(device); result != CUDA_SUCCESS) return result;
+  return luid == nullptr || mask == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
 }
 
 MIG_EXPORT CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device) {
@@ -206,7 +206,7 @@ MIG_EXPORT CUresult cuDeviceGetByPCIBusId(CUdevice* device, const char* text) {
 
 MIG_EXPORT CUresult cuDeviceGetExecAffinitySupport(int* supported, int type, CUdevice device) {
   if (const CUresult result = Check(device); result != CUDA_SUCCESS) return result;
-  if (supported == nullptr || type != kExecAffinitySmCount) return CUDA_ERROR_INVALID_VALUE;
+  if (supported == nullptr || type < 0 || type > kHighestExecAffinity) return CUDA_ERROR_INVALID_VALUE;
   *supported = 0;
   return CUDA_SUCCESS;
 }

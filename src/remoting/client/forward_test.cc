@@ -94,7 +94,7 @@ TEST_F(ForwardTest, OutputIsLeftAloneWhenTheCallFails) {
 }
 
 TEST_F(ForwardTest, DeviceIsCheckedHere) {
-  EXPECT_EQ(cuKernelSetAttribute(8, 1, nullptr, 1), CUDA_ERROR_INVALID_DEVICE);
+  EXPECT_EQ(cuKernelSetAttribute(8, 1, kKernel, 1), CUDA_ERROR_INVALID_DEVICE);
   EXPECT_TRUE(fake::Get().commands.empty());
 }
 
@@ -123,6 +123,16 @@ TEST_F(ForwardTest, WhatIsNoNameOfItsKindIsNotSent) {
   EXPECT_EQ(cuGraphLaunch(nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
   EXPECT_EQ(cuGraphNodeGetType(Handle<CUgraphNode>(wire::HandleKind::kGraph), &value), CUDA_ERROR_INVALID_VALUE);
   EXPECT_TRUE(fake::Get().commands.empty());
+}
+
+TEST_F(ForwardTest, WhatTheDescriptionRefusesIsNotSent) {
+  const auto event = Handle<CUevent>(wire::HandleKind::kEvent);
+  EXPECT_EQ(cuMemsetD8_v2(0, 1, 5), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuMemsetD32Async(0x7002, 1, 5, nullptr), CUDA_ERROR_INVALID_VALUE);  // no multiple of four
+  EXPECT_EQ(cuStreamWaitEvent(nullptr, event, 2), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_TRUE(fake::Get().commands.empty());
+  EXPECT_EQ(cuMemsetD8_v2(0, 1, 0), CUDA_SUCCESS);  // sets nothing
+  EXPECT_EQ(cuStreamWaitEvent(nullptr, event, 1), CUDA_SUCCESS);
 }
 
 TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {

@@ -108,19 +108,19 @@ MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
 
 MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (free_bytes == nullptr || total_bytes == nullptr) return CUDA_ERROR_INVALID_VALUE;
   wire::MemoryInfoReply info;
   if (const CUresult result =
           Call(static_cast<uint16_t>(wire::Command::kMemoryInfo), {}, std::as_writable_bytes(std::span(&info, 1)));
       result != CUDA_SUCCESS)
     return result;
-  *total_bytes = info.budget_bytes;
-  *free_bytes = info.budget_bytes - info.mapped_bytes + TheDeviceMemory().UnusedBytes();
+  if (total_bytes != nullptr) *total_bytes = info.budget_bytes;
+  if (free_bytes != nullptr) *free_bytes = info.budget_bytes - info.mapped_bytes + TheDeviceMemory().UnusedBytes();
   return CUDA_SUCCESS;
 }
 
 MIG_EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr* base, size_t* bytes, CUdeviceptr ptr) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (base == nullptr && bytes == nullptr) return CUDA_SUCCESS;  // as CUDA, whatever the address
   std::optional<Extent> extent = TheDeviceMemory().Find(ptr);
   if (!extent)
     if (const auto block = ThePinnedMemory().Find(ptr)) extent = block->extent;

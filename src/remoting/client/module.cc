@@ -100,7 +100,7 @@ CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* na
 
 CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_t* size) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (offset == nullptr || index >= function->params.size()) return CUDA_ERROR_INVALID_VALUE;
   *offset = function->params[index].offset;
   if (size != nullptr) *size = function->params[index].size;
@@ -109,8 +109,7 @@ CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_
 
 CUresult FunctionName(const Function* function, const char** name) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (name == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *name = function->name.c_str();
   return CUDA_SUCCESS;
 }
@@ -235,7 +234,7 @@ MIG_EXPORT CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Function* found = FindFunction(function);
-  if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (found == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (wire::UnpackHandle(found->owner).kind == HandleKind::kLibrary)
     return cuLibraryGetModule(module, As<CUlibrary>(found->owner));
   *module = As<CUmodule>(found->owner);

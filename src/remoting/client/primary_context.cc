@@ -47,10 +47,14 @@ CUresult Release(CUdevice device) {
   return CUDA_SUCCESS;
 }
 
-CUresult SetFlags(CUdevice device, unsigned flags) {
+enum class WhileActive { kAllowed, kRefused };
+
+CUresult SetFlags(CUdevice device, unsigned flags, WhileActive while_active) {
   if (const CUresult result = CheckDevice(device); result != CUDA_SUCCESS) return result;
   if (!ContextFlagsValid(flags)) return CUDA_ERROR_INVALID_VALUE;
   const std::lock_guard lock(Contexts().lock);
+  if (while_active == WhileActive::kRefused && Primary().alive.load(std::memory_order_relaxed))
+    return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
   primary_flags = flags;
   Primary().flags.store(flags, std::memory_order_relaxed);
   return CUDA_SUCCESS;
@@ -91,10 +95,10 @@ MIG_EXPORT CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) {
   return Reset(device);
 }
 MIG_EXPORT CUresult cuDevicePrimaryCtxSetFlags(CUdevice device, unsigned flags) {
-  return SetFlags(device, flags);
+  return SetFlags(device, flags, WhileActive::kRefused);
 }
 MIG_EXPORT CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned flags) {
-  return SetFlags(device, flags);
+  return SetFlags(device, flags, WhileActive::kAllowed);
 }
 
 MIG_EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active) {

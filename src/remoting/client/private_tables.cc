@@ -1,6 +1,6 @@
 // cuGetExportTable: the private tables through which NVIDIA's libraries talk to their driver. Only the entries that
 // CUDA 13.0 libraries were seen to call are here (FACTS); every other entry refuses, and says so once, and every other
-// table is not found. A table is an array of pointers whose first word is its size in bytes, except context-local
+// table is unknown. A table is an array of pointers whose first word is its size in bytes, except context-local
 // storage.
 //
 // Libraries call from their exit handlers, so the tables are constants and what they use is never destroyed.
@@ -276,7 +276,7 @@ MIG_EXPORT CUresult cuGetExportTable(const void** table, const CUuuid* uuid) {
   const auto* known = std::ranges::find_if(
       kTables, [&](const KnownTable& each) { return std::memcmp(each.uuid, uuid->bytes, sizeof each.uuid) == 0; });
   *table = known == std::end(kTables) ? nullptr : known->table();
-  return *table == nullptr ? CUDA_ERROR_NOT_FOUND : CUDA_SUCCESS;
+  return *table == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
 }  // namespace mignificient::client

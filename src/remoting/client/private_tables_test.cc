@@ -55,9 +55,9 @@ TEST_F(PrivateTablesTest, TablesBeginWithTheirSize) {
   EXPECT_EQ(reinterpret_cast<size_t>(Table("6e163fbeb958444d835ce182aff1991e")[0]), 99u * 8);
 }
 
-TEST_F(PrivateTablesTest, OtherTablesAreNotFound) {
+TEST_F(PrivateTablesTest, OtherTablesAreUnknown) {
   const void* table = &table;
-  EXPECT_EQ(Look("f8cff95121468b4eb9e2fb469e7c0dd9", table), CUDA_ERROR_NOT_FOUND);
+  EXPECT_EQ(Look("f8cff95121468b4eb9e2fb469e7c0dd9", table), CUDA_ERROR_INVALID_VALUE);
   EXPECT_EQ(table, nullptr);
 }
 

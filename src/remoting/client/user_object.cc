@@ -36,7 +36,7 @@ constexpr unsigned kNoDestructorSync = 1, kMove = 1;
 // lock.
 CUresult DropLocked(uint64_t name, unsigned count, UserObject& dead) {
   const auto object = All().names.Find(name);
-  if (!object) return CUDA_ERROR_INVALID_HANDLE;
+  if (!object) return CUDA_ERROR_INVALID_VALUE;
   if (count == 0 || count > (*object)->references) return CUDA_ERROR_INVALID_VALUE;
   (*object)->references -= count;
   if ((*object)->references > 0) return CUDA_SUCCESS;
@@ -96,7 +96,7 @@ MIG_EXPORT CUresult cuUserObjectRetain(CUuserObject object, unsigned count) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   const std::lock_guard lock(All().lock);
   const auto found = All().names.Find(NameOf(object));
-  if (!found) return CUDA_ERROR_INVALID_HANDLE;
+  if (!found) return CUDA_ERROR_INVALID_VALUE;
   if (count == 0) return CUDA_ERROR_INVALID_VALUE;
   (*found)->references += count;
   return CUDA_SUCCESS;
@@ -112,7 +112,7 @@ MIG_EXPORT CUresult cuGraphRetainUserObject(CUgraph graph, CUuserObject object, 
   if (graph == nullptr || count == 0 || flags > kMove) return CUDA_ERROR_INVALID_VALUE;
   const std::lock_guard lock(All().lock);
   const auto found = All().names.Find(NameOf(object));
-  if (!found) return CUDA_ERROR_INVALID_HANDLE;
+  if (!found) return CUDA_ERROR_INVALID_VALUE;
   if (flags != kMove)
     (*found)->references += count;
   else if (count > (*found)->references)

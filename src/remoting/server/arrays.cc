@@ -94,7 +94,8 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
   waits_.Pin();
   CUstream stream = nullptr;
   CUresult result = CUDA_SUCCESS;
-  if (!ResolveStream(body.stream, stream) || !ResolveArrays(copy)) result = CUDA_ERROR_INVALID_HANDLE;
+  if (!ResolveStream(body.stream, stream)) result = CUDA_ERROR_INVALID_HANDLE;
+  if (result == CUDA_SUCCESS && !ResolveArrays(copy)) result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS && !HostSideAllowed(copy, base, wire::kChunkBytes)) result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS) {
     TouchedStream(stream);
@@ -225,7 +226,7 @@ bool Connection::CreateTexture(uint16_t slot, const wire::TextureCreateBody& bod
   else if (resource.type == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY)
     known = known && ResolveMipmappedArray(reinterpret_cast<uint64_t>(resource.resource.mipmapped_array),
                                            resource.resource.mipmapped_array);
-  if (!known) return AnswerName(slot, CUDA_ERROR_INVALID_HANDLE, 0);
+  if (!known) return AnswerName(slot, CUDA_ERROR_INVALID_VALUE, 0);
   unsigned long long value = 0;
   const CUresult result =
       body.kind == wire::TextureKind::kTexture

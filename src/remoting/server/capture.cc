@@ -24,7 +24,7 @@ CUresult Connection::TakeLinks(std::span<const std::byte>& body, uint32_t count,
   for (uint32_t i = 0; i < count; ++i) {
     uint64_t name;
     std::memcpy(&name, body.data() + i * sizeof name, sizeof name);
-    if (!ResolveGraphNode(name, links.nodes[i])) return CUDA_ERROR_INVALID_HANDLE;
+    if (!ResolveGraphNode(name, links.nodes[i])) return CUDA_ERROR_INVALID_VALUE;
   }
   if (count > 0)
     std::memcpy(links.edges.data(), body.data() + count * sizeof(uint64_t), count * sizeof(CUgraphEdgeData));

@@ -232,7 +232,7 @@ class Connection {
     std::vector<CUgraphEdgeData> edges;
     const CUgraphEdgeData* EdgesOrNull() const;  // null when all are plain, as older drivers expect
   };
-  // CUDA_ERROR_INVALID_VALUE: more than `body` holds or allowed; CUDA_ERROR_INVALID_HANDLE: an unknown node.
+  // CUDA_ERROR_INVALID_VALUE: more than `body` holds or allowed, or an unknown node.
   CUresult TakeLinks(std::span<const std::byte>& body, uint32_t count, Links& links);
   bool Captures(CUstream stream) const;
 

@@ -59,7 +59,7 @@ CUresult Connection::ReadMemcpyNode(std::span<const std::byte> payload, NodePara
   CUDA_MEMCPY3D& copy = params.driver.memcpy.copy;
   copy = node->copy;
   if (!HostSideAllowed(copy, nullptr, 0)) return CUDA_ERROR_INVALID_VALUE;
-  if (!ResolveArrays(copy)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!ResolveArrays(copy)) return CUDA_ERROR_INVALID_VALUE;
   params.driver.memcpy.context = device_.context;
   return CUDA_SUCCESS;
 }
@@ -90,13 +90,13 @@ CUresult Connection::ReadNode(int type, std::span<const std::byte> payload, Node
     case CU_GRAPH_NODE_TYPE_GRAPH:
       if (const auto* node = As<wire::ChildNode>(payload)) {
         params.driver.graph.ownership = node->ownership;
-        return ResolveGraph(node->graph, params.driver.graph.graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+        return ResolveGraph(node->graph, params.driver.graph.graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
       }
       break;
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
       if (const auto* node = As<wire::EventNode>(payload))
-        return ResolveEvent(node->event, params.driver.event.event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+        return ResolveEvent(node->event, params.driver.event.event) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
       break;
     case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
       if (const auto* node = As<wire::AllocNode>(payload)) {
@@ -139,7 +139,7 @@ bool Connection::AddNode(uint16_t slot, std::span<const std::byte> body) {
   Links links;
   NodeParams params;
   wire::AddNodeReply reply{};
-  CUresult result = found == nullptr ? CUDA_ERROR_INVALID_HANDLE : TakeLinks(body, add->dependency_count, links);
+  CUresult result = found == nullptr ? CUDA_ERROR_INVALID_VALUE : TakeLinks(body, add->dependency_count, links);
   if (result == CUDA_SUCCESS) result = ReadNode(add->type, body, params);
   if (result != CUDA_SUCCESS) {
     Answer(slot, result);
@@ -175,7 +175,7 @@ bool Connection::SetNode(uint16_t slot, std::span<const std::byte> body) {
   CUgraphNode node = nullptr;
   CUgraphExec exec = nullptr;
   NodeParams params;
-  CUresult result = CUDA_ERROR_INVALID_HANDLE;
+  CUresult result = CUDA_ERROR_INVALID_VALUE;
   if (ResolveGraphNode(set->node, node) && (set->exec == 0 || Resolve(graph_execs_, set->exec, exec)))
     result = ReadNode(set->type, body, params);
   if (result == CUDA_SUCCESS)
@@ -188,7 +188,7 @@ bool Connection::SetNode(uint16_t slot, std::span<const std::byte> body) {
 
 bool Connection::DestroyNode(uint16_t slot, uint64_t name) {
   CUgraphNode node = nullptr;
-  CUresult result = CUDA_ERROR_INVALID_HANDLE;
+  CUresult result = CUDA_ERROR_INVALID_VALUE;
   if (ResolveGraphNode(name, node)) result = driver().cuGraphDestroyNode(node);
   if (result == CUDA_SUCCESS) graphs_.ForgetNode(name);
   Answer(slot, result);
@@ -298,7 +298,7 @@ CUresult Connection::WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& 
 bool Connection::GetNode(uint16_t slot, uint64_t name) {
   const GraphNames::Node* node = graphs_.FindNode(name);
   const auto reply = std::make_unique<wire::NodeReply>();
-  const CUresult result = node == nullptr ? CUDA_ERROR_INVALID_HANDLE : WriteNode(node->node, node->root, *reply);
+  const CUresult result = node == nullptr ? CUDA_ERROR_INVALID_VALUE : WriteNode(node->node, node->root, *reply);
   Answer(slot, result, std::as_bytes(std::span(reply.get(), 1)));
   return true;
 }

@@ -54,7 +54,7 @@ bool Connection::DispatchGraph(wire::Command command, uint16_t slot, std::span<c
       return DestroyNode(slot, handle->handle);
     case kGraphExecDestroy: {
       const auto exec = graph_execs_.Remove(handle->handle);
-      Answer(slot, exec ? driver().cuGraphExecDestroy(*exec) : CUDA_ERROR_INVALID_HANDLE);
+      Answer(slot, exec ? driver().cuGraphExecDestroy(*exec) : CUDA_ERROR_INVALID_VALUE);
       return true;
     }
     default:
@@ -74,8 +74,7 @@ bool Connection::AnswerName(uint16_t slot, CUresult result, uint64_t name) {
 
 bool Connection::DestroyGraph(uint16_t slot, uint64_t name) {
   const GraphNames::Graph* graph = graphs_.FindGraph(name);
-  CUresult result = CUDA_ERROR_INVALID_HANDLE;
-  if (graph != nullptr && graph->graph != graph->root) result = CUDA_ERROR_INVALID_VALUE;  // it belongs to a node
+  CUresult result = CUDA_ERROR_INVALID_VALUE;  // no graph, or one that belongs to a node
   if (graph != nullptr && graph->graph == graph->root) {
     const CUgraph root = graph->root;
     result = driver().cuGraphDestroy(root);
@@ -89,7 +88,7 @@ bool Connection::DestroyGraph(uint16_t slot, uint64_t name) {
 
 bool Connection::CloneGraph(uint16_t slot, uint64_t name) {
   CUgraph graph = nullptr, clone = nullptr;
-  if (!ResolveGraph(name, graph)) return AnswerName(slot, CUDA_ERROR_INVALID_HANDLE, 0);
+  if (!ResolveGraph(name, graph)) return AnswerName(slot, CUDA_ERROR_INVALID_VALUE, 0);
   const CUresult result = driver().cuGraphClone(&clone, graph);
   return AnswerName(slot, result, result == CUDA_SUCCESS ? graphs_.NameGraph(clone, clone) : 0);
 }
@@ -97,8 +96,7 @@ bool Connection::CloneGraph(uint16_t slot, uint64_t name) {
 bool Connection::FindInClone(uint16_t slot, const wire::TwoHandlesBody& body) {
   CUgraphNode original = nullptr, node = nullptr;
   const GraphNames::Graph* clone = graphs_.FindGraph(body.second);
-  if (clone == nullptr || !ResolveGraphNode(body.first, original))
-    return AnswerName(slot, CUDA_ERROR_INVALID_HANDLE, 0);
+  if (clone == nullptr || !ResolveGraphNode(body.first, original)) return AnswerName(slot, CUDA_ERROR_INVALID_VALUE, 0);
   const CUresult result = driver().cuGraphNodeFindInClone(&node, original, clone->graph);
   return AnswerName(slot, result, result == CUDA_SUCCESS ? graphs_.NameNode(node, clone->root) : 0);
 }
@@ -109,7 +107,7 @@ bool Connection::ListGraph(uint16_t slot, const wire::GraphListBody& body) {
   const GraphNames::Graph* graph = of_node ? nullptr : graphs_.FindGraph(body.object);
   const GraphNames::Node* node = of_node ? graphs_.FindNode(body.object) : nullptr;
   if (graph == nullptr && node == nullptr) {
-    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    Answer(slot, CUDA_ERROR_INVALID_VALUE);
     return true;
   }
   const CUgraph root = graph != nullptr ? graph->root : node->root;
@@ -163,7 +161,7 @@ bool Connection::ChangeEdges(uint16_t slot, std::span<const std::byte> body) {
     links.edges[i] = edges[i].data;
   }
   if (!known) {
-    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    Answer(slot, CUDA_ERROR_INVALID_VALUE);
     return true;
   }
   const auto entry = change->remove != 0 ? driver().cuGraphRemoveDependencies_v2 : driver().cuGraphAddDependencies_v2;
@@ -175,7 +173,7 @@ bool Connection::Instantiate(uint16_t slot, const wire::InstantiateBody& body) {
   const GraphNames::Graph* graph = graphs_.FindGraph(body.graph);
   CUstream stream = nullptr;
   if (graph == nullptr || !ResolveStream(body.upload_stream, stream) || graph_execs_.full()) {
-    Answer(slot, graph_execs_.full() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_HANDLE);
+    Answer(slot, graph_execs_.full() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE);
     return true;
   }
   CUDA_GRAPH_INSTANTIATE_PARAMS params{body.flags, stream, nullptr, 0};
@@ -195,7 +193,7 @@ bool Connection::UpdateExec(uint16_t slot, const wire::TwoHandlesBody& body) {
   CUgraphExec exec = nullptr;
   const GraphNames::Graph* graph = graphs_.FindGraph(body.second);
   if (graph == nullptr || !Resolve(graph_execs_, body.first, exec)) {
-    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
+    Answer(slot, CUDA_ERROR_INVALID_VALUE);
     return true;
   }
   CUgraphExecUpdateResultInfo info{};

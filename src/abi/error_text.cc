@@ -1,9 +1,9 @@
-#include "driver/cpu/error_text.h"
+#include "abi/error_text.h"
 
 #include <algorithm>
 #include <array>
 
-namespace mignificient::cpu {
+namespace mignificient {
 namespace {
 
 // Sorted by code; names and texts as driver 580 answers them.
@@ -165,4 +165,4 @@ const ErrorText* FindErrorText(CUresult code) {
   return found != kTexts.end() && found->code == code ? &*found : nullptr;
 }
 
-}  // namespace mignificient::cpu
+}  // namespace mignificient

@@ -3,7 +3,7 @@
 
 #include "abi/cuda.h"
 
-namespace mignificient::cpu {
+namespace mignificient {
 
 struct ErrorText {
   CUresult code;
@@ -14,4 +14,4 @@ struct ErrorText {
 // Null for a number that is no CUresult. Static.
 const ErrorText* FindErrorText(CUresult code);
 
-}  // namespace mignificient::cpu
+}  // namespace mignificient
