@@ -125,7 +125,7 @@ void Take(const From* from, size_t count, To (&to)[wire::kMaxTensorRank]) {
 
 // What every encoding has: the rank, and arrays of that length.
 CUresult CheckTensor(const void* map, unsigned rank, const void* dims, const void* strides, const void* elements) {
-  if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   const bool complete = map != nullptr && dims != nullptr && strides != nullptr && elements != nullptr;
   return complete && rank >= 1 && rank <= wire::kMaxTensorRank ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
@@ -138,7 +138,7 @@ MIG_EXPORT CUresult cuArray3DCreate_v2(CUarray* array, const CUDA_ARRAY3D_DESCRI
   return Create(Command::kArrayCreate, wire::ArrayCreateBody{*description, 0, 0}, array);
 }
 MIG_EXPORT CUresult cuArrayCreate_v2(CUarray* array, const CUDA_ARRAY_DESCRIPTOR* flat) {
-  if (flat == nullptr) return InvalidValue();
+  if (flat == nullptr) return cuArray3DCreate_v2(array, nullptr);
   const CUDA_ARRAY3D_DESCRIPTOR description{flat->width, flat->height, 0, flat->format, flat->channels, 0};
   return cuArray3DCreate_v2(array, &description);
 }
@@ -246,7 +246,7 @@ MIG_EXPORT CUresult cuTensorMapEncodeIm2colWide(CUtensorMap* map, int type, unsi
   return Encode(map, body);
 }
 MIG_EXPORT CUresult cuTensorMapReplaceAddress(CUtensorMap* map, void* address) {
-  if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (map == nullptr) return CUDA_ERROR_INVALID_VALUE;
   wire::TensorMapBody body = TensorMap(wire::TensorMapKind::kReplaceAddress, 0, 0, address);
   std::memcpy(&body.map, map, sizeof body.map);

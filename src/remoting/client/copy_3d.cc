@@ -205,11 +205,17 @@ CUDA_MEMCPY3D Of(const CUDA_MEMCPY2D& flat) {
   return copy;
 }
 
+// The answer to a null description.
+CUresult NoCopy(CUstream stream) {
+  const CUresult ready = ReadyOn(stream);
+  return ready == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : ready;
+}
+
 CUresult Copy2D(const CUDA_MEMCPY2D* flat, CUstream stream, Until until) {
-  return flat == nullptr ? InvalidValue() : Copy(Of(*flat), stream, until);
+  return flat == nullptr ? NoCopy(stream) : Copy(Of(*flat), stream, until);
 }
 CUresult Copy3D(const CUDA_MEMCPY3D* copy, CUstream stream, Until until) {
-  return copy == nullptr ? InvalidValue() : Copy(*copy, stream, until);
+  return copy == nullptr ? NoCopy(stream) : Copy(*copy, stream, until);
 }
 
 // A side of a copy of consecutive bytes.

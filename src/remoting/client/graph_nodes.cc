@@ -142,6 +142,9 @@ CUresult AddStaged(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependen
 
 CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  const bool named =
+      IsA(wire::HandleKind::kGraphNode, node) && (exec == nullptr || IsA(wire::HandleKind::kGraphExec, exec));
+  if (!named) return CUDA_ERROR_INVALID_VALUE;
   CUgraphNodeParams params = given;
   if (params.type == CU_GRAPH_NODE_TYPE_MEMCPY) {
     StagedCopy* staged = nullptr;

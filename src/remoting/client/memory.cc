@@ -119,8 +119,8 @@ MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
 }
 
 MIG_EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr* base, size_t* bytes, CUdeviceptr ptr) {
+  if (base == nullptr && bytes == nullptr) return Initialized();  // as CUDA, whatever the address
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (base == nullptr && bytes == nullptr) return CUDA_SUCCESS;  // as CUDA, whatever the address
   std::optional<Extent> extent = TheDeviceMemory().Find(ptr);
   if (!extent)
     if (const auto block = ThePinnedMemory().Find(ptr)) extent = block->extent;

@@ -100,7 +100,7 @@ CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* na
 
 CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_t* size) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (offset == nullptr || index >= function->params.size()) return CUDA_ERROR_INVALID_VALUE;
   *offset = function->params[index].offset;
   if (size != nullptr) *size = function->params[index].size;
@@ -109,7 +109,8 @@ CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_
 
 CUresult FunctionName(const Function* function, const char** name) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (name == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (name == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   *name = function->name.c_str();
   return CUDA_SUCCESS;
 }
@@ -232,9 +233,9 @@ MIG_EXPORT CUresult cuKernelGetLibrary(CUlibrary* library, CUkernel kernel) {
 
 MIG_EXPORT CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (module == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (module == nullptr || function == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Function* found = FindFunction(function);
-  if (found == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (found == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (wire::UnpackHandle(found->owner).kind == HandleKind::kLibrary)
     return cuLibraryGetModule(module, As<CUlibrary>(found->owner));
   *module = As<CUmodule>(found->owner);
@@ -242,16 +243,16 @@ MIG_EXPORT CUresult cuFuncGetModule(CUmodule* module, CUfunction function) {
 }
 
 MIG_EXPORT CUresult cuFuncGetName(const char** name, CUfunction function) {
-  return FunctionName(FindFunction(function), name);
+  return function == nullptr ? InvalidValue() : FunctionName(FindFunction(function), name);
 }
 MIG_EXPORT CUresult cuKernelGetName(const char** name, CUkernel kernel) {
-  return FunctionName(FindFunction(kernel), name);
+  return kernel == nullptr ? InvalidValue() : FunctionName(FindFunction(kernel), name);
 }
 MIG_EXPORT CUresult cuFuncGetParamInfo(CUfunction function, size_t index, size_t* offset, size_t* size) {
-  return ParamInfo(FindFunction(function), index, offset, size);
+  return function == nullptr ? InvalidValue() : ParamInfo(FindFunction(function), index, offset, size);
 }
 MIG_EXPORT CUresult cuKernelGetParamInfo(CUkernel kernel, size_t index, size_t* offset, size_t* size) {
-  return ParamInfo(FindFunction(kernel), index, offset, size);
+  return kernel == nullptr ? InvalidValue() : ParamInfo(FindFunction(kernel), index, offset, size);
 }
 
 MIG_EXPORT CUresult cuFuncIsLoaded(int* state, CUfunction function) {

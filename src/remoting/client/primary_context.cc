@@ -36,11 +36,11 @@ void EndPrimary() {
   DestroyStorage(context);
 }
 
-CUresult Release(CUdevice device) {
+CUresult Release(CUdevice device, CUresult if_not_retained) {
   if (const CUresult result = CheckDevice(device); result != CUDA_SUCCESS) return result;
   {
     const std::lock_guard lock(Contexts().lock);
-    if (Primary().references == 0) return CUDA_ERROR_INVALID_CONTEXT;
+    if (Primary().references == 0) return if_not_retained;
     if (--Primary().references != 0) return CUDA_SUCCESS;
   }
   EndPrimary();
@@ -83,10 +83,10 @@ MIG_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device
   return RetainPrimary(context, device);
 }
 MIG_EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
-  return Release(device);
+  return Release(device, CUDA_SUCCESS);
 }
 MIG_EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
-  return Release(device);
+  return Release(device, CUDA_ERROR_INVALID_CONTEXT);
 }
 MIG_EXPORT CUresult cuDevicePrimaryCtxReset(CUdevice device) {
   return Reset(device);
