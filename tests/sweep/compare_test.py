@@ -13,7 +13,7 @@ import observation  # noqa: E402
 
 def found(native, ours, refused=(), allowed=""):
     rules = compare.Allowed(allowed)
-    pairs = compare.differences(observation.read(native), observation.read(ours), refused, rules)
+    pairs = compare.differences(observation.read(native), observation.read(ours), lambda symbol: symbol in refused, rules)
     return [(there.symbol, there.code, here.code) for there, here in pairs], rules.unused()
 
 

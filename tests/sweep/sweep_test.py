@@ -23,14 +23,16 @@ NEED_NO_INIT = {"cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorStr
                 "cuLogsUnregisterCallback"}
 # Copies of host memory that does not exist: the program's own mistake, of which it dies under CUDA too.
 MAY_CRASH = {(case, symbol) for case in ("bogus", "kinds") for symbol in ("cuMemcpy", "cuMemcpy_ptds")}
-# End the context that is current, as they should.
-END_THE_CONTEXT = re.compile(r"cuDevicePrimaryCtx(Release|Reset)")
+# End the context that is current, or begin a capture that forbids to wait, as they should.
+ENDS_WORK = re.compile(r"cuDevicePrimaryCtx(Release|Reset)|cuStreamBeginCapture")
 # Mean something with zeros and null pointers alone, with a context or without: nothing to free, nothing to copy, the
-# default stream, the current context, device 0, outputs that nobody wants.
+# default streams, the current context, device 0, outputs that nobody wants.
 SUCCEED_WITH_NULLS = re.compile(
     r"cuInit|cuCtx(GetStreamPriorityRange|PopCurrent|SetCurrent|Synchronize)(_v2)?|cuCtxSet(CacheConfig|Flags|Limit|"
     r"SharedMemConfig)|cuDevicePrimaryCtx(Release|Reset|SetFlags)(_v2)?|cuMemFree(Host|_v2)|cuMem(cpy|set).*|"
-    r"cuProfilerSt(art|op)|cuStreamBatchMemOp_v2(_ptsz)?|cuStream(Query|Synchronize)(_ptsz)?")
+    r"cuMemGetInfo_v2|cuMemGetAddressRange_v2|cuProfilerSt(art|op)|cuStreamBatchMemOp_v2(_ptsz)?|"
+    r"cuStream(Query|Synchronize|CopyAttributes)(_ptsz)?|cuStreamBeginCapture(_v2)?_ptsz|cuCtxResetPersistingL2Cache|"
+    r"cuDeviceGraphMemTrim|cu(Tex|Surf)ObjectDestroy")
 # Tell what was wrong at a later call, since they do not wait for the GPU server.
 MAY_DEFER = re.compile(r"cuMem(cpy|set).*")
 
@@ -71,7 +73,7 @@ def test_every_call_returns(observations):
 
 
 def test_the_context_works_after_every_call(observations):
-    assert that(observations, lambda each: each.stays and not END_THE_CONTEXT.match(each.symbol)) == []
+    assert that(observations, lambda each: each.stays and not ENDS_WORK.match(each.symbol)) == []
 
 
 def test_nothing_works_before_init(observations):
@@ -91,4 +93,4 @@ def test_refused_functions_never_succeed(observations, entries):
 
 def test_only_copies_and_sets_tell_later_what_was_wrong(observations):
     assert that(observations, lambda each: each.deferred and not MAY_DEFER.match(each.symbol) and
-                not END_THE_CONTEXT.match(each.symbol)) == []
+                not ENDS_WORK.match(each.symbol)) == []

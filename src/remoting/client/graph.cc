@@ -87,7 +87,8 @@ CUresult ChangeEdges(CUgraph graph, const CUgraphNode* from, const CUgraphNode* 
 CUresult Instantiate(CUgraphExec* exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS& params) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (exec == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  constexpr uint64_t kDeviceLaunch = 4;
+  constexpr uint64_t kDeviceLaunch = 4, kFlags = 15;
+  if ((params.flags & ~kFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
   if ((params.flags & kDeviceLaunch) != 0) return CUDA_ERROR_NOT_SUPPORTED;
   wire::InstantiateReply reply{};
   const wire::InstantiateBody body{NameOf(graph), params.flags, StreamName(params.upload_stream)};

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "remoting/client/call.h"
+#include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/context.h"
 #include "remoting/client/handle_names.h"
@@ -283,15 +284,17 @@ MIG_EXPORT CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
 }
 
 MIG_EXPORT CUresult cuCtxSynchronize() {
-  const CUresult ready = Ready();
-  return ready == CUDA_SUCCESS ? SynchronizeContext() : ready;
+  if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  const CUresult permitted = CheckCapturePermits();
+  return permitted == CUDA_SUCCESS ? SynchronizeContext() : permitted;
 }
 
 MIG_EXPORT CUresult cuCtxSynchronize_v2(CUcontext context) {
   if (context == nullptr) return cuCtxSynchronize();
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  const CUresult found = ResolveContext(context);
-  return found == CUDA_SUCCESS ? SynchronizeContext() : found;
+  if (const CUresult found = ResolveContext(context); found != CUDA_SUCCESS) return found;
+  const CUresult permitted = CheckCapturePermits();
+  return permitted == CUDA_SUCCESS ? SynchronizeContext() : permitted;
 }
 
 }  // namespace mignificient::client
