@@ -66,6 +66,12 @@ double Seconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Once a function has answered, only the end of the GPU work that it left takes its answer back: not what its process
+// does next.
+bool ConcernsGpuWork(const EndReason& reason) {
+  return reason.kind == EndReason::Kind::kOutOfMemory || reason.kind == EndReason::Kind::kGpuServerDied;
+}
+
 void LogStarted(const Container& container) {
   log::Info("container_started", {{"id", container.spec().id},
                                   {"user", container.spec().user},
@@ -227,7 +233,7 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Co
     co_return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
   }
   if (const auto* ended = std::get_if<Ended>(&*drained)) {
-    if (answer.outcome != Outcome::kOk) co_return answer;
+    if (answer.outcome != Outcome::kOk || !ConcernsGpuWork(ended->reason)) co_return answer;
     co_return Failed(std::move(answer), AnswerTo(ended->reason));
   }
   container->CloseGate();

@@ -52,6 +52,8 @@ HOW = {
     "a result beyond the area": lambda: send(RETURNED, invoked(), value=(64 << 20) + 1),
     "the smallest number": lambda: send(RETURNED, invoked(), value=-(1 << 63)),
     "fails after its answer": lambda: (i := invoked(), send(RETURNED, i), send(FAILED, i, text=b"x")),
+    "sends garbage after its answer": lambda: (send(RETURNED, invoked()), channel.send(b"x")),
+    "dies after its answer": lambda: (send(RETURNED, invoked()), os.abort()),
     "closes": lambda: (invoked(), channel.close()),
     "an empty packet": lambda: (invoked(), channel.send(b"")),
     "prints without end": lambda: (invoked(), [os.write(1, b"x" * 65536) for _ in iter(int, 1)]),

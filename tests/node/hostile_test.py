@@ -10,6 +10,7 @@ from conftest import Answer, alive
 HOSTILE = pathlib.Path(__file__).with_name("hostile_executor.py")
 
 CRASHED, FAILED, TIMEOUT = (502, "function_crashed"), (500, "function_error"), (504, "timeout")
+ANSWERED = (200, None)  # what came first counts
 CASES = {
     "one byte": (CRASHED, "A packet of 1 bytes is no message"),
     "too long": (CRASHED, "broke its protocol"),
@@ -25,12 +26,14 @@ CASES = {
     "ready again": (CRASHED, "out of turn"),
     "another invocation": (CRASHED, "out of turn"),
     "yields without end": (CRASHED, "out of turn"),
-    "answers without end": ((200, None), ""),
+    "answers without end": (ANSWERED, ""),
     "throws every byte": (FAILED, "\x01"),
     "a huge result": (FAILED, "returned 9223372036854775807 bytes (limits.result is 67108864)"),
     "a result beyond the area": (FAILED, "returned 67108865 bytes"),
     "the smallest number": (FAILED, "returned -9223372036854775808"),
-    "fails after its answer": ((200, None), ""),
+    "fails after its answer": (ANSWERED, ""),
+    "sends garbage after its answer": (ANSWERED, ""),
+    "dies after its answer": (ANSWERED, ""),
     "closes": (CRASHED, "SIGKILL"),
     "an empty packet": (CRASHED, "SIGKILL"),
     "prints without end": (TIMEOUT, "1 s"),
