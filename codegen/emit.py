@@ -132,7 +132,7 @@ def _client_send(entry):
     """The statements that write the command, and for synchronous ones hand out the answer."""
     tail = f", std::as_bytes(std::span({entry.string.name}, {entry.string.name}_length))" if entry.string else ""
     if not entry.synchronous:
-        return [f"  const CUresult result = Post(Command::kOpcode, Bytes(body){tail});"]
+        return [f"  const CUresult result = Issue(Command::kOpcode, Bytes(body){tail});"]
     if not entry.outputs:
         return [f"  const CUresult result = Call(Command::kOpcode, Bytes(body), {{}}{tail});"]
     call = "CallCached" if entry.cached else "Call"
@@ -199,29 +199,29 @@ def _server_size_check(entry):
     ]
 
 
-def _wrong_handle(entry, type_name=""):
-    """What CUDA answers to a handle that names nothing: of graphs it calls it an invalid value."""
-    error = "CUDA_ERROR_INVALID_VALUE" if type_name in ("graph", "node", "exec") else "CUDA_ERROR_INVALID_HANDLE"
-    return f"Answer(slot, {error});" if entry.synchronous else f"Defer({error});"
+# Of graphs, and of launch attributes, CUDA has one answer for whatever is wrong.
+_INVALID_VALUE = ("ResolveGraph", "ResolveGraphNode", "graph_execs_", "ResolveAttribute")
+
+
+def _unless(entry, resolved, by):
+    """Ends the command unless what it names is there; `by` is the member that knows."""
+    error = "CUDA_ERROR_INVALID_VALUE" if by in _INVALID_VALUE else "CUDA_ERROR_INVALID_HANDLE"
+    answer = f"Answer(slot, {error});" if entry.synchronous else f"Defer({error});"
+    return [f"    if (!{resolved}) {{\n      {answer}\n      return true;\n    }}"]
 
 
 def _server_handles(entry):
-    handles = [(a.type.c_type, a.type.resolver, a.name, _wrong_handle(entry, a.type_name))
-               for a in entry.inputs if a.type.resolver and not a.type.table]
+    handles = [(a.type.c_type, a.type.resolver, a.name) for a in entry.inputs if a.type.resolver and not a.type.table]
     named = [a for a in entry.inputs if a.type.table]
     if entry.uses_default_stream:
-        handles.append(("CUstream", "ResolveStream", model.DEFAULT_STREAM, _wrong_handle(entry)))
+        handles.append(("CUstream", "ResolveStream", model.DEFAULT_STREAM))
     lines = []
-    for c_type, resolver, name, fail in handles:
+    for c_type, resolver, name in handles:
         lines.append(f"    {c_type} {name}{{}};")
-        if resolver == "ResolveAttribute":
-            lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail.replace('HANDLE', 'VALUE')}\n      return true;\n    }}")
-            continue
-        lines.append(f"    if (!{resolver}(in.{name}, {name})) {{\n      {fail}\n      return true;\n    }}")
+        lines += _unless(entry, f"{resolver}(in.{name}, {name})", resolver)
     for a in named:
         lines.append(f"    {a.type.c_type} {a.name}{{}};")
-        fail = _wrong_handle(entry, a.type_name)
-        lines.append(f"    if (!Resolve({a.type.table}, in.{a.name}, {a.name})) {{\n      {fail}\n      return true;\n    }}")
+        lines += _unless(entry, f"Resolve({a.type.table}, in.{a.name}, {a.name})", a.type.table)
     for a in entry.outputs:
         if a.type.table:
             lines.append(f"    if ({a.type.table}.full()) {{\n      Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);\n      return true;\n    }}")
@@ -250,9 +250,7 @@ def _server_call(entry):
     for shape in (a.name for a in entry.inputs if a.type_name == "shape"):
         lines.append(f"    CUlaunchAttribute {shape}_attributes[wire::kShapeAttributes];")
         lines.append(f"    const CUlaunchConfig {shape} = wire::Expand(in.{shape}, {shape}_attributes);")
-    if not entry.synchronous:
-        lines.append(f"    Defer({call});")
-    elif not entry.outputs:
+    if not entry.outputs:
         lines.append(f"    Answer(slot, {call});")
     else:
         named = {a.name: a.type.table for a in entry.outputs if a.type.table}
@@ -273,8 +271,7 @@ def _case(entry):
     lines = [f"  case wire::api::{name}::kOpcode: {{", f"    using Command = wire::api::{name};"]
     if entry.synchronous:
         lines.append(f"    if (slot >= wire::kSlots) return Misuse(\"{name}: there is no such slot.\");")
-    else:
-        lines.append(f"    if (slot != wire::kNoReply) return Misuse(\"{name}: an asynchronous command has no reply.\");")
+    # An asynchronous command may ask for its answer; else that is deferred.
     lines += _server_size_check(entry)
     lines += _server_handles(entry)
     if entry.gate != "none":

@@ -95,9 +95,15 @@ class ServerTest(unittest.TestCase):
         self.assertLess(out.index("PassGate"), out.index("driver().cuSetAsync(in.dst, in.value, in.count, default_stream)"))
         self.assertIn("Touched(in.default_stream);", out)
 
-    def test_unknown_handle_is_deferred_or_answered(self):
-        self.assertIn("Defer(CUDA_ERROR_INVALID_HANDLE);", text(emit.server_dispatch, MEMSET))
+    def test_unknown_handle_is_answered(self):
+        self.assertIn("Answer(slot, CUDA_ERROR_INVALID_HANDLE);", text(emit.server_dispatch, MEMSET))
         self.assertIn("Answer(slot, CUDA_ERROR_INVALID_HANDLE);", text(emit.server_dispatch, GET))
+        self.assertIn("Answer(slot, CUDA_ERROR_INVALID_VALUE);", text(emit.server_dispatch, BREAK))
+
+    def test_asynchronous_command_answers_whoever_asks(self):
+        out = text(emit.server_dispatch, MEMSET)
+        self.assertIn("Answer(slot, driver().cuSetAsync", out)
+        self.assertNotIn("wire::kSlots", out)
 
     def test_string_length_is_bounded_by_the_body(self):
         out = text(emit.server_dispatch, GLOBAL)

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 
 namespace mignificient::client {
@@ -97,6 +98,10 @@ const wire::DeviceInfo& Device() {
 
 CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail) {
   return TheChannel()->Write(opcode, wire::kNoReply, body, tail) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
+}
+
+CUresult Issue(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail) {
+  return AnyCapture() ? Call(opcode, body, {}, tail) : Post(opcode, body, tail);
 }
 
 CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::byte> reply,

@@ -34,6 +34,10 @@ const wire::DeviceInfo& Device();
 // Writes a command and returns. `body` is what follows the CommandHeader, `tail` (may be empty) follows body.
 CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail = {});
 
+// As Post, for work on a stream. While a stream is captured it waits for the answer, which then belongs to this call:
+// what may not be captured is told at once, as CUDA does.
+CUresult Issue(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail = {});
+
 // Writes a command and waits for its reply, of which the first `reply.size()` bytes are copied to `reply` when the
 // result is CUDA_SUCCESS. reply.size() <= wire::kReplyBytes.
 CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::byte> reply,
@@ -42,6 +46,10 @@ CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::b
 template <typename Body>
 CUresult PostBody(uint16_t opcode, const Body& body) {
   return Post(opcode, std::as_bytes(std::span(&body, 1)));
+}
+template <typename Body>
+CUresult IssueBody(uint16_t opcode, const Body& body) {
+  return Issue(opcode, std::as_bytes(std::span(&body, 1)));
 }
 template <typename Body, typename Reply>
 CUresult CallBody(uint16_t opcode, const Body& body, Reply& reply) {

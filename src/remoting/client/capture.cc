@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "remoting/client/graph.h"
 
@@ -18,9 +19,14 @@ using wire::Command;
 
 constexpr int kModeThreadLocal = 1;
 
+struct Begun {
+  int mode;
+  std::thread::id thread;
+};
+
 struct Captures {
   std::mutex lock;
-  std::map<uint64_t, int> modes;  // stream -> mode, of captures begun and not ended
+  std::map<uint64_t, Begun> begun;  // by stream; not ended yet
 };
 
 Captures& All() {
@@ -35,7 +41,7 @@ constinit thread_local int thread_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
 
 void Began(uint64_t stream, int mode) {
   const std::lock_guard lock(All().lock);
-  All().modes[stream] = mode;
+  All().begun[stream] = {mode, std::this_thread::get_id()};
   active.fetch_add(1, std::memory_order_relaxed);
   if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL) active_global.fetch_add(1, std::memory_order_relaxed);
   if (mode == kModeThreadLocal) ++active_of_thread;
@@ -43,18 +49,28 @@ void Began(uint64_t stream, int mode) {
 
 void Ended(uint64_t stream) {
   const std::lock_guard lock(All().lock);
-  const auto mode = All().modes.extract(stream);
-  if (mode.empty()) return;
+  const auto capture = All().begun.extract(stream);
+  if (capture.empty()) return;
+  const int mode = capture.mapped().mode;
   active.fetch_sub(1, std::memory_order_relaxed);
-  if (mode.mapped() == CU_STREAM_CAPTURE_MODE_GLOBAL) active_global.fetch_sub(1, std::memory_order_relaxed);
-  if (mode.mapped() == kModeThreadLocal) --active_of_thread;
+  if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL) active_global.fetch_sub(1, std::memory_order_relaxed);
+  if (mode == kModeThreadLocal && capture.mapped().thread == std::this_thread::get_id()) --active_of_thread;
 }
 
-// Ends the captures that forbid what they forbid: the driver drops a capture whose stream is asked whether it is idle.
-void InvalidateUnsafe() {
+// All captures but relaxed ones end in the thread that began them.
+bool OfAnotherThread(uint64_t stream) {
   const std::lock_guard lock(All().lock);
-  for (const auto& [stream, mode] : All().modes)
-    if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) CallHandle(Command::kStreamQuery, stream);
+  const auto capture = All().begun.find(stream);
+  return capture != All().begun.end() && capture->second.mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+         capture->second.thread != std::this_thread::get_id();
+}
+
+// Ends captures: the driver drops one whose stream is asked whether it is idle.
+template <typename Concerned>
+void Invalidate(Concerned concerned) {
+  const std::lock_guard lock(All().lock);
+  for (const auto& [stream, capture] : All().begun)
+    if (concerned(capture.mode)) CallHandle(Command::kStreamQuery, stream);
 }
 
 CUresult Begin(CUstream stream, CUgraph graph, const LinkTail& links, int mode) {
@@ -83,11 +99,11 @@ CUresult End(CUstream stream, CUgraph* graph) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *graph = nullptr;
+  if (OfAnotherThread(StreamName(stream))) return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
   wire::HandleBody reply{};
   const CUresult result = CallFor(Command::kCaptureEnd, wire::HandleBody{StreamName(stream)}, reply);
   // Whatever the outcome, this stream captures no longer, except where another one has to end first.
-  if (result != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED && result != CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD)
-    Ended(StreamName(stream));
+  if (result != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED) Ended(StreamName(stream));
   if (result == CUDA_SUCCESS) *graph = HandleOf<CUgraph>(reply.handle);
   return result;
 }
@@ -148,6 +164,10 @@ CUresult UpdateDependencies(CUstream stream, const CUgraphNode* nodes, const CUg
 
 }  // namespace
 
+bool AnyCapture() {
+  return active.load(std::memory_order_relaxed) != 0;
+}
+
 bool IsCapturing(CUstream stream) {
   if (active.load(std::memory_order_relaxed) == 0) [[likely]]
     return false;
@@ -162,8 +182,19 @@ CUresult CheckCapturePermits() {
   const bool forbidden = active_of_thread > 0 || (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
                                                   active_global.load(std::memory_order_relaxed) > 0);
   if (!forbidden) return CUDA_SUCCESS;
-  InvalidateUnsafe();
+  Invalidate([](int mode) { return mode != CU_STREAM_CAPTURE_MODE_RELAXED; });
   return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
+CUresult CheckNoCapture() {
+  if (!AnyCapture()) [[likely]]
+    return CUDA_SUCCESS;
+  Invalidate([](int) { return true; });
+  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
+void ForgetCapture(CUstream stream) {
+  if (AnyCapture()) Ended(StreamName(stream));
 }
 
 MIG_EXPORT CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {

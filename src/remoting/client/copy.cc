@@ -29,7 +29,7 @@ uint64_t Name(CUstream stream) {
 }
 
 CUresult PostCopy(Command command, const wire::CopyBody& body) {
-  return PostBody(static_cast<uint16_t>(command), body);
+  return IssueBody(static_cast<uint16_t>(command), body);
 }
 
 CUresult Synchronize(CUstream stream) {
@@ -46,7 +46,8 @@ CUresult ThroughChunks(CUdeviceptr dst, const std::byte* src, size_t bytes, CUst
     const uint32_t chunk = channel.AcquireChunk();
     std::memcpy(channel.chunk_data(chunk), src + done, part);
     channel.chunk(chunk).Arm();
-    const CUresult result = PostCopy(Command::kCopyFromChunk, {dst + done, part, Name(stream), 0, chunk, 0});
+    const wire::CopyBody body{dst + done, part, Name(stream), 0, chunk, 0};
+    const CUresult result = PostBody(static_cast<uint16_t>(Command::kCopyFromChunk), body);
     channel.ReleaseChunk(chunk);
     if (result != CUDA_SUCCESS) return result;
     done += part;
@@ -92,7 +93,7 @@ CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream strea
   // As in CUDA, a copy from pageable memory returns when the source may be changed again.
   if (bytes > kInlineBytes) return ThroughChunks(dst, source, bytes, stream);
   const wire::CopyBody body{dst, bytes, Name(stream), 0, 0, 0};
-  return Post(static_cast<uint16_t>(Command::kCopyInline), std::as_bytes(std::span(&body, 1)), {source, bytes});
+  return Issue(static_cast<uint16_t>(Command::kCopyInline), std::as_bytes(std::span(&body, 1)), {source, bytes});
 }
 
 // --- Device to host -------------------------------------------------------------------------------------------------

@@ -30,7 +30,10 @@ constexpr int kDevice = static_cast<int>(CU_MEMORYTYPE_DEVICE);
 enum class Until { kIssued, kComplete };
 
 CUresult PostCopy(const CUDA_MEMCPY3D& copy, CUstream stream, uint32_t chunk) {
-  return PostBody(static_cast<uint16_t>(Command::kCopy3D), wire::Copy3DBody{copy, StreamName(stream), chunk, 0});
+  const wire::Copy3DBody body{copy, StreamName(stream), chunk, 0};
+  // A chunk's own completion tells how such a copy ends.
+  return chunk != wire::kNoChunk ? PostBody(static_cast<uint16_t>(Command::kCopy3D), body)
+                                 : IssueBody(static_cast<uint16_t>(Command::kCopy3D), body);
 }
 
 // What a unified address is.

@@ -75,6 +75,9 @@ CUresult Post(uint16_t opcode, std::span<const std::byte> body, std::span<const 
   Record(opcode, false, body, tail);
   return CUDA_SUCCESS;
 }
+CUresult Issue(uint16_t opcode, std::span<const std::byte> body, std::span<const std::byte> tail) {
+  return Post(opcode, body, tail);
+}
 CUresult Call(uint16_t opcode, std::span<const std::byte> body, std::span<std::byte> reply,
               std::span<const std::byte> tail) {
   const fake::Command& command = Record(opcode, true, body, tail);

@@ -77,7 +77,9 @@ CUresult Launch(CUstream stream, HostFunction function) {
   const auto kind =
       function.callback != nullptr ? wire::HostFunctionKind::kCallback : wire::HostFunctionKind::kFunction;
   const wire::HostFunctionBody body{StreamName(stream), id, kind, function.repeats};
-  return PostBody(static_cast<uint16_t>(wire::Command::kHostFunction), body);
+  const CUresult issued = IssueBody(static_cast<uint16_t>(wire::Command::kHostFunction), body);
+  if (issued != CUDA_SUCCESS) ForgetHostFunction(id);
+  return issued;
 }
 
 CUresult LaunchFunction(CUstream stream, CUhostFn function, void* user_data) {
@@ -87,7 +89,6 @@ CUresult LaunchFunction(CUstream stream, CUhostFn function, void* user_data) {
 
 CUresult AddCallback(CUstream stream, CUstreamCallback callback, void* user_data, unsigned flags) {
   if (callback == nullptr || flags != 0) return InvalidValue();
-  if (IsCapturing(stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   return Launch(stream, {.callback = callback, .stream = stream, .user_data = user_data});
 }
 

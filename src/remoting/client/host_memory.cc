@@ -5,6 +5,7 @@
 
 #include "os/mapping.h"
 #include "remoting/client/call.h"
+#include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/memory.h"
 #include "remoting/client/program_pages.h"
@@ -120,6 +121,7 @@ PinnedMemory& ThePinnedMemory() {
 MIG_EXPORT CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (address == nullptr || bytes == 0 || (flags & ~kAllocFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   return ThePinnedMemory().Allocate(bytes, flags, PinnedMemory::Kind::kAllocated, *address);
 }
 
@@ -133,6 +135,7 @@ MIG_EXPORT CUresult cuMemAllocHost(void** address, unsigned bytes) {
 
 MIG_EXPORT CUresult cuMemFreeHost(void* address) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   if (address == nullptr) return CUDA_SUCCESS;
   return ThePinnedMemory().Free(address, PinnedMemory::Kind::kAllocated);
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "remoting/client/call.h"
+#include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
 #include "remoting/wire/commands.h"
@@ -85,8 +86,8 @@ CUresult Launch(const Arguments& arguments) {
                              attribute_bytes + function->param_bytes, fill);
   };
   const uint32_t shared = arguments.shape.shared_bytes + function->static_shared_bytes;
-  if (!MayBeRefused(*function, arguments.shape, shared))
-    return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
+  const bool may_be_refused = MayBeRefused(*function, arguments.shape, shared);
+  if (!may_be_refused && !AnyCapture()) return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 
   const uint16_t slot = channel.AcquireSlot(0);
   channel.reply(slot).Arm();
@@ -94,7 +95,7 @@ CUresult Launch(const Arguments& arguments) {
   const CUresult result = channel.Wait(channel.reply(slot));
   if (!channel.reply(slot).Done()) return result;
   channel.ReleaseSlot(slot);
-  if (result == CUDA_SUCCESS) function->proven_shared_bytes.store(shared, std::memory_order_relaxed);
+  if (result == CUDA_SUCCESS && may_be_refused) function->proven_shared_bytes.store(shared, std::memory_order_relaxed);
   return result;
 }
 

@@ -1,6 +1,7 @@
 #include "remoting/client/memory.h"
 
 #include "remoting/client/call.h"
+#include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/wire/commands.h"
 
@@ -90,6 +91,7 @@ CUresult AllocatePitch(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t hei
 
 MIG_EXPORT CUresult cuMemAlloc_v2(CUdeviceptr* ptr, size_t bytes) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   if (ptr == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
   return TheDeviceMemory().Allocate(bytes, *ptr);
 }
@@ -101,6 +103,7 @@ MIG_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr* ptr, size_t* pitch, size_t w
 
 MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   if (ptr == 0) return CUDA_SUCCESS;
   if (TheDeviceMemory().InWindow(ptr)) return TheDeviceMemory().Free(ptr);
   return ThePinnedMemory().Free(reinterpret_cast<void*>(ptr), PinnedMemory::Kind::kManaged);

@@ -94,8 +94,10 @@ CUresult CheckEvent(CUevent event) {
 CUresult Record(CUevent event, CUstream stream, unsigned flags) {
   if (const CUresult checked = CheckStream(stream); checked != CUDA_SUCCESS) return checked;
   if (!Events().Find(Name(event))) return CUDA_ERROR_INVALID_HANDLE;
-  if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
-  return PostCommand(Command::kEventRecord, wire::EventRecordBody{Name(event), StreamName(stream), flags});
+  constexpr unsigned kExternal = 1;  // a node of its own, in a capture alone
+  if (flags > kExternal || (flags == kExternal && !IsCapturing(stream))) return CUDA_ERROR_INVALID_VALUE;
+  return IssueBody(static_cast<uint16_t>(Command::kEventRecord),
+                   wire::EventRecordBody{Name(event), StreamName(stream), flags});
 }
 
 // CUDA lowers a priority that is out of range to the nearest one.
@@ -120,6 +122,7 @@ CUresult Synchronize(CUstream stream) {
 }
 
 CUresult SynchronizeContext() {
+  if (const CUresult permitted = CheckNoCapture(); permitted != CUDA_SUCCESS) return permitted;
   return Settled(Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {}));
 }
 
@@ -156,6 +159,7 @@ MIG_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
 MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (!Streams().Find(Name(stream))) return CUDA_ERROR_INVALID_HANDLE;
+  ForgetCapture(stream);
   Destroy(Name(stream));
   return CUDA_SUCCESS;
 }
@@ -258,7 +262,8 @@ MIG_EXPORT CUresult cuEventRecordWithFlags_ptsz(CUevent event, CUstream stream, 
 }
 
 MIG_EXPORT CUresult cuEventQuery(CUevent event) {
-  const CUresult checked = CheckEvent(event);
+  CUresult checked = CheckEvent(event);
+  if (checked == CUDA_SUCCESS) checked = CheckCapturePermits();
   return checked == CUDA_SUCCESS ? Ask(Command::kEventQuery, Name(event)) : checked;
 }
 MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {

@@ -43,11 +43,10 @@ bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
   CUstream stream = nullptr;
   CUgraph graph = nullptr;
   Links links;
-  if (!ResolveStream(begin->stream, stream) || (begin->graph != 0 && !ResolveGraph(begin->graph, graph))) {
-    Answer(slot, CUDA_ERROR_INVALID_HANDLE);
-    return true;
-  }
-  CUresult result = TakeLinks(body, begin->dependency_count, links);
+  CUresult result = ResolveStream(begin->stream, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  if (result == CUDA_SUCCESS && begin->graph != 0 && !ResolveGraph(begin->graph, graph))
+    result = CUDA_ERROR_INVALID_VALUE;
+  if (result == CUDA_SUCCESS) result = TakeLinks(body, begin->dependency_count, links);
   // Streams that the capture takes in are not asked after again, so nothing may still run in them.
   if (result == CUDA_SUCCESS && capturing_.empty()) result = Quiesce();
   // Relaxed whatever the program asked for: the mode restricts threads, and the program's are not here.

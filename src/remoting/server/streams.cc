@@ -128,8 +128,11 @@ bool Connection::DestroyStream(uint64_t name) {
   }
   // Its work goes on after it is destroyed, and a drain or a fence must still see it: the legacy stream waits for it
   // unless it is non-blocking, so wait here in that rare case that it is busy.
-  if (driver().cuStreamQuery(*stream) == CUDA_ERROR_NOT_READY) Defer(driver().cuStreamSynchronize(*stream));
+  const bool captures = !capturing_.empty() && Captures(*stream);  // then nothing runs in it
+  if (!captures && driver().cuStreamQuery(*stream) == CUDA_ERROR_NOT_READY)
+    Defer(driver().cuStreamSynchronize(*stream));
   std::erase(busy_, *stream);
+  std::erase(capturing_, *stream);
   Defer(driver().cuStreamDestroy_v2(*stream));
   return true;
 }
