@@ -750,11 +750,11 @@ void Unsafe() {
   ExpectInvalid();
   SAY(cuStreamBeginCapture_v2(stream, kGlobal));
   SAY(cuMemsetD32Async(word, 1, 1, other));  // another stream works as ever
-  SAY(cuStreamQuery(other));
+  SAY(cuStreamSynchronize(other));
   std::printf("status %d\n", Status(stream));
   cuStreamEndCapture(stream, &graph);
   SAY(cuStreamBeginCapture_v2(stream, kGlobal));
-  SAY(cuStreamSynchronize(other));
+  SAY(cuStreamQuery(other));
   std::printf("status %d\n", Status(stream));
   cuStreamEndCapture(stream, &graph);
   std::printf("# relaxed\n");
