@@ -13,7 +13,9 @@ Result<Install> FindInstall() {
   const Install install{.bin_folder = bin.string(),
                         .library_folder = libraries.string(),
                         .gpu_server = (bin / "mignificient-gpu-server").string()};
-  for (const std::filesystem::path& part : {std::filesystem::path(install.gpu_server), libraries / "libcuda.so.1"})
+  // Without our NVML, programs would find the host's.
+  for (const std::filesystem::path& part :
+       {std::filesystem::path(install.gpu_server), libraries / "libcuda.so.1", libraries / "libnvidia-ml.so.1"})
     if (!std::filesystem::exists(part, error))
       return Fail(Code::kNotFound, "A part of this installation ({}) is missing.", part.string());
   return install;

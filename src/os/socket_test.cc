@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
+#include <string>
 
 namespace mignificient::os {
 namespace {
@@ -54,6 +56,27 @@ TEST(SocketTest, NonBlockingSocketWithoutPacketIsTimeout) {
   ASSERT_TRUE(SetNonBlocking(ends.first.get(), true));
   std::array<std::byte, 4> buffer;
   EXPECT_EQ(ReceivePacket(ends.first.get(), buffer).error().code(), Code::kTimeout);
+}
+
+TEST(SocketTest, CallersFindAListenerByItsNameWhileItIsThere) {
+  const std::string name = "mignificient-socket-test-" + std::to_string(::getpid());
+  EXPECT_EQ(Connect(name).error().code(), Code::kUnavailable);
+  auto listener = Listen(name).value();
+  EXPECT_EQ(Listen(name).error().code(), Code::kExists);
+  const auto caller = Connect(name).value();
+  ASSERT_TRUE(SendPacket(caller.get(), Bytes("hello")));
+  const auto accepted = Accept(listener.get()).value();
+  std::array<std::byte, 16> buffer;
+  EXPECT_EQ(ReceivePacket(accepted.get(), buffer)->size, 5u);
+  ASSERT_TRUE(SetNonBlocking(listener.get(), true));
+  EXPECT_EQ(Accept(listener.get()).error().code(), Code::kTimeout);
+  listener.Reset();
+  EXPECT_EQ(Connect(name).error().code(), Code::kUnavailable);
+}
+
+TEST(SocketTest, NamesThatDoNotFitAreRefused) {
+  EXPECT_EQ(Listen("").error().code(), Code::kInvalidArgument);
+  EXPECT_EQ(Connect(std::string(200, 'x')).error().code(), Code::kInvalidArgument);
 }
 
 }  // namespace

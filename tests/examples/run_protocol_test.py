@@ -24,7 +24,8 @@ def installation(tmp_path_factory):
     shutil.copy(MIGNIFICIENT, root / "bin/mignificient")
     shutil.copy(pathlib.Path(__file__).parent / "fake_gpu_server.py", root / "bin/mignificient-gpu-server")
     os.chmod(root / "bin/mignificient-gpu-server", 0o755)
-    (root / "lib/libcuda.so.1").touch()
+    for library in ("libcuda.so.1", "libnvidia-ml.so.1"):
+        (root / "lib" / library).touch()
     return root
 
 

@@ -38,6 +38,13 @@ def test_work_that_never_ends_ends_with_its_program():
         assert select.select([end], [], [], 60)[0], "A process is left behind."
 
 
+@pytest.mark.parametrize("case", ["waiting", "copying", "thread-streams", "coming-and-going"])
+def test_what_one_thread_waits_for_keeps_no_other_from_working(case):
+    done = subprocess.run([*RUN, BUILD / "tests/thread_program", case], capture_output=True, text=True, timeout=120,
+                          check=False)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr
+
+
 def test_gpu_server_killed_in_the_middle_of_a_copy():
     program = subprocess.Popen([*RUN, PROGRAM, "copy-forever"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert program.stdout.readline() == "copying\n"

@@ -3,7 +3,8 @@
 // subprocess of Python does), and a number that was closed may since mean something else.
 //
 // The name alone opens nothing: everybody can read it in /proc/net/unix. The key is known to the owner, the GPU server
-// and the processes of the container.
+// and the processes of the container. Names belong to a network namespace: who gives a container one of its own makes
+// the listener in there.
 #pragma once
 
 #include <string>
