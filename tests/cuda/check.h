@@ -82,12 +82,13 @@ inline unsigned Checksum(const void* data, size_t bytes) {
   return hash;
 }
 
-// Device memory that holds `count` values, for the time of the program.
+// Device memory that holds `count` zeros, for the time of the program; every stream may use it at once.
 template <typename T>
 T* Device(size_t count) {
   T* memory = nullptr;
   NEED(cudaMalloc(&memory, count * sizeof(T)));
   NEED(cudaMemset(memory, 0, count * sizeof(T)));
+  NEED(cudaStreamSynchronize(nullptr));
   return memory;
 }
 

@@ -20,8 +20,6 @@ int main() {
   std::printf("between\n");
   std::fflush(stdout);
   Say<<<1, 1>>>(3);
-  int* memory = nullptr;
-  SHOW(cudaMalloc(&memory, 4));
   SHOW(cudaDeviceSynchronize());
   std::printf("after\n");
 }

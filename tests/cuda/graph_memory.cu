@@ -41,7 +41,14 @@ int main() {
   cudaGraphNode_t node, release;
   SHOW(cudaGraphAddMemAllocNode(&node, built, nullptr, 0, &allocate));
   Print("an address", allocate.dptr != nullptr);
-  const auto append = AppendNode(built, static_cast<int*>(allocate.dptr), 4, {node});
+  cudaMemsetParams zero = {};
+  zero.dst = allocate.dptr;
+  zero.elementSize = 4;
+  zero.width = 64;
+  zero.height = 1;
+  cudaGraphNode_t clear;
+  SHOW(cudaGraphAddMemsetNode(&clear, built, &node, 1, &zero));
+  const auto append = AppendNode(built, static_cast<int*>(allocate.dptr), 4, {clear});
   SHOW(cudaGraphAddMemFreeNode(&release, built, &append, 1, allocate.dptr));
   void* freed = nullptr;
   SHOW(cudaGraphMemFreeNodeGetParams(release, &freed));

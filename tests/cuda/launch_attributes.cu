@@ -20,8 +20,6 @@ int main() {
   attributes[2].id = cudaLaunchAttributeIgnore;
   config.numAttrs = 3;
   SHOW(cudaLaunchKernelEx(&config, Add, memory, 1, 2));
-  cudaEvent_t event;
-  NEED(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
   SHOW(cudaDeviceSynchronize());
   Print("memory", Host(memory, 1));
   attributes[0].id = static_cast<cudaLaunchAttributeID>(1000);
