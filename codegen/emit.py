@@ -203,11 +203,10 @@ def _server_size_check(entry):
 _INVALID_VALUE = ("ResolveGraph", "ResolveGraphNode", "graph_execs_", "ResolveAttribute")
 
 
-def _unless(entry, resolved, by):
+def _unless(resolved, by):
     """Ends the command unless what it names is there; `by` is the member that knows."""
     error = "CUDA_ERROR_INVALID_VALUE" if by in _INVALID_VALUE else "CUDA_ERROR_INVALID_HANDLE"
-    answer = f"Answer(slot, {error});" if entry.synchronous else f"Defer({error});"
-    return [f"    if (!{resolved}) {{\n      {answer}\n      return true;\n    }}"]
+    return [f"    if (!{resolved}) {{\n      Answer(slot, {error});\n      return true;\n    }}"]
 
 
 def _server_handles(entry):
@@ -218,10 +217,10 @@ def _server_handles(entry):
     lines = []
     for c_type, resolver, name in handles:
         lines.append(f"    {c_type} {name}{{}};")
-        lines += _unless(entry, f"{resolver}(in.{name}, {name})", resolver)
+        lines += _unless(f"{resolver}(in.{name}, {name})", resolver)
     for a in named:
         lines.append(f"    {a.type.c_type} {a.name}{{}};")
-        lines += _unless(entry, f"Resolve({a.type.table}, in.{a.name}, {a.name})", a.type.table)
+        lines += _unless(f"Resolve({a.type.table}, in.{a.name}, {a.name})", a.type.table)
     for a in entry.outputs:
         if a.type.table:
             lines.append(f"    if ({a.type.table}.full()) {{\n      Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);\n      return true;\n    }}")
