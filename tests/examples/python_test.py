@@ -42,6 +42,19 @@ def fails(invocation):
     add.driver.cuMemFree_v2(ctypes.c_uint64(4))
 
 
+def starts_programs(invocation):
+    import multiprocessing
+    import subprocess
+    program = subprocess.run([sys.executable, {examples!r} + "/vector_add_py.py", '{{"vec-elements": 10}}'],
+                             capture_output=True, check=True)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        return [program.stdout.decode(), pool.map(add_in_another_process, [[1], [2]])]
+
+
+def add_in_another_process(values):
+    return list(add(array.array("f", values), array.array("f", values)))
+
+
 def leaves_work(invocation):
     for value in range(1000):
         add.driver.cuMemsetD32_v2(kept, value, ctypes.c_size_t(1))
@@ -85,6 +98,13 @@ def test_a_failing_call_is_an_exception_with_its_name(node):
 def test_work_that_a_function_leaves_is_done_before_the_next(node):
     for _ in range(3):
         assert invoke(node, "leaves_work").stdout == "left"
+
+
+def test_programs_and_processes_that_a_function_starts_have_the_gpu_too(node):
+    result = invoke(node, "starts_programs")
+    assert result.returncode == 0, result.stderr
+    program, sums = json.loads(result.stdout)
+    assert (json.loads(program)["elements"], sums) == (10, [[2], [4]])
 
 
 def test_many_users_at_once(node):
