@@ -125,6 +125,9 @@ def _client_checks(entry):
         if argument.type_name == "string":
             lines.append(f"  const size_t {argument.name}_length = std::strlen({argument.name});")
             lines.append(f"  if ({argument.name}_length > kMaxStringBytes) {invalid}")
+    for argument in entry.inputs:
+        if argument.type_name == "ptr":
+            lines.append(f"  if (const CUresult hole = CheckAddress({argument.name}); hole != CUDA_SUCCESS) return hole;")
     return lines
 
 

@@ -49,6 +49,10 @@ class ClientTest(unittest.TestCase):
         out = text(emit.client_forward, "forward sync cuPut(event e, u32 flags)  2.0\n  refuses flags > 1\n")
         self.assertLess(out.index("if (flags > 1) return CUDA_ERROR_INVALID_VALUE;"), out.index("CheckName(e)"))
 
+    def test_addresses_are_looked_at_where_they_are_given(self):
+        self.assertIn("CheckAddress(dst)", text(emit.client_forward, MEMSET))
+        self.assertNotIn("CheckAddress", text(emit.client_forward, GLOBAL))
+
     def test_cached_call_asks_the_cache(self):
         self.assertIn("CallCached(Command::kOpcode", text(emit.client_forward, GET))
 

@@ -44,6 +44,7 @@
     unsigned long long flags)                                                                                          \
   X(cuMemUnmap, CUdeviceptr ptr, size_t bytes)                                                                         \
   X(cuMemSetAccess, CUdeviceptr ptr, size_t bytes, const CUmemAccessDesc* desc, size_t count)                          \
+  X(cuMemFreeAsync, CUdeviceptr ptr, CUstream stream)                                                                  \
   X(cuMemHostRegister_v2, void* host, size_t bytes, unsigned flags)                                                    \
   X(cuMemHostUnregister, void* host)                                                                                   \
   /* Copies and sets */                                                                                                \

@@ -356,6 +356,10 @@ TEST_F(DriverGraphTest, MemoryComesWithALaunchAndGoesWithAFree) {
   EXPECT_EQ(reserved(), 0u);
   EXPECT_OK(cu->cuGraphLaunch(exec, nullptr));
   EXPECT_EQ(used(), 100u);
+  EXPECT_OK(cu->cuMemFreeAsync(address, nullptr));
+  EXPECT_EQ(used(), 0u);
+  EXPECT_CUDA(cu->cuMemFreeAsync(address, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_CUDA(cu->cuMemFreeAsync(word, nullptr), CUDA_ERROR_INVALID_VALUE);
 }
 
 TEST_F(DriverGraphTest, DestroyedGraphsGiveTheirMemoryBack) {

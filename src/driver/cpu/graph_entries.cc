@@ -211,6 +211,15 @@ CUresult DeviceGetGraphMemAttribute(CUdevice device, int attribute, void* value)
   });
 }
 
+// Nothing else here is allocated in the order of a stream.
+CUresult MemFreeAsync(CUdeviceptr ptr, CUstream handle) {
+  return OnGraphs([&](Context& context, Graphs& graphs) {
+    if (context.FindStream(handle) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    const auto allocation = graphs.memory.Find(ptr);
+    return allocation != nullptr && graphs.memory.Release(*allocation) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
 CUresult DeviceGraphMemTrim(CUdevice device) {
   if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   return OnGraphs([&](Context& context, Graphs& graphs) {
@@ -236,6 +245,7 @@ void FillGraphEntries(DriverTable& table) {
   table.cuGraphRemoveDependencies_v2 = GraphRemoveDependencies;
   table.cuDeviceGetGraphMemAttribute = DeviceGetGraphMemAttribute;
   table.cuDeviceGraphMemTrim = DeviceGraphMemTrim;
+  table.cuMemFreeAsync = MemFreeAsync;
 }
 
 }  // namespace mignificient::cpu

@@ -53,10 +53,11 @@ CUresult GraphMemory::Hold(GraphAllocation& allocation) {
   return CUDA_SUCCESS;
 }
 
-void GraphMemory::Release(GraphAllocation& allocation) {
+bool GraphMemory::Release(GraphAllocation& allocation) {
   const std::lock_guard lock(mutex_);
-  if (!std::exchange(allocation.held, false)) return;
+  if (!std::exchange(allocation.held, false)) return false;
   used_ -= allocation.bytes;
+  return true;
 }
 
 uint64_t GraphMemory::Attribute(int attribute) {

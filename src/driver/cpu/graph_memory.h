@@ -34,7 +34,7 @@ class GraphMemory {
 
   // When a launch is issued. CUDA_ERROR_INVALID_VALUE while it is held; CUDA_ERROR_OUT_OF_MEMORY.
   CUresult Hold(GraphAllocation& allocation);
-  void Release(GraphAllocation& allocation);
+  bool Release(GraphAllocation& allocation);  // false: it was not held
 
   // CUgraphMem_attribute: 0 used now, 1 most used, 2 reserved now, 3 most reserved.
   uint64_t Attribute(int attribute);

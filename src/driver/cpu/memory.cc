@@ -159,8 +159,7 @@ CUresult DeviceMemory::Map(CUdeviceptr ptr, uint64_t bytes, uint64_t offset, CUm
   return CUDA_SUCCESS;
 }
 
-CUresult DeviceMemory::Allow(CUdeviceptr ptr, uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
+std::map<uint64_t, DeviceMemory::Mapping>::iterator DeviceMemory::EndOfWhole(uint64_t ptr, uint64_t bytes) {
   const auto first = mappings_.find(ptr);
   auto last = first;
   uint64_t covered = 0;
@@ -168,7 +167,25 @@ CUresult DeviceMemory::Allow(CUdeviceptr ptr, uint64_t bytes) {
     covered += last->second.bytes;
     ++last;
   }
-  if (bytes == 0 || covered != bytes) return CUDA_ERROR_INVALID_VALUE;
+  return covered == bytes ? last : first;
+}
+
+CUresult DeviceMemory::Forbid(CUdeviceptr ptr, uint64_t bytes, const Drain& drain) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto first = mappings_.find(ptr), last = EndOfWhole(ptr, bytes);
+    if (first == last) return CUDA_ERROR_INVALID_VALUE;
+    for (auto it = first; it != last; ++it) it->second.allowed = false;
+    snapshot_ = nullptr;
+  }
+  drain();
+  return CUDA_SUCCESS;
+}
+
+CUresult DeviceMemory::Allow(CUdeviceptr ptr, uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto first = mappings_.find(ptr), last = EndOfWhole(ptr, bytes);
+  if (first == last) return CUDA_ERROR_INVALID_VALUE;
   if (mprotect(Pointer(ptr), bytes, PROT_READ | PROT_WRITE) != 0) return CUDA_ERROR_OUT_OF_MEMORY;
   for (auto it = first; it != last; ++it) it->second.allowed = true;
   snapshot_ = nullptr;

@@ -41,6 +41,8 @@ class DeviceMemory {
   CUresult Map(CUdeviceptr ptr, uint64_t bytes, uint64_t offset, CUmemGenericAllocationHandle handle);
   // Makes whole mappings readable and writable; there is no read-only access.
   CUresult Allow(CUdeviceptr ptr, uint64_t bytes);
+  // Of whole mappings: kernels that start from now on fault there.
+  CUresult Forbid(CUdeviceptr ptr, uint64_t bytes, const Drain& drain);
   CUresult Unmap(CUdeviceptr ptr, uint64_t bytes, const Drain& drain);
 
   // Reserve, create, map and allow in one; for what the driver itself places on the device.
@@ -76,6 +78,8 @@ class DeviceMemory {
   DeviceMemory(int fd, uint64_t total_bytes) : fd_(fd), total_bytes_(total_bytes) {}
   bool InsideReservation(uint64_t begin, uint64_t bytes) const;
   std::map<uint64_t, Mapping>::iterator FirstTouching(uint64_t begin);
+  // The end of the whole mappings that make up exactly [ptr, ptr + bytes); mappings_.find(ptr) if they do not.
+  std::map<uint64_t, Mapping>::iterator EndOfWhole(uint64_t ptr, uint64_t bytes);
   void DropIfUnused(CUmemGenericAllocationHandle handle);
   std::shared_ptr<const MemoryMap> SnapshotLocked();
 

@@ -74,8 +74,9 @@ CUresult MemUnmap(CUdeviceptr ptr, size_t bytes) {
 CUresult MemSetAccess(CUdeviceptr ptr, size_t bytes, const CUmemAccessDesc* desc, size_t count) {
   return OnDevice([&](Device& device) {
     if (desc == nullptr || count != 1 || !OnThisDevice(desc->location)) return CUDA_ERROR_INVALID_VALUE;
-    if (desc->flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE) return CUDA_ERROR_NOT_SUPPORTED;
-    return device.memory().Allow(ptr, bytes);
+    if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE) return device.memory().Allow(ptr, bytes);
+    if (desc->flags == CU_MEM_ACCESS_FLAGS_PROT_NONE) return device.memory().Forbid(ptr, bytes, DrainOf(device));
+    return CUDA_ERROR_NOT_SUPPORTED;
   });
 }
 

@@ -35,13 +35,20 @@ void FreeRanges::Insert(Extent range) {
   by_size_.emplace(range.bytes, range.address);
 }
 
-std::optional<Extent> FreeRanges::Take(uint64_t bytes) {
-  const auto fit = by_size_.lower_bound({bytes, 0});
-  if (fit == by_size_.end()) return std::nullopt;
-  const Extent range{fit->second, fit->first};
-  Erase(by_address_.find(range.address));
-  if (range.bytes > bytes) Insert({range.address + bytes, range.bytes - bytes});
-  return Extent{range.address, bytes};
+std::optional<Extent> FreeRanges::Take(uint64_t bytes, uint64_t align) {
+  for (auto fit = by_size_.lower_bound({bytes, 0}); fit != by_size_.end(); ++fit) {
+    const uint64_t address = RoundUp(fit->second, align);
+    if (address < fit->second || address - fit->second > fit->first - bytes) continue;
+    Remove({address, bytes});
+    return Extent{address, bytes};
+  }
+  return std::nullopt;
+}
+
+void FreeRanges::MoveTo(FreeRanges& other) {
+  for (const auto& [address, bytes] : by_address_) other.Insert({address, bytes});
+  by_address_.clear();
+  by_size_.clear();
 }
 
 bool FreeRanges::Remove(Extent range) {
@@ -62,68 +69,132 @@ AddressSpace::AddressSpace(Extent window, uint64_t granule, uint64_t budget)
   addresses_.Insert(window);
 }
 
-AddressSpace::Plan AddressSpace::Allocate(uint64_t bytes) {
+AddressSpace::Plan AddressSpace::Allocate(uint64_t bytes, uint64_t passed, Rather rather) {
   if (bytes == 0 || bytes > window_.bytes) return {};
-  return bytes < slab_bytes_ / 2 ? AllocateSmall(RoundUp(bytes, kAlign)) : AllocateLarge(RoundUp(bytes, granule_));
+  Settle(passed);
+  const uint64_t rounded = RoundUp(bytes, kAlign);
+  return Small(rounded) ? AllocateSmall(rounded, rather) : AllocateLarge(RoundUp(bytes, granule_), rather);
 }
 
-void AddressSpace::TakeFence(Plan& plan) {
-  plan.fence = freed_since_fence_;
-  freed_since_fence_ = false;
-}
-
-AddressSpace::Plan AddressSpace::AllocateSmall(uint64_t bytes) {
-  Plan plan;
-  auto range = small_.Take(bytes);
-  if (range) {
-    TakeFence(plan);
-  } else {
-    if (!MakeRoom(slab_bytes_, plan.unmap)) return plan;
-    const auto slab = addresses_.Take(slab_bytes_);
-    if (!slab) return plan;
-    plan.map = slab;
-    mapped_ += slab_bytes_;
-    slabs_.insert(slab->address);
-    small_.Insert({slab->address + bytes, slab_bytes_ - bytes});
-    range = Extent{slab->address, bytes};
+void AddressSpace::Settle(uint64_t passed) {
+  for (; !pending_.empty() && pending_.front().epoch <= passed; pending_.pop_front()) {
+    const auto& [epoch, extent] = pending_.front();
+    if (Small(extent.bytes)) {
+      pending_small_bytes_ -= extent.bytes;
+    } else {
+      auto size = pending_large_.find(extent.bytes);
+      while (size->second != epoch) ++size;
+      pending_large_.erase(size);
+    }
+    Unused(extent);
   }
-  plan.address = range->address;
+}
+
+void AddressSpace::Unused(Extent extent) {
+  if (Small(extent.bytes))
+    small_.Insert(extent);
+  else
+    idle_.emplace(extent.bytes, extent.address);
+}
+
+AddressSpace::Plan AddressSpace::Grant(Plan plan, uint64_t address, uint64_t bytes) {
+  plan.granted = true;
+  plan.address = address;
   used_ += bytes;
-  allocations_.emplace(plan.address, bytes);
+  allocations_.emplace(address, bytes);
   return plan;
 }
 
-AddressSpace::Plan AddressSpace::AllocateLarge(uint64_t bytes) {
+AddressSpace::Plan AddressSpace::AllocateSmall(uint64_t bytes, Rather rather) {
+  Plan plan;
+  if (const auto range = small_.Take(bytes)) return Grant(plan, range->address, bytes);
+  // Rather one more slab than a wait, unless a slab's worth is about to come back.
+  if (rather == Rather::kWait && pending_small_bytes_ >= slab_bytes_) {
+    plan.wait = pending_.front().epoch;
+    return plan;
+  }
+  if (!MakeRoom(slab_bytes_, plan)) return plan;
+  const auto slab = addresses_.Take(slab_bytes_, granule_);
+  if (!slab) return plan;
+  plan.map = slab;
+  mapped_ += slab_bytes_;
+  slabs_.insert(slab->address);
+  small_.Insert({slab->address + bytes, slab_bytes_ - bytes});
+  return Grant(plan, slab->address, bytes);
+}
+
+AddressSpace::Plan AddressSpace::AllocateLarge(uint64_t bytes, Rather rather) {
   Plan plan;
   if (const auto idle = idle_.find(bytes); idle != idle_.end()) {
-    plan.address = idle->second;
+    const uint64_t address = idle->second;
     idle_.erase(idle);
-    TakeFence(plan);
-  } else {
-    if (!MakeRoom(bytes, plan.unmap)) return plan;
-    plan.map = addresses_.Take(bytes);
-    if (!plan.map) return plan;
-    plan.address = plan.map->address;
-    mapped_ += bytes;
+    return Grant(plan, address, bytes);
   }
+  const auto pending = pending_large_.find(bytes);
+  if (rather == Rather::kWait && pending != pending_large_.end()) {
+    plan.wait = pending->second;
+    return plan;
+  }
+  if (!MakeRoom(bytes, plan)) return plan;
+  plan.map = addresses_.Take(bytes, granule_);
+  if (!plan.map) return plan;
+  mapped_ += bytes;
+  return Grant(plan, plan.map->address, bytes);
+}
+
+void AddressSpace::Undo(const Plan& plan) {
+  Free(plan.address, 0);
+  if (slabs_.erase(plan.map->address) > 0)
+    small_.Remove(*plan.map);
+  else
+    std::erase_if(idle_, [&](const auto& idle) { return idle.second == plan.map->address; });
+  mapped_ -= plan.map->bytes;
+  addresses_.Insert(*plan.map);
+}
+
+AddressSpace::Plan AddressSpace::Charge(uint64_t bytes, uint64_t passed) {
+  Plan plan;
+  Settle(passed);
+  if (!MakeRoom(bytes, plan)) return plan;
+  plan.granted = true;
   used_ += bytes;
-  allocations_.emplace(plan.address, bytes);
+  mapped_ += bytes;
   return plan;
 }
 
-bool AddressSpace::MakeRoom(uint64_t bytes, std::vector<Extent>& unmap) {
+void AddressSpace::Discharge(uint64_t bytes) {
+  used_ -= bytes;
+  mapped_ -= bytes;
+}
+
+std::optional<Extent> AddressSpace::Reserve(uint64_t bytes, uint64_t align, uint64_t hint) {
+  align = std::max(align, granule_);
+  if (bytes == 0 || bytes > window_.bytes) return std::nullopt;
+  const Extent wanted{hint, RoundUp(bytes, granule_)};
+  if (InWindow(hint) && hint % align == 0 && addresses_.Remove(wanted)) return wanted;
+  return addresses_.Take(wanted.bytes, align);
+}
+
+bool AddressSpace::MakeRoom(uint64_t bytes, Plan& plan) {
   if (bytes > budget_ || used_ > budget_ - bytes) return false;
+  ReleaseUntil(budget_ - bytes, plan.unmap);
+  if (mapped_ <= budget_ - bytes) return true;
+  if (!pending_.empty()) plan.wait = pending_.front().epoch;
+  return false;
+}
+
+void AddressSpace::ReleaseUntil(uint64_t limit, std::vector<Extent>& unmap) {
   const auto release = [&](Extent extent) {
     mapped_ -= extent.bytes;
     addresses_.Insert(extent);
     unmap.push_back(extent);
   };
-  while (mapped_ + bytes > budget_ && !idle_.empty()) {
+  while (mapped_ > limit && !idle_.empty()) {
     const auto largest = std::prev(idle_.end());
     release({largest->second, largest->first});
     idle_.erase(largest);
   }
-  for (auto slab = slabs_.begin(); mapped_ + bytes > budget_ && slab != slabs_.end();) {
+  for (auto slab = slabs_.begin(); mapped_ > limit && slab != slabs_.end();) {
     const Extent extent{*slab, slab_bytes_};
     if (!small_.Remove(extent)) {
       ++slab;
@@ -132,20 +203,30 @@ bool AddressSpace::MakeRoom(uint64_t bytes, std::vector<Extent>& unmap) {
     release(extent);
     slab = slabs_.erase(slab);
   }
-  return mapped_ + bytes <= budget_;
 }
 
-bool AddressSpace::Free(uint64_t address) {
+std::vector<Extent> AddressSpace::ReleaseUnused(uint64_t passed) {
+  std::vector<Extent> unmap;
+  Settle(passed);
+  ReleaseUntil(0, unmap);
+  return unmap;
+}
+
+bool AddressSpace::Free(uint64_t address, uint64_t epoch) {
   const auto it = allocations_.find(address);
   if (it == allocations_.end()) return false;
   const Extent extent{it->first, it->second};
   allocations_.erase(it);
   used_ -= extent.bytes;
-  freed_since_fence_ = true;
-  if (extent.bytes < slab_bytes_ / 2)
-    small_.Insert(extent);
+  if (epoch == 0) {
+    Unused(extent);
+    return true;
+  }
+  if (Small(extent.bytes))
+    pending_small_bytes_ += extent.bytes;
   else
-    idle_.emplace(extent.bytes, extent.address);
+    pending_large_.emplace(extent.bytes, epoch);
+  pending_.push_back({epoch, extent});
   return true;
 }
 

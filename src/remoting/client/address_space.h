@@ -3,12 +3,12 @@
 // the client that made it.
 //
 // Small allocations share slabs; large ones have an extent of whole granules each. Freed memory stays mapped and is
-// used again; under budget pressure unused extents are unmapped. Memory that is used again may still be read or written
-// by work issued before it was freed, so such a plan asks for a fence (cuMemFree natively waits for the device
-// instead).
+// used again; under budget pressure unused extents are unmapped. Work issued before a free may still read or write the
+// memory, so a free belongs to an epoch (client/fence.h) and is used again, or unmapped, once that has passed.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -26,10 +26,13 @@ struct Extent {
 class FreeRanges {
  public:
   void Insert(Extent range);
-  // The lowest part of the smallest range that holds `bytes`.
-  std::optional<Extent> Take(uint64_t bytes);
+  // The lowest part of the smallest range that holds `bytes`, at a multiple of `align` (a power of two).
+  std::optional<Extent> Take(uint64_t bytes, uint64_t align = 1);
   // Removes exactly `range` if all of it is free.
   bool Remove(Extent range);
+  // Moves every range to `other`.
+  void MoveTo(FreeRanges& other);
+  bool Fits(uint64_t bytes) const { return !by_size_.empty() && by_size_.rbegin()->first >= bytes; }
   bool empty() const { return by_address_.empty(); }
 
  private:
@@ -44,16 +47,32 @@ class AddressSpace {
   AddressSpace(Extent window, uint64_t granule, uint64_t budget);
 
   struct Plan {
-    uint64_t address = 0;       // 0: out of memory (budget or window); what is to be unmapped is still to be unmapped
-    std::vector<Extent> unmap;  // to do first, in order
+    bool granted = false;  // false: see `wait`
+    uint64_t wait = 0;     // not 0: ask again once this epoch has passed. Else: out of memory (budget or window)
+    uint64_t address = 0;
+    std::vector<Extent> unmap;  // to do first, in order, even if nothing is granted
     std::optional<Extent> map;  // then this
-    bool fence = false;         // then this
-    explicit operator bool() const { return address != 0; }
+    explicit operator bool() const { return granted; }
   };
-  // Addresses are multiples of 512.
-  Plan Allocate(uint64_t bytes);
-  // False: no allocation begins at `address`.
-  bool Free(uint64_t address);
+  enum class Rather { kWait, kMap };  // than the other, where freed memory would do but for its epoch
+  // Addresses are multiples of 512. `passed`: the last epoch that has passed.
+  Plan Allocate(uint64_t bytes, uint64_t passed, Rather rather = Rather::kWait);
+  // A granted plan could not be carried out: its `map` has failed.
+  void Undo(const Plan& plan);
+  // Freed in `epoch`, which is none before that of an earlier free; 0: nothing uses it any more. False: no allocation
+  // begins at `address`.
+  bool Free(uint64_t address, uint64_t epoch);
+
+  // What is to be unmapped so that only what allocations need stays.
+  std::vector<Extent> ReleaseUnused(uint64_t passed);
+
+  // Takes `bytes` of the budget for memory that is not mapped from here (no address in the plan), and gives it back.
+  Plan Charge(uint64_t bytes, uint64_t passed);
+  void Discharge(uint64_t bytes);
+  // Addresses without memory: at `hint` if that is aligned and free, else anywhere. nullopt: there is no such room.
+  std::optional<Extent> Reserve(uint64_t bytes, uint64_t align, uint64_t hint);
+  void Unreserve(Extent range) { addresses_.Insert(range); }
+
   // The allocation that contains `address`.
   std::optional<Extent> Find(uint64_t address) const;
 
@@ -63,11 +82,20 @@ class AddressSpace {
   uint64_t mapped_bytes() const { return mapped_; }
 
  private:
-  Plan AllocateSmall(uint64_t bytes);
-  Plan AllocateLarge(uint64_t bytes);
-  // Unmaps unused extents until `bytes` more fit the budget. False: cannot.
-  bool MakeRoom(uint64_t bytes, std::vector<Extent>& unmap);
-  void TakeFence(Plan& plan);
+  struct Pending {
+    uint64_t epoch;
+    Extent extent;
+  };
+  bool Small(uint64_t bytes) const { return bytes < slab_bytes_ / 2; }
+  void Unused(Extent extent);  // may be used again at once
+  void Settle(uint64_t passed);
+  Plan AllocateSmall(uint64_t bytes, Rather rather);
+  Plan AllocateLarge(uint64_t bytes, Rather rather);
+  // Unmaps unused extents until `bytes` more fit the budget. False: cannot; then plan.wait says whether waiting helps.
+  bool MakeRoom(uint64_t bytes, Plan& plan);
+  // Releases unused extents while more than `limit` is mapped.
+  void ReleaseUntil(uint64_t limit, std::vector<Extent>& unmap);
+  Plan Grant(Plan plan, uint64_t address, uint64_t bytes);
 
   Extent window_;
   uint64_t granule_;
@@ -75,12 +103,15 @@ class AddressSpace {
   uint64_t slab_bytes_;
   uint64_t mapped_ = 0;
   uint64_t used_ = 0;
-  bool freed_since_fence_ = false;
   FreeRanges addresses_;                      // unmapped parts of the window
   FreeRanges small_;                          // unused parts of slabs
   std::set<uint64_t> slabs_;                  // their addresses
   std::multimap<uint64_t, uint64_t> idle_;    // unused large extents: bytes -> address
   std::map<uint64_t, uint64_t> allocations_;  // address -> bytes (rounded)
+  // Freed, and not known to be unused: in order of their epochs.
+  std::deque<Pending> pending_;
+  uint64_t pending_small_bytes_ = 0;
+  std::multimap<uint64_t, uint64_t> pending_large_;  // bytes -> epoch
 };
 
 }  // namespace mignificient::client

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "remoting/client/call.h"
+#include "remoting/client/memory_pool.h"
 #include "remoting/wire/array.h"
 #include "remoting/wire/commands.h"
 
@@ -30,7 +31,7 @@ CUresult CallForName(Command command, const Body& body, uint64_t& name) {
 template <typename T, typename Body>
 CUresult Create(Command command, const Body& body, T* out) {
   uint64_t name = 0;
-  const CUresult result = CallForName(command, body, name);
+  const CUresult result = WithMemoryReleased([&] { return CallForName(command, body, name); });
   if (result == CUDA_SUCCESS) *out = reinterpret_cast<T>(name);
   return result;
 }

@@ -69,6 +69,13 @@ inline uint64_t StreamName(CUstream stream) {
   return stream == CuStreamPerThread() ? ThreadStreamName() : reinterpret_cast<uint64_t>(stream);
 }
 
+// Whether the program may use the handle as a stream. Defined in stream.cc.
+bool IsStream(CUstream stream);
+
+// CUDA_ERROR_INVALID_VALUE for an address that the program has reserved and mapped nothing at. Defined in
+// virtual_memory.cc.
+CUresult CheckAddress(CUdeviceptr address);
+
 // Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED, and before
 // cuInit CUDA_ERROR_NOT_INITIALIZED, as everything does then.
 CUresult Refused(const char* name);

@@ -64,6 +64,9 @@ class Channel {
   // Waits for a completion; CUDA_ERROR_DEVICE_UNAVAILABLE when the server goes away meanwhile.
   CUresult Wait(ring::Completion& completion);
 
+  // The last fence whose work is complete. Pairs with the server's release.
+  uint64_t fence_passed() { return header().fence_passed.load(std::memory_order_acquire); }
+
   // Takes the error of an earlier asynchronous call: sticky ones stay.
   CUresult TakeDeferredError();
 

@@ -32,7 +32,7 @@ void Reset() {
   device.attributes[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT] = 132;
   device.attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK] = 1024;
   device.attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR] = 2048;
-  device.attributes[CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED] = 1;
+  device.attributes[CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED] = 1;
   device.attributes[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID] = 0x1b;
   device.attributes[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID] = 6;
   device.greatest_priority = -5;
@@ -87,6 +87,9 @@ uint64_t ThreadStreamName() {
   return 2;
 }
 
+CUresult CheckAddress(CUdeviceptr) {
+  return CUDA_SUCCESS;
+}
 CUresult Refused(const char* name) {
   fake::Get().refused.push_back(name);
   return CUDA_ERROR_NOT_SUPPORTED;

@@ -56,6 +56,9 @@ inline CUresult CallHandle(wire::Command command, uint64_t handle) {
 CUresult AddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
                  size_t count, CUgraphNodeParams& params);
 
+// Memory of an allocation node that no graph frees; CUDA_ERROR_INVALID_VALUE for anything else. In stream_ordered.cc.
+CUresult FreeGraphMemory(CUdeviceptr ptr, CUstream stream);
+
 // User objects that a graph keeps alive; defined in user_object.cc.
 void InheritUserObjects(uint64_t from, uint64_t to);
 void ReleaseUserObjectsOf(uint64_t graph);

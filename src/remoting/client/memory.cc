@@ -3,6 +3,10 @@
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
+#include "remoting/client/fence.h"
+#include "remoting/client/graph.h"
+#include "remoting/client/memory_pool.h"
+#include "remoting/client/virtual_memory.h"
 #include "remoting/wire/commands.h"
 
 namespace mignificient::client {
@@ -12,30 +16,77 @@ CUresult PostExtent(wire::Command command, Extent extent) {
   return PostBody(static_cast<uint16_t>(command), wire::ExtentBody{extent.address, extent.bytes});
 }
 
-CUresult CarryOut(const AddressSpace::Plan& plan) {
-  for (const Extent& extent : plan.unmap)
-    if (const CUresult result = PostExtent(wire::Command::kUnmapExtent, extent); result != CUDA_SUCCESS) return result;
-  if (plan.map)
-    if (const CUresult result = PostExtent(wire::Command::kMapExtent, *plan.map); result != CUDA_SUCCESS) return result;
-  if (plan.fence) return Post(static_cast<uint16_t>(wire::Command::kFence), {});
-  return CUDA_SUCCESS;
-}
-
 }  // namespace
 
-CUresult DeviceMemory::Allocate(uint64_t bytes, CUdeviceptr& address) {
-  const std::lock_guard lock(lock_);
-  const AddressSpace::Plan plan = space_.Allocate(bytes);
-  if (const CUresult result = CarryOut(plan); result != CUDA_SUCCESS) return result;
-  if (!plan) return CUDA_ERROR_OUT_OF_MEMORY;
-  address = plan.address;
-  return CUDA_SUCCESS;
+CUresult DeviceMemory::CarryOut(const AddressSpace::Plan& plan) {
+  for (const Extent& extent : plan.unmap)
+    if (const CUresult result = PostExtent(wire::Command::kUnmapExtent, extent); result != CUDA_SUCCESS) return result;
+  if (!plan.map) return CUDA_SUCCESS;
+  if (space_.mapped_bytes() <= sure_bytes_) return PostExtent(wire::Command::kMapExtent, *plan.map);
+  const wire::ExtentBody body{plan.map->address, plan.map->bytes};
+  const CUresult result =
+      Call(static_cast<uint16_t>(wire::Command::kMapExtent), std::as_bytes(std::span(&body, 1)), {});
+  if (result != CUDA_SUCCESS) space_.Undo(plan);
+  return result;
 }
 
-CUresult DeviceMemory::Free(CUdeviceptr address) {
+template <typename Ask>
+CUresult DeviceMemory::Follow(Ask ask, AddressSpace::Plan& plan) {
+  for (;;) {
+    {
+      const std::lock_guard lock(lock_);
+      plan = ask(TheFences().Passed());
+      if (const CUresult result = CarryOut(plan); result != CUDA_SUCCESS) return result;
+    }
+    if (plan) return CUDA_SUCCESS;
+    if (plan.wait == 0) return CUDA_ERROR_OUT_OF_MEMORY;
+    if (const CUresult result = TheFences().Wait(plan.wait); result != CUDA_SUCCESS) return result;
+  }
+}
+
+CUresult DeviceMemory::Allocate(uint64_t bytes, CUdeviceptr& address, Rather rather) {
+  AddressSpace::Plan plan;
+  const CUresult result = Follow([&](uint64_t passed) { return space_.Allocate(bytes, passed, rather); }, plan);
+  if (result == CUDA_SUCCESS) address = plan.address;
+  return result;
+}
+
+bool DeviceMemory::ReleaseUnused() {
   const std::lock_guard lock(lock_);
-  synchronous_.erase(address);
-  return space_.Free(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  const std::vector<Extent> unmap = space_.ReleaseUnused(TheFences().Passed());
+  for (const Extent& extent : unmap) PostExtent(wire::Command::kUnmapExtent, extent);
+  return !unmap.empty();
+}
+
+CUresult DeviceMemory::Charge(uint64_t bytes) {
+  AddressSpace::Plan plan;
+  return Follow([&](uint64_t passed) { return space_.Charge(bytes, passed); }, plan);
+}
+
+void DeviceMemory::Discharge(uint64_t bytes) {
+  const std::lock_guard lock(lock_);
+  space_.Discharge(bytes);
+}
+
+std::optional<Extent> DeviceMemory::Reserve(uint64_t bytes, uint64_t align, uint64_t hint) {
+  const std::lock_guard lock(lock_);
+  return space_.Reserve(bytes, align, hint);
+}
+
+void DeviceMemory::Unreserve(Extent range) {
+  const std::lock_guard lock(lock_);
+  space_.Unreserve(range);
+}
+
+CUresult DeviceMemory::Free(CUdeviceptr address, Use use) {
+  {
+    const std::lock_guard lock(lock_);
+    synchronous_.erase(address);
+    const uint64_t epoch = use == Use::kIsOver ? 0 : TheFences().Open();
+    if (!space_.Free(address, epoch)) return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (use == Use::kMayGoOn) TheFences().Mark();
+  return CUDA_SUCCESS;
 }
 
 std::optional<Extent> DeviceMemory::Find(CUdeviceptr address) {
@@ -75,6 +126,10 @@ DeviceMemory& TheDeviceMemory() {
 
 namespace {
 
+CUresult Allocate(uint64_t bytes, CUdeviceptr& ptr) {
+  return WithMemoryReleased([&] { return TheDeviceMemory().Allocate(bytes, ptr); });
+}
+
 CUresult AllocatePitch(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t height, unsigned element) {
   if (ptr == nullptr || pitch == nullptr || width == 0 || height == 0) return CUDA_ERROR_INVALID_VALUE;
   if (element != 4 && element != 8 && element != 16) return CUDA_ERROR_INVALID_VALUE;
@@ -82,7 +137,7 @@ CUresult AllocatePitch(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t hei
   size_t bytes;
   const size_t row = (width + kPitch - 1) / kPitch * kPitch;
   if (row < width || __builtin_mul_overflow(row, height, &bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
-  if (const CUresult result = TheDeviceMemory().Allocate(bytes, *ptr); result != CUDA_SUCCESS) return result;
+  if (const CUresult result = Allocate(bytes, *ptr); result != CUDA_SUCCESS) return result;
   *pitch = row;
   return CUDA_SUCCESS;
 }
@@ -93,7 +148,7 @@ MIG_EXPORT CUresult cuMemAlloc_v2(CUdeviceptr* ptr, size_t bytes) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   if (ptr == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
-  return TheDeviceMemory().Allocate(bytes, *ptr);
+  return Allocate(bytes, *ptr);
 }
 
 MIG_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t height, unsigned element) {
@@ -105,8 +160,11 @@ MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   if (ptr == 0) return CUDA_SUCCESS;
+  // CUDA does not wait for memory of a pool: the program says that its use is over.
+  if (TheMemoryPools().Free(ptr, std::nullopt)) return CUDA_SUCCESS;
   if (TheDeviceMemory().InWindow(ptr)) return TheDeviceMemory().Free(ptr);
-  return ThePinnedMemory().Free(reinterpret_cast<void*>(ptr), PinnedMemory::Kind::kManaged);
+  const CUresult managed = ThePinnedMemory().Free(reinterpret_cast<void*>(ptr), PinnedMemory::Kind::kManaged);
+  return managed == CUDA_ERROR_INVALID_VALUE ? FreeGraphMemory(ptr, nullptr) : managed;
 }
 
 MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
@@ -124,7 +182,13 @@ MIG_EXPORT CUresult cuMemGetInfo_v2(size_t* free_bytes, size_t* total_bytes) {
 MIG_EXPORT CUresult cuMemGetAddressRange_v2(CUdeviceptr* base, size_t* bytes, CUdeviceptr ptr) {
   if (base == nullptr && bytes == nullptr) return Initialized();  // as CUDA, whatever the address
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  std::optional<Extent> extent = TheDeviceMemory().Find(ptr);
+  std::optional<Extent> extent;
+  if (const auto pooled = TheMemoryPools().Find(ptr))
+    extent = pooled->extent;
+  else if (const auto mapping = TheVirtualMemory().FindMapping(ptr))
+    extent = mapping->extent;
+  else
+    extent = TheDeviceMemory().Find(ptr);
   if (!extent)
     if (const auto block = ThePinnedMemory().Find(ptr)) extent = block->extent;
   if (!extent) return CUDA_ERROR_NOT_FOUND;

@@ -16,10 +16,21 @@ namespace mignificient::client {
 
 class DeviceMemory {
  public:
-  DeviceMemory(Extent window, uint64_t granule, uint64_t budget) : space_(window, granule, budget) {}
+  DeviceMemory(Extent window, uint64_t granule, uint64_t budget)
+      : sure_bytes_(budget / 2), space_(window, granule, budget) {}
 
-  CUresult Allocate(uint64_t bytes, CUdeviceptr& address);
-  CUresult Free(CUdeviceptr address);
+  // Waits, holding nothing, where only memory whose last use may still run would do.
+  using Rather = AddressSpace::Rather;
+  CUresult Allocate(uint64_t bytes, CUdeviceptr& address, Rather rather = Rather::kWait);
+  enum class Use { kMayGoOn, kIsOver };  // of memory that is freed
+  CUresult Free(CUdeviceptr address, Use use = Use::kMayGoOn);
+  // Unmaps what no allocation needs. False: there was nothing.
+  bool ReleaseUnused();
+  // Budget for memory that the program maps itself, and addresses for it.
+  CUresult Charge(uint64_t bytes);
+  void Discharge(uint64_t bytes);
+  std::optional<Extent> Reserve(uint64_t bytes, uint64_t align, uint64_t hint);
+  void Unreserve(Extent range);
   std::optional<Extent> Find(CUdeviceptr address);
   bool InWindow(uint64_t address) const { return space_.InWindow(address); }  // constant, so without the lock
   uint64_t UnusedBytes();
@@ -28,6 +39,15 @@ class DeviceMemory {
   bool IsSynchronous(CUdeviceptr address);
 
  private:
+  // Carries out the plan that `ask(passed)` makes, until it is granted or cannot be.
+  template <typename Ask>
+  CUresult Follow(Ask ask, AddressSpace::Plan& plan);
+  CUresult CarryOut(const AddressSpace::Plan& plan);
+
+  // Arrays, graphs and other processes take of the budget too. While less than this is mapped the server is not asked
+  // whether it can: a map that it must refuse would end the session.
+  const uint64_t sure_bytes_;
+
   std::mutex lock_;  // also held while a plan's commands are written, so that they reach the server in plan order
   AddressSpace space_;
   std::set<uint64_t> synchronous_;  // allocations

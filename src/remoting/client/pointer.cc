@@ -1,7 +1,11 @@
 // What a pointer is: answered from what this process has allocated.
 
+#include <optional>
+
 #include "remoting/client/call.h"
 #include "remoting/client/memory.h"
+#include "remoting/client/memory_pool.h"
+#include "remoting/client/virtual_memory.h"
 
 namespace mignificient::client {
 namespace {
@@ -12,13 +16,37 @@ struct Pointer {
   Extent extent;
   bool managed = false;
   uint64_t device = 0;  // host memory: where the device has the extent; 0: nowhere
+  CUmemoryPool pool = nullptr;
+  std::optional<Extent> mapping;  // of memory that the program maps itself; `extent` is then the whole reservation
+  int access = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
 };
 
+Pointer OfDevice(Extent extent) {
+  return {CU_MEMORYTYPE_DEVICE, extent, false, extent.address, nullptr, std::nullopt};
+}
+
 Pointer Identify(CUdeviceptr ptr) {
-  if (const auto extent = TheDeviceMemory().Find(ptr)) return {CU_MEMORYTYPE_DEVICE, *extent, false, extent->address};
+  if (const auto pooled = TheMemoryPools().Find(ptr)) {
+    Pointer pointer = OfDevice(pooled->extent);
+    pointer.pool = pooled->pool;
+    return pointer;
+  }
+  if (const auto range = TheVirtualMemory().FindReservation(ptr)) {
+    Pointer pointer = OfDevice(*range);
+    const auto mapping = TheVirtualMemory().FindMapping(ptr);
+    if (!mapping) pointer.memory_type = 0;
+    if (mapping) pointer.mapping = mapping->extent;
+    if (mapping) pointer.access = mapping->access;
+    return pointer;
+  }
+  if (const auto extent = TheDeviceMemory().Find(ptr)) return OfDevice(*extent);
   if (const auto block = ThePinnedMemory().Find(ptr))
-    return {block->managed() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST, block->extent, block->managed(),
-            block->device};
+    return {block->managed() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST,
+            block->extent,
+            block->managed(),
+            block->device,
+            nullptr,
+            std::nullopt};
   return {};
 }
 
@@ -56,9 +84,43 @@ CUresult Attribute(const Pointer& pointer, CUdeviceptr ptr, int attribute, void*
       return Put(data, static_cast<size_t>(pointer.extent.bytes));
     case CU_POINTER_ATTRIBUTE_MAPPED:
       return Put(data, pointer.device != 0 ? 1u : 0u);
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+      return Put(data, uint64_t{0});
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
+      return Put(data, 0u);
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+      return Put(data, pointer.access);
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+      return Put(data, pointer.pool);
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+      return Put(data, static_cast<size_t>(pointer.mapping.value_or(pointer.extent).bytes));
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+      return Put(data, static_cast<CUdeviceptr>(pointer.mapping.value_or(pointer.extent).address));
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
+      return Put(data, static_cast<unsigned long long>(pointer.mapping.value_or(pointer.extent).address));
     default:
       return CUDA_ERROR_NOT_SUPPORTED;
   }
+}
+
+// Of addresses that the program has reserved and not mapped.
+CUresult Unmapped(const Pointer& pointer, int attribute, void* data) {
+  switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+      return Put(data, static_cast<CUdeviceptr>(pointer.extent.address));
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+      return Put(data, static_cast<size_t>(pointer.extent.bytes));
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+      return Put(data, 0u);
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
+  }
+}
+
+CUresult Answer(const Pointer& pointer, CUdeviceptr ptr, int attribute, void* data) {
+  if (pointer.memory_type != 0) return Attribute(pointer, ptr, attribute, data);
+  return pointer.extent.bytes != 0 ? Unmapped(pointer, attribute, data) : CUDA_ERROR_INVALID_VALUE;
 }
 
 // What cuPointerGetAttributes reports about a pointer that CUDA does not know: nothing, as zeros.
@@ -70,9 +132,17 @@ CUresult Absent(int attribute, void* data) {
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
       return Put(data, uint64_t{0});
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
       return Put(data, -2);
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
     case CU_POINTER_ATTRIBUTE_IS_MANAGED:
@@ -90,7 +160,7 @@ MIG_EXPORT CUresult cuPointerGetAttribute(void* data, int attribute, CUdeviceptr
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (data == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const Pointer pointer = Identify(ptr);
-  return pointer.memory_type == 0 ? CUDA_ERROR_INVALID_VALUE : Attribute(pointer, ptr, attribute, data);
+  return Answer(pointer, ptr, attribute, data);
 }
 
 MIG_EXPORT CUresult cuPointerGetAttributes(unsigned count, int* attributes, void** data, CUdeviceptr ptr) {
@@ -99,8 +169,7 @@ MIG_EXPORT CUresult cuPointerGetAttributes(unsigned count, int* attributes, void
   const Pointer pointer = Identify(ptr);
   for (unsigned i = 0; i < count; ++i) {
     if (data[i] == nullptr) return CUDA_ERROR_INVALID_VALUE;
-    CUresult result =
-        pointer.memory_type == 0 ? Absent(attributes[i], data[i]) : Attribute(pointer, ptr, attributes[i], data[i]);
+    CUresult result = Answer(pointer, ptr, attributes[i], data[i]);
     if (result == CUDA_ERROR_INVALID_VALUE) result = Absent(attributes[i], data[i]);
     if (result != CUDA_SUCCESS) return result;
   }

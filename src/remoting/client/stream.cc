@@ -8,6 +8,7 @@
 #include "remoting/client/channel.h"
 #include "remoting/client/context.h"
 #include "remoting/client/handle_names.h"
+#include "remoting/client/memory_pool.h"
 #include "remoting/wire/commands.h"
 
 namespace mignificient::client {
@@ -111,19 +112,23 @@ CUresult Query(CUstream stream) {
   return checked == CUDA_SUCCESS ? Ask(Command::kStreamQuery, StreamName(stream)) : checked;
 }
 
-// The answer to a wait. What was refused of the work before it comes now, not with a call after it.
-CUresult Settled(CUresult waited) {
+// The answer to a wait, at which pools give memory back. What was refused of the work before it comes now, not with a
+// call after it.
+template <typename Wait>
+CUresult Settled(Wait wait) {
+  const CUresult waited = TheMemoryPools().Synchronize(wait);
   return waited == CUDA_SUCCESS ? TheChannel()->TakeDeferredError() : waited;
 }
 
 CUresult Synchronize(CUstream stream) {
   const CUresult checked = CheckStream(stream);
-  return checked == CUDA_SUCCESS ? Settled(Ask(Command::kStreamSynchronize, StreamName(stream))) : checked;
+  if (checked != CUDA_SUCCESS) return checked;
+  return Settled([stream] { return Ask(Command::kStreamSynchronize, StreamName(stream)); });
 }
 
 CUresult SynchronizeContext() {
   if (const CUresult permitted = CheckNoCapture(); permitted != CUDA_SUCCESS) return permitted;
-  return Settled(Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {}));
+  return Settled([] { return Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {}); });
 }
 
 template <typename T, typename Get>
@@ -137,6 +142,10 @@ CUresult Answer(CUstream stream, T* out, Get get) {
 }
 
 }  // namespace
+
+bool IsStream(CUstream stream) {
+  return IsDefault(stream) || Streams().Find(Name(stream));
+}
 
 uint64_t ThreadStreamName() {
   if (thread_stream.name == 0) Create(0, 0, CurrentContext(), thread_stream.name);
@@ -268,7 +277,8 @@ MIG_EXPORT CUresult cuEventQuery(CUevent event) {
 }
 MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
   const CUresult checked = CheckEvent(event);
-  return checked == CUDA_SUCCESS ? Settled(Ask(Command::kEventSynchronize, Name(event))) : checked;
+  if (checked != CUDA_SUCCESS) return checked;
+  return Settled([event] { return Ask(Command::kEventSynchronize, Name(event)); });
 }
 
 namespace {

@@ -47,8 +47,7 @@ bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
   if (result == CUDA_SUCCESS && begin->graph != 0 && !ResolveGraph(begin->graph, graph))
     result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS) result = TakeLinks(body, begin->dependency_count, links);
-  // Streams that the capture takes in are not asked after again, so nothing may still run in them.
-  if (result == CUDA_SUCCESS && capturing_.empty()) result = Quiesce();
+  if (result == CUDA_SUCCESS && capturing_.empty()) result = KeepBusy();
   // Relaxed whatever the program asked for: the mode restricts threads, and the program's are not here.
   constexpr int kMode = CU_STREAM_CAPTURE_MODE_RELAXED;
   if (result == CUDA_SUCCESS)
@@ -58,6 +57,25 @@ bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
   if (result == CUDA_SUCCESS) capturing_.push_back(stream);
   Answer(slot, result);
   return true;
+}
+
+// Streams that a capture takes in are not asked after again. What runs in them now is seen through a stream that never
+// captures and waits for all of it.
+CUresult Connection::KeepBusy() {
+  const std::vector<CUstream> busy = BusyStreams();
+  if (busy.empty()) return CUDA_SUCCESS;
+  constexpr unsigned kNonBlocking = 1;
+  CUevent event = nullptr;
+  CUresult result = keeper_ == nullptr ? driver().cuStreamCreateWithPriority(&keeper_, kNonBlocking, 0) : CUDA_SUCCESS;
+  if (result == CUDA_SUCCESS) result = driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
+  if (result != CUDA_SUCCESS) return result;
+  for (const CUstream stream : busy) {
+    if (result == CUDA_SUCCESS && stream != keeper_) result = driver().cuEventRecord(event, stream);
+    if (result == CUDA_SUCCESS) result = driver().cuStreamWaitEvent(keeper_, event, 0);
+  }
+  driver().cuEventDestroy_v2(event);
+  if (result == CUDA_SUCCESS) busy_ = {keeper_};
+  return result;
 }
 
 bool Connection::UpdateCapture(uint16_t slot, std::span<const std::byte> body) {

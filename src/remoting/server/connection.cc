@@ -21,21 +21,24 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kSpin{100'000};  // how long an idle dispatcher looks before it sleeps
 constexpr nanoseconds kShortestPoll{10'000};
 constexpr nanoseconds kLongestPoll{500'000};
+// A client that waits as it should has one per reply slot, chunk, fence and retired stream at most.
+constexpr size_t kMostWaits = wire::kSlots + wire::kStagingChunks + wire::kMaxFences + 256;
 constexpr uint32_t kObjectLimit = 65536;
 constexpr uint32_t kKernelLimit = 1 << 20;
 
-// Addresses far from where Linux places mappings of its own, so that client and server can both have them.
-constexpr uint64_t kDeviceWindows = uint64_t{0x2000} << 32;  // 32 TiB
-constexpr uint64_t kHostWindows = uint64_t{0x3000} << 32;    // 48 TiB
-constexpr uint64_t kWindowSpacing = uint64_t{1} << 39;       // for both: wire::kMostChannels of them in 16 TiB
-constexpr uint64_t kHostWindowBytes = kWindowSpacing;
-static_assert(wire::kMostChannels * kWindowSpacing <= kHostWindows - kDeviceWindows);
+// Addresses far from where Linux places mappings of its own, so that client and server can both have them: windows for
+// wire::kMostChannels.
+constexpr uint64_t kDeviceWindows = uint64_t{0x1100} << 32, kDeviceSpacing = uint64_t{1} << 40;  // from 17 TiB
+constexpr uint64_t kHostWindows = uint64_t{0x3100} << 32, kHostWindowBytes = uint64_t{1} << 39;  // from 49 TiB
+static_assert(wire::kMostChannels * kDeviceSpacing <= kHostWindows - kDeviceWindows);
 
-// Fragmentation of addresses costs nothing; memory is bounded by the budget.
-uint64_t WindowBytes(uint64_t budget) {
-  constexpr uint64_t kLeast = uint64_t{4} << 30, kMost = kWindowSpacing / 2;
-  constexpr uint64_t kUnit = uint64_t{1} << 30;
-  return std::clamp((budget * 4 + kUnit - 1) / kUnit * kUnit, kLeast, kMost);
+// Fragmentation of addresses costs nothing; memory is bounded by the budget. Programs that map memory themselves
+// reserve more addresses than there is memory, several times over (PyTorch: per stream and pool); the rest needs
+// little.
+constexpr uint64_t kWindowsPerBudget = 12, kLeastWindowsPerBudget = 4;
+uint64_t WindowBytes(uint64_t budget, uint64_t times) {
+  constexpr uint64_t kUnit = uint64_t{1} << 30, kLeast = 4 * kUnit, kMost = kDeviceSpacing - kUnit;
+  return std::clamp((budget * times + kUnit - 1) / kUnit * kUnit, kLeast, kMost);
 }
 
 bool IsSticky(CUresult result) {
@@ -64,8 +67,10 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
                                                        std::function<void()> notify) {
   MIG_ASSIGN(os::UniqueFd region_fd, os::CreateSealedMemory("mignificient-channel", wire::kRegionBytes));
   MIG_ASSIGN(os::Mapping region, os::Mapping::Create(region_fd.get(), wire::kRegionBytes));
-  MIG_ASSIGN(auto window, Window::Reserve(device, *session, WindowBytes(session->budget_bytes),
-                                          kDeviceWindows + options.ordinal * kWindowSpacing));
+  const uint64_t near = kDeviceWindows + options.ordinal * kDeviceSpacing;
+  auto wide = Window::Reserve(device, *session, WindowBytes(session->budget_bytes, kWindowsPerBudget), near);
+  if (!wide) wide = Window::Reserve(device, *session, WindowBytes(session->budget_bytes, kLeastWindowsPerBudget), near);
+  MIG_ASSIGN(auto window, std::move(wide));
   // DMA reaches reply slots and staging chunks; the ring is only read by the dispatcher.
   const CUresult registered = device.driver->cuMemHostRegister_v2(region.data() + wire::kReplyOffset,
                                                                   wire::kRingOffset - wire::kReplyOffset, 0);
@@ -78,7 +83,7 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   welcome.window_bytes = window->bytes();
   welcome.granule_bytes = device.granule_bytes;
   welcome.budget_bytes = session->budget_bytes - session->mapped_bytes.load(std::memory_order_relaxed);
-  welcome.host_window_base = kHostWindows + options.ordinal * kWindowSpacing;
+  welcome.host_window_base = kHostWindows + options.ordinal * kHostWindowBytes;
   welcome.host_window_bytes = kHostWindowBytes;
   welcome.device = device.info;
   welcome.device.total_bytes = session->budget_bytes;
@@ -163,7 +168,7 @@ bool Connection::Step() {
   worked_ = true;
   if (!Dispatch(**record)) return false;
   if (!waits_.empty()) PollWaits();
-  return true;
+  return waits_.size() <= kMostWaits || Misuse(fmt::format("More than {} waits are pending.", kMostWaits));
 }
 
 bool Connection::Idle() {
@@ -212,6 +217,8 @@ void Connection::TearDown() {
   Quiesce();
   DestroyJoining();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
+  if (keeper_ != nullptr) driver().cuStreamDestroy_v2(keeper_);
+  for (const CUstream stream : retired_) driver().cuStreamDestroy_v2(stream);
   events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
   DestroyArrays();
   DestroyLinks();
@@ -221,7 +228,8 @@ void Connection::TearDown() {
   kernels_.RemoveIf([](Kernel&) { return true; });
   modules_.RemoveIf([this](CUmodule module) { return driver().cuModuleUnload(module), true; });
   libraries_.RemoveIf([this](CUlibrary library) { return driver().cuLibraryUnload(library), true; });
-  while (!pinned_.empty()) UnpinHost({pinned_.begin()->first});
+  while (!pinned_.empty()) Unpin(pinned_.begin()->first);
+  allocations_.RemoveIf([](const std::shared_ptr<Physical>&) { return true; });
   window_.reset();
   driver().cuMemHostUnregister(region_.data() + wire::kReplyOffset);
   // The hang-up tells a client that still waits; what it waits for in the region has been answered above.

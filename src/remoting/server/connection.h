@@ -142,9 +142,13 @@ class Connection {
   bool DispatchMemory(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   bool MapExtent(uint16_t slot, const wire::ExtentBody& body);
   bool UnmapExtent(uint16_t slot, const wire::ExtentBody& body);
-  CUresult Quiesce();  // all work issued so far is complete
+  bool Fence(uint16_t slot, const wire::FenceBody& body);
+  bool CreateMemory(uint16_t slot, uint64_t bytes);
+  CUresult FreeGraphMemory(const wire::GraphFreeBody& body);
+  CUresult Quiesce();  // blocks until all work issued so far is complete
   CUresult PinHost(const wire::PinHostBody& body);
-  CUresult UnpinHost(const wire::UnpinHostBody& body);
+  bool UnpinHost(uint16_t slot, uint64_t address);
+  CUresult Unpin(uint64_t address);
   bool InPinned(uint64_t address, uint64_t bytes) const;
   os::UniqueFd TakeDescriptor(uint64_t tag);
 
@@ -179,6 +183,7 @@ class Connection {
   bool CreateStream(const wire::StreamCreateBody& body);
   bool CreateEvent(const wire::EventCreateBody& body);
   bool DestroyStream(uint64_t name);
+  void EndRetired(CUstream stream);
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
   bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
   bool RunMemoryOps(uint16_t slot, std::span<const std::byte> body);
@@ -223,6 +228,7 @@ class Connection {
   CUresult WriteKernelNode(CUgraphNode node, wire::NodeReply& reply);
 
   bool BeginCapture(uint16_t slot, std::span<const std::byte> body);
+  CUresult KeepBusy();
   bool UpdateCapture(uint16_t slot, std::span<const std::byte> body);
   bool CaptureInfo(uint16_t slot, uint64_t stream);
   bool EndCapture(uint16_t slot, uint64_t stream);
@@ -252,18 +258,22 @@ class Connection {
   HandleTable<Array> arrays_;
   HandleTable<MipmappedArray> mipmapped_arrays_;
   std::set<std::pair<wire::TextureKind, uint64_t>> textures_;
-  HandleTable<CUmemGenericAllocationHandle> allocations_;
+  HandleTable<std::shared_ptr<Physical>> allocations_;
   HandleTable<CUgraphExec> graph_execs_;
   HandleTable<std::shared_ptr<LinkState>> links_;
   GraphNames graphs_;
-  std::map<CUgraph, uint64_t> graph_bytes_;  // device memory that a graph's allocation nodes were charged
-  std::vector<CUstream> capturing_;          // streams in which a capture was begun
-  HandleTable<Kernel> kernels_;              // both CUkernel and CUfunction names, as kFunction
+  std::map<CUgraph, uint64_t> graph_bytes_;         // device memory that a graph's allocation nodes were charged
+  std::map<CUdeviceptr, CUgraph> graph_addresses_;  // of allocation nodes -> outermost graph
+  CUstream keeper_ = nullptr;                       // waits for what ran when a capture began; null until then
+  std::vector<CUstream> capturing_;                 // streams in which a capture was begun
+  HandleTable<Kernel> kernels_;                     // both CUkernel and CUfunction names, as kFunction
   std::map<uint64_t, Pinned> pinned_;
   std::map<uint64_t, os::UniqueFd> descriptors_;  // arrived ahead of their command
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
   CUstream joining_ = nullptr;                    // our own, for events of the whole context; made when first needed
   std::vector<CUevent> context_waits_;            // our own: what new streams wait for, too, until it has happened
+  std::vector<CUstream> retired_;                 // destroyed by the client, with work that goes on
+  uint32_t fences_ = 0;                           // without a reply, pending
   std::vector<void*> launch_params_;
   bool worked_ = true;  // since the dispatcher last looked at the clock
   std::chrono::steady_clock::time_point idle_since_;

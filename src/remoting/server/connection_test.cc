@@ -58,12 +58,23 @@ class Client {
     return Send(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), slot);
   }
   template <typename Body>
-  CUresult Ask(Command command, const Body& body) {
-    header().replies[0].Arm();
-    Send(command, body, 0);
-    while (!header().replies[0].Wait(1'000'000'000)) {
+  CUresult Ask(Command command, const Body& body, uint16_t slot = 0) {
+    header().replies[slot].Arm();
+    Send(command, body, slot);
+    return Await(slot);
+  }
+  CUresult Await(uint16_t slot) {
+    while (!header().replies[slot].Wait(1'000'000'000)) {
     }
-    return static_cast<CUresult>(header().replies[0].result.load());
+    return static_cast<CUresult>(header().replies[slot].result.load());
+  }
+  // The object that the answer to `body` in slot 0 names.
+  template <typename Body>
+  uint64_t Named(Command command, const Body& body) {
+    EXPECT_EQ(Ask(command, body), CUDA_SUCCESS);
+    uint64_t name;
+    std::memcpy(&name, region_.data() + wire::kReplyOffset, sizeof name);
+    return name;
   }
 
   // What came with the answer to the last question.
@@ -418,6 +429,216 @@ TEST_F(ConnectionTest, DrainIsAnsweredOnceEarlierCommandsAreDone) {
   EXPECT_EQ(client.session().copies.load(), 100u);
 }
 
+// --- Waiting
+// ----------------------------------------------------------------------------------------------------------
+
+std::atomic<bool> stream_is_busy;
+std::atomic<int> streams_destroyed;
+
+// Work in every stream but the legacy one goes on until the test ends it; a driver call that waits for it fails.
+class BusyStreamTest : public ConnectionTest {
+ protected:
+  BusyStreamTest() {
+    stream_is_busy = true;
+    streams_destroyed = 0;
+    driver_.cuStreamQuery = [](CUstream stream) {
+      return stream != nullptr && stream_is_busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+    };
+    driver_.cuEventQuery = [](CUevent) { return stream_is_busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; };
+    driver_.cuStreamSynchronize = [](CUstream stream) {
+      EXPECT_FALSE(stream != nullptr && stream_is_busy) << "The dispatcher waits for a stream.";
+      return CUDA_SUCCESS;
+    };
+    driver_.cuStreamDestroy_v2 = [](CUstream) {
+      ++streams_destroyed;
+      return CUDA_SUCCESS;
+    };
+  }
+  ~BusyStreamTest() override { stream_is_busy = false; }
+
+  // A stream with work in it.
+  static uint64_t BusyStream(Client& client) {
+    const uint64_t name = wire::PackHandle({wire::HandleKind::kStream, 1, 0});
+    client.Send(Command::kStreamCreate, wire::StreamCreateBody{name, 0, 0});
+    client.Send(Command::kCopyInline, wire::CopyBody{4096, 0, name, 0, 0, 0});
+    return name;
+  }
+};
+
+TEST_F(BusyStreamTest, FenceDoesNotHoldUpOtherCommands) {
+  Client client(device_);
+  BusyStream(client);
+  client.header().replies[1].Arm();
+  client.Send(Command::kFence, wire::FenceBody{1, 0}, 1);
+  client.Send(Command::kFence, wire::FenceBody{2, 0});
+  const wire::ExtentBody extent{client.welcome().window_base, 1 << 20};
+  EXPECT_EQ(client.Ask(Command::kMapExtent, extent), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kUnmapExtent, extent), CUDA_SUCCESS);
+  EXPECT_FALSE(client.header().replies[1].Done());
+  EXPECT_EQ(client.header().fence_passed.load(), 0u);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{3, 1}), CUDA_ERROR_NOT_READY);
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  while (client.header().fence_passed.load() != 2) std::this_thread::yield();
+}
+
+TEST_F(BusyStreamTest, FenceIsOverAtOnceWhereNothingRuns) {
+  stream_is_busy = false;
+  Client client(device_);
+  BusyStream(client);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{1, 0}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{2, 1}), CUDA_SUCCESS);
+}
+
+TEST_F(BusyStreamTest, MoreFencesThanAllowedAreMisuse) {
+  driver_.cuStreamSynchronize = FakeDriver().cuStreamSynchronize;  // the end waits
+  Client client(device_);
+  BusyStream(client);
+  for (uint32_t i = 0; i <= wire::kMaxFences; ++i) client.Send(Command::kFence, wire::FenceBody{i, 0});
+  EXPECT_THAT(client.EndText(), HasSubstr("fences are pending"));
+  stream_is_busy = false;
+}
+
+TEST_F(BusyStreamTest, WaitsThatNoClientCouldHaveAreMisuse) {
+  driver_.cuStreamSynchronize = FakeDriver().cuStreamSynchronize;  // the end waits
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  for (int i = 0; i < 3000 && client.Send(Command::kStreamSynchronize, wire::HandleBody{stream}, 0); ++i) {
+  }
+  EXPECT_THAT(client.EndText(), HasSubstr("waits are pending"));
+  stream_is_busy = false;
+}
+
+TEST_F(BusyStreamTest, CaptureBeginsAndPinnedMemoryGoesWithoutHoldingUpOthers) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  const auto fd = os::CreateSealedMemory("test", 4096).value();
+  const wire::DescriptorPacket packet{7, 4096};
+  const int raw = fd.get();
+  ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
+  const uint64_t host = client.welcome().host_window_base;
+  EXPECT_EQ(client.Ask(Command::kPinHost, wire::PinHostBody{7, host, 4096, 0}), CUDA_SUCCESS);
+  client.header().replies[1].Arm();
+  client.Send(Command::kUnpinHost, wire::UnpinHostBody{host}, 1);
+  EXPECT_EQ(client.Ask(Command::kCaptureBegin, wire::CaptureBeginBody{stream, 0, 0, 0}), CUDA_SUCCESS);
+  EXPECT_FALSE(client.header().replies[1].Done());
+  EXPECT_EQ(client.session().pinned_bytes.load(), 4096u);
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().pinned_bytes.load(), 0u);
+}
+
+TEST_F(BusyStreamTest, DestroyedStreamLivesUntilItsWorkIsOverAndHoldsUpNobody) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  client.Send(Command::kStreamDestroy, wire::HandleBody{stream});
+  EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{stream}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(streams_destroyed.load(), 0);
+  client.header().replies[1].Arm();
+  client.Send(Command::kContextSynchronize, wire::HandleBody{0}, 1);
+  EXPECT_EQ(client.Ask(Command::kEventQuery, wire::HandleBody{1}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_FALSE(client.header().replies[1].Done()) << "The context still has its work.";
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  while (streams_destroyed.load() != 1) std::this_thread::yield();
+}
+
+// --- Memory that the program maps itself
+// ----------------------------------------------------------------------------------------------------------
+
+TEST_F(ConnectionTest, MemoryIsChargedUntilItsHandleAndMappingsAreGone) {
+  Client client(device_);
+  constexpr uint64_t kBytes = 1 << 20;
+  const uint64_t base = client.welcome().window_base;
+  const uint64_t memory = client.Named(Command::kMemCreate, wire::MemCreateBody{kBytes});
+  EXPECT_EQ(client.session().mapped_bytes.load(), kBytes);
+  EXPECT_EQ(client.Ask(Command::kMemMap, wire::MemMapBody{base, kBytes, 0, memory}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kMemMap, wire::MemMapBody{base + kBytes, kBytes / 2, kBytes / 2, memory}),
+            CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kMemSetAccess, wire::MemAccessBody{base, kBytes * 3 / 2, 3, 0}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kMemRelease, wire::HandleBody{memory}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kMemRelease, wire::HandleBody{memory}), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(client.Ask(Command::kMemUnmap, wire::ExtentBody{base, kBytes}), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().mapped_bytes.load(), kBytes);
+  EXPECT_EQ(client.Ask(Command::kMemUnmap, wire::ExtentBody{base + kBytes, kBytes / 2}), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().mapped_bytes.load(), 0u);
+}
+
+TEST_F(ConnectionTest, MemoryOfAConnectionThatEndsIsTheSessionsAgain) {
+  Client client(device_);
+  const uint64_t memory = client.Named(Command::kMemCreate, wire::MemCreateBody{1 << 20});
+  client.Named(Command::kMemCreate, wire::MemCreateBody{1 << 20});
+  client.Ask(Command::kMemMap, wire::MemMapBody{client.welcome().window_base, 4096, 0, memory});
+  client.connection().Stop();
+  client.WaitForEnd();
+  EXPECT_EQ(client.session().mapped_bytes.load(), 0u);
+}
+
+TEST_F(ConnectionTest, MemoryBeyondTheBudgetOrOfOddSizeIsRefused) {
+  Client client(device_);
+  EXPECT_EQ(client.Ask(Command::kMemCreate, wire::MemCreateBody{kBudget + 4096}), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_EQ(client.Ask(Command::kMemCreate, wire::MemCreateBody{~uint64_t{4095}}), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_EQ(client.Ask(Command::kMemCreate, wire::MemCreateBody{100}), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(client.Ask(Command::kMemCreate, wire::MemCreateBody{0}), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(client.session().mapped_bytes.load(), 0u);
+}
+
+TEST_F(ConnectionTest, MappingsOutsideTheWindowTheMemoryOrOverOthersAreRefused) {
+  Client client(device_);
+  const uint64_t base = client.welcome().window_base, end = base + client.welcome().window_bytes;
+  const uint64_t memory = client.Named(Command::kMemCreate, wire::MemCreateBody{64 << 10});
+  ASSERT_EQ(client.Ask(Command::kMapExtent, wire::ExtentBody{base + 8192, 4096}), CUDA_SUCCESS);
+  const wire::MemMapBody bad[] = {
+      {base - 4096, 4096, 0, memory},
+      {end, 4096, 0, memory},
+      {end - 4096, 8192, 0, memory},
+      {base, 100, 0, memory},
+      {base + 1, 4096, 0, memory},
+      {base, 0, 0, memory},
+      {base, 128 << 10, 0, memory},
+      {base, 4096, 64 << 10, memory},
+      {base, 4096, ~uint64_t{4095}, memory},
+      {base, 8192, 60 << 10, memory},
+      {base, 4096, 7, memory},
+      {base, ~uint64_t{4095}, 0, memory},
+      {base + 4096, 8192, 0, memory},
+      {base + 8192, 4096, 0, memory},
+      {base, 4096, 0, memory + 1},
+      {base, 4096, 0, wire::PackHandle({wire::HandleKind::kStream, 1, 0})},
+      {base, 4096, 0, 0},
+  };
+  for (const wire::MemMapBody& map : bad)
+    EXPECT_EQ(client.Ask(Command::kMemMap, map), CUDA_ERROR_INVALID_VALUE)
+        << map.address << " " << map.bytes << " " << map.offset << " " << map.handle;
+}
+
+TEST_F(ConnectionTest, PartsOfMappingsAndGapsAreNeitherUnmappedNorMadeAccessible) {
+  Client client(device_);
+  const uint64_t base = client.welcome().window_base;
+  const uint64_t memory = client.Named(Command::kMemCreate, wire::MemCreateBody{64 << 10});
+  ASSERT_EQ(client.Ask(Command::kMemMap, wire::MemMapBody{base, 8192, 0, memory}), CUDA_SUCCESS);
+  ASSERT_EQ(client.Ask(Command::kMemMap, wire::MemMapBody{base + 12288, 4096, 0, memory}), CUDA_SUCCESS);
+  for (const wire::ExtentBody& bad :
+       {wire::ExtentBody{base, 4096}, wire::ExtentBody{base + 4096, 4096}, wire::ExtentBody{base, 16384},
+        wire::ExtentBody{base + 8192, 4096}, wire::ExtentBody{base, 0}, wire::ExtentBody{base, ~uint64_t{0}}}) {
+    EXPECT_EQ(client.Ask(Command::kMemUnmap, bad), CUDA_ERROR_INVALID_VALUE);
+    EXPECT_EQ(client.Ask(Command::kMemSetAccess, wire::MemAccessBody{bad.address, bad.bytes, 3, 0}),
+              CUDA_ERROR_INVALID_VALUE);
+  }
+  EXPECT_EQ(client.Ask(Command::kMemUnmap, wire::ExtentBody{base, 8192}), CUDA_SUCCESS);
+}
+
+TEST_F(ConnectionTest, MemoryThatIsNoGraphsIsNotFreed) {
+  driver_.cuMemFreeAsync = [](CUdeviceptr, CUstream) {
+    ADD_FAILURE() << "The driver is asked to free it.";
+    return CUDA_SUCCESS;
+  };
+  Client client(device_);
+  EXPECT_EQ(client.Ask(Command::kGraphFree, wire::GraphFreeBody{0x7000000000, 0}), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(client.Ask(Command::kGraphFree, wire::GraphFreeBody{client.welcome().window_base, 0}),
+            CUDA_ERROR_INVALID_VALUE);
+}
+
 // --- Garbage
 // ----------------------------------------------------------------------------------------------------------
 
@@ -443,7 +664,7 @@ TEST_F(ConnectionTest, RandomCommandsNeverCrashTheServer) {
     for (int i = 0; i < 200 && !client.connection().ended(); ++i) {
       std::vector<uint64_t> body(random() % 24);
       for (uint64_t& word : body) {
-        constexpr uint64_t kKinds[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06};
+        constexpr uint64_t kKinds[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0a};
         switch (random() % 4) {
           case 0:
             word = random();
@@ -455,7 +676,7 @@ TEST_F(ConnectionTest, RandomCommandsNeverCrashTheServer) {
             word = client.welcome().window_base + random() % 64 * 4096;
             break;
           default:
-            word = kKinds[random() % 6] << 56 | (random() % 3) << 32 | random() % 4;
+            word = kKinds[random() % 7] << 56 | (random() % 3) << 32 | random() % 4;
         }
       }
       const uint16_t opcode =

@@ -157,7 +157,10 @@ bool Connection::AddNode(uint16_t slot, std::span<const std::byte> body) {
   if (result == CUDA_SUCCESS) {
     graph_bytes_[graph.root] += charge;
     reply.node = graphs_.NameNode(node, graph.root);
-    if (add->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) reply.address = params.driver.alloc.address;
+    if (add->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) {
+      reply.address = params.driver.alloc.address;
+      graph_addresses_.insert_or_assign(reply.address, graph.root);
+    }
     if (add->type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
       for (uint32_t i = 0; i < params.driver.conditional.size; ++i)
         reply.graphs[i] = graphs_.NameGraph(params.driver.conditional.graphs[i], graph.root);

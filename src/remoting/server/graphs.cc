@@ -81,6 +81,7 @@ bool Connection::DestroyGraph(uint16_t slot, uint64_t name) {
     graphs_.ForgetRoot(root);
     if (const auto bytes = graph_bytes_.extract(root); !bytes.empty())
       session_->mapped_bytes.fetch_sub(bytes.mapped(), std::memory_order_relaxed);
+    std::erase_if(graph_addresses_, [root](const auto& entry) { return entry.second == root; });
   }
   Answer(slot, result);
   return true;

@@ -22,8 +22,8 @@ bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<
       if (const auto* extent = Body<wire::ExtentBody>(body)) return UnmapExtent(slot, *extent);
       break;
     case wire::Command::kFence:
-      Answer(slot, Quiesce());
-      return true;
+      if (const auto* fence = Body<wire::FenceBody>(body)) return Fence(slot, *fence);
+      break;
     case wire::Command::kMemoryInfo: {
       const wire::MemoryInfoReply info{session_->budget_bytes, session_->mapped_bytes.load(std::memory_order_relaxed)};
       Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(&info, 1)));
@@ -36,8 +36,40 @@ bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<
       }
       break;
     case wire::Command::kUnpinHost:
-      if (const auto* unpin = Body<wire::UnpinHostBody>(body)) {
-        Answer(slot, UnpinHost(*unpin));
+      if (const auto* unpin = Body<wire::UnpinHostBody>(body)) return UnpinHost(slot, unpin->address);
+      break;
+    case wire::Command::kMemCreate:
+      if (const auto* create = Body<wire::MemCreateBody>(body)) return CreateMemory(slot, create->bytes);
+      break;
+    case wire::Command::kMemRelease:
+      if (const auto* handle = Body<wire::HandleBody>(body)) {
+        Answer(slot, allocations_.Remove(handle->handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE);
+        return true;
+      }
+      break;
+    case wire::Command::kMemMap:
+      if (const auto* map = Body<wire::MemMapBody>(body)) {
+        const auto* memory = allocations_.Find(map->handle);
+        Answer(slot, memory == nullptr ? CUDA_ERROR_INVALID_VALUE
+                                       : window_->Map(map->address, map->bytes, map->offset, *memory));
+        return true;
+      }
+      break;
+    case wire::Command::kMemUnmap:
+      if (const auto* extent = Body<wire::ExtentBody>(body)) {
+        Answer(slot, window_->Unmap(extent->address, extent->bytes));
+        return true;
+      }
+      break;
+    case wire::Command::kMemSetAccess:
+      if (const auto* access = Body<wire::MemAccessBody>(body)) {
+        Answer(slot, window_->SetAccess(access->address, access->bytes, access->flags));
+        return true;
+      }
+      break;
+    case wire::Command::kGraphFree:
+      if (const auto* free = Body<wire::GraphFreeBody>(body)) {
+        Answer(slot, FreeGraphMemory(*free));
         return true;
       }
       break;
@@ -62,12 +94,46 @@ bool Connection::MapExtent(uint16_t slot, const wire::ExtentBody& body) {
 }
 
 bool Connection::UnmapExtent(uint16_t slot, const wire::ExtentBody& body) {
-  Quiesce();
   const CUresult result = window_->Unmap(body.address, body.bytes);
   if (result != CUDA_SUCCESS)
     return Misuse(fmt::format("Extent [{:#x}, +{}) is not mapped.", body.address, body.bytes));
   Answer(slot, result);
   return true;
+}
+
+bool Connection::Fence(uint16_t slot, const wire::FenceBody& body) {
+  if (body.now != 0) {
+    Answer(slot, BusyStreams().empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
+    return true;
+  }
+  if (slot != wire::kNoReply) {
+    waits_.AddStreams(header().replies[slot], BusyStreams(), Waits::Flush::kNo);
+    return true;
+  }
+  if (fences_ == wire::kMaxFences) return Misuse(fmt::format("More than {} fences are pending.", wire::kMaxFences));
+  ++fences_;
+  waits_.After(BusyStreams(), [this, epoch = body.epoch] {
+    --fences_;
+    header().fence_passed.store(epoch, std::memory_order_release);
+  });
+  return true;
+}
+
+bool Connection::CreateMemory(uint16_t slot, uint64_t bytes) {
+  if (slot == wire::kNoReply) return Misuse("Creation of memory asks for no reply.");
+  std::shared_ptr<Physical> memory;
+  CUresult result = allocations_.full() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+  if (result == CUDA_SUCCESS) result = Physical::Create(device_, *session_, bytes, memory);
+  return AnswerName(slot, result, result == CUDA_SUCCESS ? *allocations_.Add(std::move(memory)) : 0);
+}
+
+CUresult Connection::FreeGraphMemory(const wire::GraphFreeBody& body) {
+  CUstream stream = nullptr;
+  if (!graph_addresses_.contains(body.address)) return CUDA_ERROR_INVALID_VALUE;
+  if (!ResolveStream(body.stream, stream)) return CUDA_ERROR_INVALID_HANDLE;
+  waits_.Pin();
+  TouchedStream(stream);
+  return driver().cuMemFreeAsync(body.address, stream);
 }
 
 CUresult Connection::Quiesce() {
@@ -115,10 +181,14 @@ CUresult Connection::PinHost(const wire::PinHostBody& body) {
   return CUDA_SUCCESS;
 }
 
-CUresult Connection::UnpinHost(const wire::UnpinHostBody& body) {
-  const auto it = pinned_.find(body.address);
+bool Connection::UnpinHost(uint16_t slot, uint64_t address) {
+  waits_.After(BusyStreams(), [this, slot, address] { Answer(slot, Unpin(address)); });
+  return true;
+}
+
+CUresult Connection::Unpin(uint64_t address) {
+  const auto it = pinned_.find(address);
   if (it == pinned_.end()) return CUDA_ERROR_INVALID_VALUE;
-  Quiesce();
   const CUresult result = driver().cuMemHostUnregister(it->second.mapping.data());
   session_->pinned_bytes.fetch_sub(it->second.mapping.size(), std::memory_order_relaxed);
   pinned_.erase(it);

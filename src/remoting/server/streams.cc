@@ -8,7 +8,8 @@
 namespace mignificient::server {
 namespace {
 
-constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
+constexpr unsigned kNonBlocking = 1;   // CU_STREAM_NON_BLOCKING
+constexpr size_t kRetiredLimit = 256;  // streams destroyed while busy; beyond it the client waits
 
 }  // namespace
 
@@ -126,15 +127,27 @@ bool Connection::DestroyStream(uint64_t name) {
     Defer(CUDA_ERROR_INVALID_HANDLE);
     return true;
   }
-  // Its work goes on after it is destroyed, and a drain or a fence must still see it: the legacy stream waits for it
-  // unless it is non-blocking, so wait here in that rare case that it is busy.
+  // Its work goes on after it is destroyed, and a drain or a fence must still see it: so it stays until it is idle.
   const bool captures = !capturing_.empty() && Captures(*stream);  // then nothing runs in it
-  if (!captures && driver().cuStreamQuery(*stream) == CUDA_ERROR_NOT_READY)
-    Defer(driver().cuStreamSynchronize(*stream));
-  std::erase(busy_, *stream);
-  std::erase(capturing_, *stream);
-  Defer(driver().cuStreamDestroy_v2(*stream));
+  const bool busy = !captures && driver().cuStreamQuery(*stream) == CUDA_ERROR_NOT_READY;
+  if (!busy || retired_.size() >= kRetiredLimit) {
+    if (busy) Defer(driver().cuStreamSynchronize(*stream));
+    std::erase(busy_, *stream);
+    std::erase(capturing_, *stream);
+    Defer(driver().cuStreamDestroy_v2(*stream));
+    return true;
+  }
+  retired_.push_back(*stream);
+  TouchedStream(*stream);
+  waits_.After({*stream}, [this, stream = *stream] { EndRetired(stream); });
   return true;
+}
+
+void Connection::EndRetired(CUstream stream) {
+  waits_.Pin();  // nothing may ask after it any more
+  std::erase(busy_, stream);
+  std::erase(retired_, stream);
+  Defer(driver().cuStreamDestroy_v2(stream));
 }
 
 bool Connection::RecordEvent(uint16_t slot, const wire::EventRecordBody& body) {

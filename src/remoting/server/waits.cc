@@ -10,14 +10,23 @@ Waits::~Waits() {
 }
 
 void Waits::AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Flush flush) {
-  Wait wait{&completion, {}, flush};
+  Add(&completion, streams, flush, {});
+}
+
+void Waits::After(std::vector<CUstream> streams, std::function<void()> then) {
+  Add(nullptr, streams, Flush::kNo, std::move(then));
+}
+
+void Waits::Add(ring::Completion* completion, const std::vector<CUstream>& streams, Flush flush,
+                std::function<void()> then) {
+  Wait wait{completion, {}, flush, std::move(then)};
   for (const CUstream stream : streams) wait.conditions.push_back({stream, nullptr, false});
   unpinned_ += streams.size();
   waits_.push_back(std::move(wait));
 }
 
 void Waits::AddEvent(ring::Completion& completion, CUevent event, Flush flush) {
-  waits_.push_back({&completion, {{nullptr, event, false}}, flush});
+  waits_.push_back({&completion, {{nullptr, event, false}}, flush, {}});
 }
 
 void Waits::PinAll() {
@@ -78,8 +87,10 @@ bool Waits::Poll(const std::function<void(CUresult)>& on_error) {
       continue;
     }
     if (result != CUDA_SUCCESS) on_error(result);
-    waits_[i].completion->Finish(result);
+    const Wait over = std::move(waits_[i]);
     waits_.erase(waits_.begin() + static_cast<long>(i));
+    if (over.completion != nullptr) over.completion->Finish(result);
+    if (over.then) over.then();
     progress = true;
   }
   if (waits_.empty() && !retired_.empty()) {
@@ -99,7 +110,7 @@ void Waits::Retire(CUevent event) {
 void Waits::Abandon(CUresult result) {
   for (Wait& wait : waits_) {
     for (const Condition& condition : wait.conditions) Drop(condition);
-    wait.completion->Finish(result);
+    if (wait.completion != nullptr) wait.completion->Finish(result);
   }
   waits_.clear();
 }

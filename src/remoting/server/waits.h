@@ -28,6 +28,8 @@ class Waits {
   void AddStream(ring::Completion& completion, CUstream stream, Flush flush) {
     AddStreams(completion, {stream}, flush);
   }
+  // Calls `then` once all of `streams` are idle; never when abandoned.
+  void After(std::vector<CUstream> streams, std::function<void()> then);
   // Ends `completion` when `event`, which the client may destroy meanwhile, has happened.
   void AddEvent(ring::Completion& completion, CUevent event, Flush flush);
 
@@ -41,6 +43,7 @@ class Waits {
   void Retire(CUevent event);
 
   bool empty() const { return waits_.empty(); }
+  size_t size() const { return waits_.size(); }
   // Ends everything with `result`.
   void Abandon(CUresult result);
 
@@ -51,11 +54,13 @@ class Waits {
     bool pooled = false;      // the event is ours
   };
   struct Wait {
-    ring::Completion* completion;
+    ring::Completion* completion;       // null: nobody waits for the end but `then`
     std::vector<Condition> conditions;  // all must hold; those that do are removed
     Flush flush;
+    std::function<void()> then;
   };
 
+  void Add(ring::Completion* completion, const std::vector<CUstream>& streams, Flush flush, std::function<void()> then);
   void PinAll();
   // CUDA_ERROR_NOT_READY while pending.
   CUresult Check(Wait& wait);

@@ -11,6 +11,29 @@
 
 namespace mignificient::server {
 
+// Physical memory of the device, charged to the session's budget as long as a handle or a mapping refers to it.
+class Physical {
+ public:
+  // CUDA_ERROR_INVALID_VALUE: not whole granules. CUDA_ERROR_OUT_OF_MEMORY: beyond the budget, or the device has no
+  // more.
+  static CUresult Create(const Device& device, Session& session, uint64_t bytes, std::shared_ptr<Physical>& out);
+  ~Physical();
+  Physical(const Physical&) = delete;
+  Physical& operator=(const Physical&) = delete;
+
+  uint64_t bytes() const { return bytes_; }
+  CUmemGenericAllocationHandle handle() const { return handle_; }
+
+ private:
+  Physical(const Device& device, Session& session, uint64_t bytes, CUmemGenericAllocationHandle handle)
+      : device_(device), session_(session), bytes_(bytes), handle_(handle) {}
+
+  const Device& device_;
+  Session& session_;
+  const uint64_t bytes_;
+  const CUmemGenericAllocationHandle handle_;
+};
+
 class Window {
  public:
   // Reserves `bytes` of addresses, near `hint` if possible.
@@ -22,28 +45,32 @@ class Window {
   uint64_t base() const { return base_; }
   uint64_t bytes() const { return bytes_; }
 
+  // Memory of its own, readable and writable.
   // CUDA_ERROR_INVALID_VALUE: not whole granules inside the window, or overlapping what is mapped.
-  // CUDA_ERROR_OUT_OF_MEMORY: beyond the budget, or the device has no more.
+  // CUDA_ERROR_OUT_OF_MEMORY: as of Physical.
   CUresult Map(uint64_t address, uint64_t bytes);
-  // Exactly an extent that was mapped. No work that uses it may be running.
+  // [offset, offset + bytes) of `memory`, without access. CUDA_ERROR_INVALID_VALUE: as above, or not inside `memory`.
+  CUresult Map(uint64_t address, uint64_t bytes, uint64_t offset, std::shared_ptr<Physical> memory);
+  // Of whole extents that lie side by side; CUDA_ERROR_INVALID_VALUE for anything else.
+  CUresult SetAccess(uint64_t address, uint64_t bytes, int flags);
+  // Likewise. Work that still uses them faults.
   CUresult Unmap(uint64_t address, uint64_t bytes);
 
  private:
   struct Extent {
     uint64_t bytes;
-    CUmemGenericAllocationHandle memory;
+    std::shared_ptr<Physical> memory;
   };
   Window(const Device& device, Session& session, uint64_t base, uint64_t bytes)
       : device_(device), session_(session), base_(base), bytes_(bytes) {}
   bool Allowed(uint64_t address, uint64_t bytes) const;
-  CUresult Back(uint64_t address, uint64_t bytes);
-  void Drop(uint64_t address, const Extent& extent);
+  bool WholeExtents(uint64_t address, uint64_t bytes) const;
 
   const Device& device_;
   Session& session_;
   uint64_t base_;
   uint64_t bytes_;
-  std::map<uint64_t, Extent> extents_;
+  std::map<uint64_t, Extent> extents_;  // address -> extent
 };
 
 }  // namespace mignificient::server

@@ -26,7 +26,7 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 // Client processes of one GPU server that have a channel at the same time; each has address windows of its own.
 inline constexpr uint32_t kMostChannels = 32;
 inline constexpr int kDoorKeyBytes = 32;  // hexadecimal digits
@@ -120,6 +120,9 @@ struct RegionHeader {
   ring::RingControl ring;
   // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; kDeferredSticky. 0: none.
   alignas(64) std::atomic<uint32_t> deferred_error;
+  // Written by the server: the epoch of the last fence whose work is complete. Released to the client, which then uses
+  // memory again that was freed before.
+  alignas(64) std::atomic<uint64_t> fence_passed;
   ring::Completion replies[kSlots];
   ring::Completion chunks[kStagingChunks];
   HostCallBox host_calls;

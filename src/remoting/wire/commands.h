@@ -12,9 +12,15 @@ namespace mignificient::wire {
 enum class Command : uint16_t {
   // Memory. Extents are whole granules inside the client's window.
   kMapExtent = 1,  // ExtentBody; replies only if a slot is given
-  kUnmapExtent,    // ExtentBody; after all work issued so far
-  kFence,          // no body: what follows starts after all work issued so far is complete
+  kUnmapExtent,    // ExtentBody; the client has waited for the work that uses it
+  kFence,          // FenceBody: tells when all work issued so far is complete, by its reply or in the region
   kMemoryInfo,     // no body -> MemoryInfoReply
+  kMemCreate,      // MemCreateBody -> HandleBody: physical memory
+  kMemRelease,     // HandleBody; mappings keep the memory
+  kMemMap,         // MemMapBody; unmapped by kMemUnmap
+  kMemUnmap,       // ExtentBody: one mapping or several adjacent ones
+  kMemSetAccess,   // MemAccessBody
+  kGraphFree,      // GraphFreeBody: memory of a graph's allocation node
   kPinHost,        // PinHostBody, descriptor `tag` sent ahead
   kUnpinHost,      // UnpinHostBody
   // Copies
@@ -85,6 +91,35 @@ enum class Command : uint16_t {
 struct ExtentBody {
   uint64_t address;
   uint64_t bytes;
+};
+
+struct FenceBody {
+  uint64_t epoch;  // without a reply: put in the region's `fence_passed` once the work is complete
+  uint64_t now;    // 1: the reply comes at once, CUDA_ERROR_NOT_READY if the work is not complete
+};
+inline constexpr uint32_t kMaxFences = 8;  // without a reply, at a time
+
+struct MemCreateBody {
+  uint64_t bytes;  // whole granules
+};
+
+struct MemMapBody {
+  uint64_t address;
+  uint64_t bytes;
+  uint64_t offset;  // within the memory
+  uint64_t handle;
+};
+
+struct MemAccessBody {
+  uint64_t address;
+  uint64_t bytes;
+  int32_t flags;  // CUmemAccess_flags, of the device
+  uint32_t reserved;
+};
+
+struct GraphFreeBody {
+  uint64_t address;
+  uint64_t stream;
 };
 
 struct MemoryInfoReply {

@@ -1,0 +1,50 @@
+#include "remoting/client/fence.h"
+
+#include "remoting/client/call.h"
+#include "remoting/client/channel.h"
+#include "remoting/wire/commands.h"
+
+namespace mignificient::client {
+
+using wire::Command;
+
+void Fences::Raise(uint64_t epoch) {
+  uint64_t known = passed_.load(std::memory_order_relaxed);
+  while (known < epoch && !passed_.compare_exchange_weak(known, epoch, std::memory_order_relaxed)) {
+  }
+}
+
+uint64_t Fences::Passed() {
+  Raise(TheChannel()->fence_passed());
+  return passed_.load(std::memory_order_relaxed);
+}
+
+void Fences::Mark() {
+  const std::lock_guard lock(lock_);
+  if (marked_ > Passed()) return;
+  marked_ = open_.fetch_add(1, std::memory_order_acq_rel);
+  PostBody(static_cast<uint16_t>(Command::kFence), wire::FenceBody{marked_, 0});
+}
+
+CUresult Fences::Ask(bool now) {
+  const wire::FenceBody body{open_.fetch_add(1, std::memory_order_acq_rel), now};
+  const CUresult result = Call(static_cast<uint16_t>(Command::kFence), std::as_bytes(std::span(&body, 1)), {});
+  // A sticky error ends the work as well; only a server that has gone leaves it open.
+  if (result != CUDA_ERROR_NOT_READY && result != CUDA_ERROR_DEVICE_UNAVAILABLE) Raise(body.epoch);
+  return result;
+}
+
+void Fences::Poll() {
+  Ask(true);
+}
+
+CUresult Fences::Wait(uint64_t epoch) {
+  return epoch <= Passed() ? CUDA_SUCCESS : Ask(false);
+}
+
+Fences& TheFences() {
+  static Fences& fences = *new Fences;
+  return fences;
+}
+
+}  // namespace mignificient::client
