@@ -277,6 +277,66 @@ void RegisteredFork() {
   Say("unregister", cuMemHostUnregister(values));
 }
 
+// Two processes register memory at one address. A GPU server that has both can have one of them at that address only;
+// says on standard error whether that happened to this one.
+void RegisteredTwice() {
+  constexpr uint32_t kCount = 50'000;
+  constexpr size_t kBytes = (kCount * 4 + 4095) / 4096 * 4096;
+  void* const address = reinterpret_cast<void*>(uint64_t{0x5000} << 32);
+  int ready[2], go[2];
+  if (::pipe(ready) != 0 || ::pipe(go) != 0) std::exit(1);
+  std::fflush(stdout);
+  const auto map = [&] {
+    void* mapped =
+        ::mmap(address, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (mapped != address) std::exit(1);
+    return static_cast<uint32_t*>(mapped);
+  };
+  char token = 0;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    uint32_t* const values = map();
+    std::iota(values, values + kCount, 7u);
+    Setup();
+    OK(cuMemHostRegister_v2(values, kBytes, 2));
+    if (::write(ready[1], &token, 1) != 1 || ::read(go[0], &token, 1) != 1) ::_exit(2);
+    ::_exit(Wrong(values, kCount, 7) == 0 && cuMemHostUnregister(values) == CUDA_SUCCESS ? 0 : 1);
+  }
+  ::close(ready[1]);
+  if (::read(ready[0], &token, 1) != 1) std::exit(1);
+  uint32_t* const values = map();
+  std::iota(values, values + kCount, 1000u);
+  const CUfunction add = Setup();
+  Say("register", cuMemHostRegister_v2(values, kBytes, 2));
+  CUdeviceptr device = 0, memory = 0, found = 0;
+  void* host = nullptr;
+  Say("device pointer", cuMemHostGetDevicePointer_v2(&device, values, 0));
+  const bool same = device == reinterpret_cast<CUdeviceptr>(values);
+  std::fprintf(stderr, "The device has it at %s address.\n", same ? "its own" : "another");
+  OK(cuPointerGetAttribute(&host, CU_POINTER_ATTRIBUTE_HOST_POINTER, device + 40));
+  Say("host pointer of the device's", host == values + 10);
+  OK(cuPointerGetAttribute(&found, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, reinterpret_cast<CUdeviceptr>(values + 10)));
+  Say("device pointer of the host's", found == device + 40);
+  OK(Launch(add, device, kCount, 1, nullptr));
+  OK(cuMemAlloc_v2(&memory, kBytes));
+  OK(cuMemcpyHtoDAsync_v2(memory, values, kBytes, nullptr));
+  OK(Launch(add, memory, kCount, 1, nullptr));
+  OK(cuMemcpyDtoHAsync_v2(values, memory, kBytes, nullptr));
+  OK(cuCtxSynchronize());
+  Say("after copies", Wrong(values, kCount, 1002));
+  OK(cuMemsetD32_v2(memory, 5, kCount));
+  OK(cuMemcpy(device, memory, 400));  // by the device pointer, which the program may not be able to follow
+  OK(cuMemcpy(reinterpret_cast<CUdeviceptr>(values + 200), device, 400));
+  OK(cuCtxSynchronize());
+  std::printf("values: %u %u %u %u\n", values[0], values[100], values[200], values[300]);
+  Say("unregister", cuMemHostUnregister(values));
+  Say("contents", Wrong(values + 300, kCount - 300, 1302));
+  if (::write(go[1], &token, 1) != 1) std::exit(1);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  Say("the other process ends with", status);
+}
+
 int RangeInt(int attribute, CUdeviceptr ptr, size_t bytes) {
   int value = -99;
   const CUresult result = cuMemRangeGetAttribute(&value, sizeof value, attribute, ptr, bytes);
@@ -633,9 +693,14 @@ void OneDevice() {
 
 int main(int argc, char** argv) {
   const std::vector<std::pair<std::string, void (*)()>> cases = {
-      {"registered", Registered},          {"registered-shared", RegisteredShared},
-      {"registered-fork", RegisteredFork}, {"managed", Managed},
-      {"memory-ops", MemoryOps},           {"context-events", ContextEvents},   {"launch-attributes", LaunchAttributes},
+      {"registered", Registered},
+      {"registered-shared", RegisteredShared},
+      {"registered-fork", RegisteredFork},
+      {"registered-twice", RegisteredTwice},
+      {"managed", Managed},
+      {"memory-ops", MemoryOps},
+      {"context-events", ContextEvents},
+      {"launch-attributes", LaunchAttributes},
       {"one-device", OneDevice},
   };
   const std::string wanted = argc > 1 ? argv[1] : "all";

@@ -25,6 +25,7 @@ def test_host_memory_is_as_cuda_has_it():
     done = subprocess.run([*RUN, program, "all"], capture_output=True, text=True, timeout=240, check=False)
     expected = (pathlib.Path(__file__).parent / "host_memory_expected.txt").read_text()
     assert done.stdout == expected, done.stderr
+    assert "at another address" in done.stderr  # see registered-twice
     assert done.returncode == 0
 
 
