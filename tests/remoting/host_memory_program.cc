@@ -51,6 +51,10 @@ CUresult cuModuleLoadData(CUmodule*, const void*);
 CUresult cuModuleGetFunction(CUfunction*, CUmodule, const char*);
 CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream,
                         void**, void**);
+CUresult cuLibraryLoadData(CUlibrary*, const void*, int*, void**, unsigned, int*, void**, unsigned);
+CUresult cuLibraryUnload(CUlibrary);
+CUresult cuLibraryGetKernel(CUkernel*, CUlibrary, const char*);
+CUresult cuLibraryGetManaged(CUdeviceptr*, size_t*, CUlibrary, const char*);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuLaunchCooperativeKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                                    CUstream, void**);
@@ -430,6 +434,72 @@ void Managed() {
   Say("free", cuMemFree_v2(q));
 }
 
+// A __managed__ variable: one name in the program and in kernels.
+void ManagedVariable() {
+  constexpr const char* kCode = R"(
+.version 7.0
+.target sm_50
+.address_size 64
+.visible .global .attribute(.managed) .align 8 .u64 counter = 5;
+.visible .global .attribute(.managed) .align 4 .b8 table[12];
+.visible .entry bump() {
+  .reg .b64 %d<3>; .reg .b32 %r<2>;
+  mov.u64 %d1, counter;
+  ld.global.u64 %d2, [%d1]; add.u64 %d2, %d2, 1; st.global.u64 [%d1], %d2;
+  mov.u64 %d1, table;
+  ld.global.u32 %r1, [%d1+4]; add.u32 %r1, %r1, 10; st.global.u32 [%d1+4], %r1;
+  ret;
+})";
+  const CUfunction add = Setup();
+  CUlibrary library;
+  CUkernel bump;
+  CUdeviceptr address = 0, again = 0, table = 0;
+  size_t bytes = 0;
+  OK(cuLibraryLoadData(&library, kCode, nullptr, nullptr, 0, nullptr, nullptr, 0));
+  OK(cuLibraryGetKernel(&bump, library, "bump"));
+  Say("variable", cuLibraryGetManaged(&address, &bytes, library, "counter"));
+  Say("bytes", bytes);
+  Say("variable", cuLibraryGetManaged(&again, nullptr, library, "counter"));
+  Say("same address", again == address);
+  Say("table", cuLibraryGetManaged(&table, &bytes, library, "table"));
+  Say("bytes", bytes);
+  Say("no such variable", cuLibraryGetManaged(&again, &bytes, library, "nothing"));
+  Say("no name", cuLibraryGetManaged(&again, &bytes, library, nullptr));
+  Say("managed", PointerInt(CU_POINTER_ATTRIBUTE_IS_MANAGED, reinterpret_cast<void*>(address)));
+  auto* const counter = reinterpret_cast<volatile uint64_t*>(address);
+  auto* const entries = reinterpret_cast<volatile uint32_t*>(table);
+  const auto launch = [&](CUstream stream) {
+    OK(cuLaunchKernel(reinterpret_cast<CUfunction>(bump), 1, 1, 1, 1, 1, 1, 0, stream, nullptr, nullptr));
+  };
+  Say("at first", *counter);
+  launch(nullptr);
+  OK(cuCtxSynchronize());
+  Say("after a kernel", *counter);
+  *counter = 1000;
+  entries[0] = 7, entries[2] = 9;
+  CUstream stream;
+  CUevent event;
+  OK(cuStreamCreate(&stream, 1));
+  OK(cuEventCreate(&event, 0));
+  launch(stream);
+  launch(stream);
+  OK(cuStreamSynchronize(stream));
+  Say("after a write and two kernels", *counter);
+  std::printf("table: %u %u %u\n", entries[0], entries[1], entries[2]);
+  launch(stream);
+  OK(cuEventRecord(event, stream));
+  OK(cuEventSynchronize(event));
+  Say("after an event", *counter);
+  // A kernel that has its address as an argument.
+  OK(Launch(add, table, 3, 100, stream));
+  OK(cuStreamSynchronize(stream));
+  std::printf("table: %u %u %u\n", entries[0], entries[1], entries[2]);
+  launch(stream);
+  OK(cuStreamSynchronize(stream));
+  std::printf("table: %u %u %u\n", entries[0], entries[1], entries[2]);
+  Say("unload", cuLibraryUnload(library));
+}
+
 void MemoryOps() {
   Setup();
   CUstream first, second;
@@ -698,6 +768,7 @@ int main(int argc, char** argv) {
       {"registered-fork", RegisteredFork},
       {"registered-twice", RegisteredTwice},
       {"managed", Managed},
+      {"managed-variable", ManagedVariable},
       {"memory-ops", MemoryOps},
       {"context-events", ContextEvents},
       {"launch-attributes", LaunchAttributes},

@@ -10,6 +10,7 @@
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/graph_copy.h"
+#include "remoting/client/managed_variables.h"
 #include "remoting/client/memory.h"
 #include "remoting/wire/commands.h"
 
@@ -219,10 +220,10 @@ MIG_EXPORT CUresult cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dst, const void* src, 
   return ToDevice(dst, src, bytes, PerThread(stream), Until::kIssued);
 }
 MIG_EXPORT CUresult cuMemcpyDtoH_v2(void* dst, CUdeviceptr src, size_t bytes) {
-  return ToHost(dst, src, bytes, nullptr, Until::kComplete);
+  return AfterWait(ToHost(dst, src, bytes, nullptr, Until::kComplete));
 }
 MIG_EXPORT CUresult cuMemcpyDtoH_v2_ptds(void* dst, CUdeviceptr src, size_t bytes) {
-  return ToHost(dst, src, bytes, CuStreamPerThread(), Until::kComplete);
+  return AfterWait(ToHost(dst, src, bytes, CuStreamPerThread(), Until::kComplete));
 }
 MIG_EXPORT CUresult cuMemcpyDtoHAsync_v2(void* dst, CUdeviceptr src, size_t bytes, CUstream stream) {
   return ToHost(dst, src, bytes, stream, Until::kIssued);

@@ -8,6 +8,7 @@
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
+#include "remoting/client/managed_variables.h"
 #include "remoting/wire/commands.h"
 #include "remoting/wire/launch_attributes.h"
 
@@ -59,6 +60,7 @@ bool MayBeRefused(const Function& function, const Shape& shape, uint32_t shared_
 
 CUresult Launch(const Arguments& arguments) {
   if (const CUresult ready = ReadyOn(arguments.stream); ready != CUDA_SUCCESS) return ready;
+  BeforeLaunch(arguments.stream);
   const Function* function = FindFunction(arguments.function);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   if (const CUresult shape = CheckShape(arguments.shape); shape != CUDA_SUCCESS) return shape;

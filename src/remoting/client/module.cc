@@ -13,6 +13,7 @@
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
 #include "remoting/client/jit.h"
+#include "remoting/client/managed_variables.h"
 #include "remoting/wire/commands.h"
 
 namespace mignificient::client {
@@ -195,6 +196,7 @@ MIG_EXPORT CUresult cuLibraryLoadFromFile(CUlibrary* library, const char* path, 
 }
 
 MIG_EXPORT CUresult cuLibraryUnload(CUlibrary library) {
+  ForgetManagedVariablesOf(library);
   return Unload(Command::kUnloadLibrary, HandleKind::kLibrary, Name(library));
 }
 
@@ -284,12 +286,15 @@ MIG_EXPORT CUresult cuLibraryGetUnifiedFunction(void** pointer, CUlibrary librar
   return library == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_NOT_FOUND;
 }
 
-// The GPU server's driver places such a variable in the server's own managed memory, and compiled code has that
-// address: the program cannot have it as well. The runtime asks when it loads the code, so the program learns it then.
-MIG_EXPORT CUresult cuLibraryGetManaged(CUdeviceptr* ptr, size_t*, CUlibrary library, const char* name) {
+MIG_EXPORT CUresult cuLibraryGetManaged(CUdeviceptr* ptr, size_t* bytes, CUlibrary library, const char* name) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (ptr == nullptr || name == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return library == nullptr ? CUDA_ERROR_INVALID_HANDLE : Refused("A __managed__ variable (cuLibraryGetManaged)");
+  if (name == nullptr || (ptr == nullptr && bytes == nullptr)) return CUDA_ERROR_INVALID_VALUE;
+  CUdeviceptr address = 0;
+  size_t size = 0;
+  if (const CUresult got = GetManagedVariable(library, name, address, size); got != CUDA_SUCCESS) return got;
+  if (ptr != nullptr) *ptr = address;
+  if (bytes != nullptr) *bytes = size;
+  return CUDA_SUCCESS;
 }
 
 }  // namespace mignificient::client

@@ -8,6 +8,7 @@
 #include "remoting/client/channel.h"
 #include "remoting/client/context.h"
 #include "remoting/client/handle_names.h"
+#include "remoting/client/managed_variables.h"
 #include "remoting/client/memory_pool.h"
 #include "remoting/wire/commands.h"
 
@@ -109,7 +110,7 @@ int Clamp(int priority) {
 
 CUresult Query(CUstream stream) {
   const CUresult checked = CheckStream(stream);
-  return checked == CUDA_SUCCESS ? Ask(Command::kStreamQuery, StreamName(stream)) : checked;
+  return checked == CUDA_SUCCESS ? AfterWait(Ask(Command::kStreamQuery, StreamName(stream))) : checked;
 }
 
 // The answer to a wait, at which pools give memory back. What was refused of the work before it comes now, not with a
@@ -117,7 +118,7 @@ CUresult Query(CUstream stream) {
 template <typename Wait>
 CUresult Settled(Wait wait) {
   const CUresult waited = TheMemoryPools().Synchronize(wait);
-  return waited == CUDA_SUCCESS ? TheChannel()->TakeDeferredError() : waited;
+  return AfterWait(waited == CUDA_SUCCESS ? TheChannel()->TakeDeferredError() : waited);
 }
 
 CUresult Synchronize(CUstream stream) {
@@ -273,7 +274,7 @@ MIG_EXPORT CUresult cuEventRecordWithFlags_ptsz(CUevent event, CUstream stream, 
 MIG_EXPORT CUresult cuEventQuery(CUevent event) {
   CUresult checked = CheckEvent(event);
   if (checked == CUDA_SUCCESS) checked = CheckCapturePermits();
-  return checked == CUDA_SUCCESS ? Ask(Command::kEventQuery, Name(event)) : checked;
+  return checked == CUDA_SUCCESS ? AfterWait(Ask(Command::kEventQuery, Name(event))) : checked;
 }
 MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
   const CUresult checked = CheckEvent(event);
