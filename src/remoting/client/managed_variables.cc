@@ -13,6 +13,7 @@
 extern "C" {
 CUresult cuLibraryGetModule(CUmodule* module, CUlibrary library);
 CUresult cuModuleGetGlobal_v2(CUdeviceptr* address, size_t* bytes, CUmodule module, const char* name);
+CUresult cuLibraryGetGlobal(CUdeviceptr* address, size_t* bytes, CUlibrary library, const char* name);
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream);
 CUresult cuMemcpyDtoHAsync_v2(void* dst, CUdeviceptr src, size_t bytes, CUstream stream);
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device);
@@ -76,6 +77,7 @@ CUresult Add(CUlibrary library, const char* name, Variable& variable) {
   size_t bytes = 0;
   CUresult result = cuLibraryGetModule(&module, library);
   if (result == CUDA_SUCCESS) result = cuModuleGetGlobal_v2(&variable.on_device, &bytes, module, name);
+  if (result == CUDA_ERROR_NOT_FOUND) result = cuLibraryGetGlobal(&variable.on_device, &bytes, library, name);
   if (result != CUDA_SUCCESS) return result;
   if (bytes == 0) return CUDA_ERROR_NOT_FOUND;
   void* memory = nullptr;
