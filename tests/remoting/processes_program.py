@@ -203,6 +203,54 @@ def _in_workers(method, target):
 
 # --- limits of the session ---
 
+def processes_share_the_budget():
+    """Together they have what one alone would have; who comes too late gets CUDA's error, and nobody is harmed."""
+    ask, hear = multiprocessing.Pipe()
+    child = os.fork()
+    if child == 0:
+        driver = Driver().start()
+        kept = []
+        while (words := hear.recv()) is not None:
+            try:
+                kept.append(driver.allocate(words * MIB)) if words > 0 else driver.free(kept.pop())
+                driver.check()
+                hear.send(0)
+            except CudaError as error:
+                hear.send(error.code)
+        os._exit(0)
+
+    def other(mib):
+        ask.send(mib)
+        return ask.recv()
+    driver = Driver().start()
+    first = driver.allocate(300 * MIB)
+    for _ in range(3):  # a refusal costs nothing of what is left
+        assert other(300) == OUT_OF_MEMORY
+    assert other(200) == 0
+    try:
+        driver.allocate(100 * MIB)
+        raise AssertionError("more than the budget is allocated")
+    except CudaError as error:
+        assert error.code == OUT_OF_MEMORY
+    driver.check()
+    assert driver.memory()[0] <= BUDGET - 500 * MIB
+    # What a process has freed and kept for later goes before it is refused.
+    driver.free(first)
+    driver.check()
+    driver.free(driver.allocate(80 * MIB))
+    driver.free(driver.allocate(240 * MIB))
+    driver.free(driver.allocate(300 * MIB))
+    assert other(0) == 0
+    ask.send(None)
+    os.waitpid(child, 0)
+    for _ in range(1000):
+        if driver.memory()[0] == BUDGET:
+            break
+        os.sched_yield()
+    driver.free(driver.allocate(500 * MIB))
+    driver.check()
+
+
 def channels_are_bounded():
     """32 processes have a channel; the next one is told that there is no room, and gets one when another has ended."""
     hold, release = os.pipe()

@@ -208,5 +208,17 @@ TEST(AddressSpaceTest, RandomHistoriesNeverOverlapAndNeverExceedTheBudget) {
   }
 }
 
+TEST(AddressSpaceTest, UndoingASlabLeavesTheSlabsBesideIt) {
+  AddressSpace space = Space();
+  const auto kept = space.Allocate(100, 0);
+  for (int i = 1; i < 4096; ++i) ASSERT_FALSE(space.Allocate(512, 0).map.has_value());  // fills the slab
+  const auto plan = space.Allocate(512, 0);
+  ASSERT_TRUE(plan.map);
+  space.Undo(plan);
+  EXPECT_EQ(space.mapped_bytes(), 2 * kMiB);
+  EXPECT_TRUE(space.Free(kept.address, 0));
+  EXPECT_EQ(space.Allocate(512, 0).address, kept.address);
+}
+
 }  // namespace
 }  // namespace mignificient::client

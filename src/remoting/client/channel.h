@@ -59,6 +59,9 @@ class Channel {
     return region_.data() + wire::kChunkOffset + uint64_t{chunk} * wire::kChunkBytes;
   }
 
+  // Other processes have channels of this session, and so perhaps parts of its budget.
+  bool shared() { return header().shared.load(std::memory_order_acquire) != 0; }
+
   wire::HostCallBox& host_calls() { return header().host_calls; }
 
   // Waits for a completion; CUDA_ERROR_DEVICE_UNAVAILABLE when the server goes away meanwhile.

@@ -22,7 +22,8 @@ CUresult DeviceMemory::CarryOut(const AddressSpace::Plan& plan) {
   for (const Extent& extent : plan.unmap)
     if (const CUresult result = PostExtent(wire::Command::kUnmapExtent, extent); result != CUDA_SUCCESS) return result;
   if (!plan.map) return CUDA_SUCCESS;
-  if (space_.mapped_bytes() <= sure_bytes_) return PostExtent(wire::Command::kMapExtent, *plan.map);
+  if (!TheChannel()->shared() && space_.mapped_bytes() <= sure_bytes_)
+    return PostExtent(wire::Command::kMapExtent, *plan.map);
   const wire::ExtentBody body{plan.map->address, plan.map->bytes};
   const CUresult result =
       Call(static_cast<uint16_t>(wire::Command::kMapExtent), std::as_bytes(std::span(&body, 1)), {});
@@ -36,7 +37,10 @@ CUresult DeviceMemory::Follow(Ask ask, AddressSpace::Plan& plan) {
     {
       const std::lock_guard lock(lock_);
       plan = ask(TheFences().Passed());
-      if (const CUresult result = CarryOut(plan); result != CUDA_SUCCESS) return result;
+      const CUresult result = CarryOut(plan);
+      // Others have what the plan counted on: without what is kept here for later it may do.
+      if (result == CUDA_ERROR_OUT_OF_MEMORY && ReleaseUnusedLocked()) continue;
+      if (result != CUDA_SUCCESS) return result;
     }
     if (plan) return CUDA_SUCCESS;
     if (plan.wait == 0) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -53,6 +57,10 @@ CUresult DeviceMemory::Allocate(uint64_t bytes, CUdeviceptr& address, Rather rat
 
 bool DeviceMemory::ReleaseUnused() {
   const std::lock_guard lock(lock_);
+  return ReleaseUnusedLocked();
+}
+
+bool DeviceMemory::ReleaseUnusedLocked() {
   const std::vector<Extent> unmap = space_.ReleaseUnused(TheFences().Passed());
   for (const Extent& extent : unmap) PostExtent(wire::Command::kUnmapExtent, extent);
   return !unmap.empty();

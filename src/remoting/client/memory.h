@@ -43,9 +43,10 @@ class DeviceMemory {
   template <typename Ask>
   CUresult Follow(Ask ask, AddressSpace::Plan& plan);
   CUresult CarryOut(const AddressSpace::Plan& plan);
+  bool ReleaseUnusedLocked();
 
-  // Arrays, graphs and other processes take of the budget too. While less than this is mapped the server is not asked
-  // whether it can: a map that it must refuse would end the session.
+  // Arrays and graphs take of the budget too. While less than this is mapped, and no other process shares the session,
+  // the server is not asked whether it can: a map that it must refuse would end the session.
   const uint64_t sure_bytes_;
 
   std::mutex lock_;  // also held while a plan's commands are written, so that they reach the server in plan order

@@ -82,11 +82,12 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   welcome.window_base = window->base();
   welcome.window_bytes = window->bytes();
   welcome.granule_bytes = device.granule_bytes;
-  welcome.budget_bytes = session->budget_bytes - session->mapped_bytes.load(std::memory_order_relaxed);
+  welcome.budget_bytes = session->budget_bytes;
   welcome.host_window_base = kHostWindows + options.ordinal * kHostWindowBytes;
   welcome.host_window_bytes = kHostWindowBytes;
   welcome.device = device.info;
   welcome.device.total_bytes = session->budget_bytes;
+  reinterpret_cast<wire::RegionHeader*>(region.data())->shared.store(options.shared, std::memory_order_relaxed);
   const int fd = region_fd.get();
   // From now on it only brings descriptors, each before the command that names it: there is nothing to wait for.
   MIG_TRY(os::SetNonBlocking(socket.get(), true));

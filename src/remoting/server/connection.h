@@ -38,6 +38,7 @@ class Connection {
   struct Options {
     uint32_t ordinal = 0;             // below wire::kMostChannels; spaces the windows of several connections apart
     bool asymmetric_barrier = false;  // both processes are registered, see os/barrier.h
+    bool shared = false;              // as SetShared
   };
   // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher. `notify` is
   // called from the dispatcher thread when the connection has ended or a drain is complete; it must not block.
@@ -49,6 +50,8 @@ class Connection {
   Session& session() const { return *session_; }
   void Stop();  // asks the dispatcher to end; returns at once
   void RequestDrain(uint64_t tag);
+  // Tells the client whether other processes share its session.
+  void SetShared(bool shared) { header().shared.store(shared, std::memory_order_release); }
   uint64_t drained_tag() const { return drained_tag_.load(std::memory_order_acquire); }
   bool ended() const { return ended_.load(std::memory_order_acquire); }
   const ConnectionEnd& end() const { return end_; }  // valid once ended()

@@ -161,6 +161,22 @@ TEST_F(DoorTest, EachChannelHasAddressesOfItsOwnUpToTheLimit) {
   EXPECT_EQ(Attach().second.host_window_base, freed);
 }
 
+TEST_F(DoorTest, AClientLearnsWhetherOthersShareItsBudget) {
+  auto socket = wire::GoThroughDoor({}).value();
+  wire::Welcome welcome;
+  auto packet = os::ReceivePacket(socket.get(), std::as_writable_bytes(std::span(&welcome, 1))).value();
+  const os::Mapping region = os::Mapping::Create(packet.fds.at(0).get(), welcome.region_bytes).value();
+  const auto& shared = reinterpret_cast<const wire::RegionHeader*>(region.data())->shared;
+  EXPECT_EQ(Hear().kind, ControlKind::kAttached);
+  EXPECT_EQ(shared.load(), 0u);
+  EXPECT_EQ(welcome.budget_bytes, kBudget);
+  auto other = Attach();
+  EXPECT_EQ(shared.load(), 1u);
+  other.first.Reset();
+  while (shared.load() != 0) {
+  }
+}
+
 TEST_F(DoorTest, AClosedSessionLetsNobodyIn) {
   door_.listener.Reset();  // the server has the last one
   ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kCloseSession, .session = 1}));

@@ -229,8 +229,11 @@ Result<> Server::Attach(Open& open, os::UniqueFd caller, const wire::AttachReque
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(event, &one, sizeof one);
   };
-  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(caller),
-                                                 {*ordinal, can_barrier_ && request.can_barrier != 0}, notify));
+  for (const Client& client : open.clients) client.connection->SetShared(true);
+  const Connection::Options options{.ordinal = *ordinal,
+                                    .asymmetric_barrier = can_barrier_ && request.can_barrier != 0,
+                                    .shared = !open.clients.empty()};
+  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(caller), options, notify));
   open.clients.push_back({request.pid, *ordinal, std::move(connection)});
   wire::ControlMessage message;
   message.pid = request.pid;
@@ -251,6 +254,7 @@ void Server::Sweep() {
       }
       return true;
     });
+    if (open.clients.size() == 1) open.clients.front().connection->SetShared(false);
     FinishDrain(open);
   }
 }

@@ -120,6 +120,8 @@ struct RegionHeader {
   ring::RingControl ring;
   // Written by the server: the error of an asynchronous call. Low 16 bits CUresult; kDeferredSticky. 0: none.
   alignas(64) std::atomic<uint32_t> deferred_error;
+  // Written by the server: 1 while the session has other channels. What maps memory then waits for the answer.
+  std::atomic<uint32_t> shared;
   // Written by the server: the epoch of the last fence whose work is complete. Released to the client, which then uses
   // memory again that was freed before.
   alignas(64) std::atomic<uint64_t> fence_passed;
