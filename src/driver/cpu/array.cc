@@ -41,23 +41,6 @@ std::shared_ptr<Array> Level(const CUDA_ARRAY3D_DESCRIPTOR& whole, unsigned leve
 
 }  // namespace
 
-std::optional<uint32_t> ChannelBytes(int format) {
-  switch (static_cast<ArrayFormat>(format)) {
-    case ArrayFormat::kUint8:
-    case ArrayFormat::kSint8:
-      return 1;
-    case ArrayFormat::kUint16:
-    case ArrayFormat::kSint16:
-    case ArrayFormat::kHalf:
-      return 2;
-    case ArrayFormat::kUint32:
-    case ArrayFormat::kSint32:
-    case ArrayFormat::kFloat:
-      return 4;
-  }
-  return std::nullopt;
-}
-
 CUresult ArrayMemory::Create(DeviceMemory& memory, const CUDA_ARRAY3D_DESCRIPTOR& description, unsigned levels,
                              std::shared_ptr<ArrayMemory>* created) {
   if (const CUresult good = Check(description); good != CUDA_SUCCESS) return good;

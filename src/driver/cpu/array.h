@@ -4,28 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "abi/array.h"
+#include "driver/cpu/exec/texture.h"
 #include "driver/cpu/memory.h"
 
 namespace mignificient::cpu {
-
-// CUarray_format of the formats that kernels can read.
-enum class ArrayFormat : int {
-  kUint8 = 1,
-  kUint16 = 2,
-  kUint32 = 3,
-  kSint8 = 8,
-  kSint16 = 9,
-  kSint32 = 10,
-  kHalf = 0x10,
-  kFloat = 0x20,
-};
-
-// Bytes of one channel; nullopt for a format that is not offered.
-std::optional<uint32_t> ChannelBytes(int format);
 
 inline constexpr unsigned kArrayLayered = 1, kArraySurface = 2, kArrayCubemap = 4, kArrayGather = 8;
 

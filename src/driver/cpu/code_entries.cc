@@ -8,56 +8,20 @@
 #include "base/log.h"
 #include "driver/cpu/entries.h"
 #include "driver/cpu/exec/launch.h"
+#include "driver/cpu/jit_options.h"
 #include "driver/cpu/occupancy.h"
 
 namespace mignificient::cpu {
 namespace {
 
-// CUjit_option
-constexpr int kJitInfoLogBytes = 4;
-constexpr int kJitErrorLog = 5;
-constexpr int kJitErrorLogBytes = 6;
-constexpr int kJitKnownOptions = 64;
-
 constexpr int kMaxCarveoutPercent = 100;
 constexpr int kLastCacheConfig = 3;
-
-struct JitOptions {
-  unsigned count = 0;
-  int* options = nullptr;
-  void** values = nullptr;
-
-  bool Valid() const {
-    if (count != 0 && (options == nullptr || values == nullptr)) return false;
-    return std::all_of(options, options + count, [](int option) { return option >= 0 && option < kJitKnownOptions; });
-  }
-  void** Find(int option) const {
-    const auto* const found = std::find(options, options + count, option);
-    return found == options + count ? nullptr : &values[found - options];
-  }
-};
-
-// The log buffer's size comes in by value in place of a pointer, and goes out the same way as bytes written.
-void WriteErrorLog(const JitOptions& jit, std::string_view message) {
-  if (void** const info_bytes = jit.Find(kJitInfoLogBytes); info_bytes != nullptr) *info_bytes = nullptr;
-  void** const buffer = jit.Find(kJitErrorLog);
-  void** const bytes = jit.Find(kJitErrorLogBytes);
-  if (buffer == nullptr || bytes == nullptr) return;
-  const auto capacity = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(*bytes));  // an unsigned int for CUDA
-  size_t written = 0;
-  if (*buffer != nullptr && capacity > 0) {
-    written = std::min<size_t>(message.size(), capacity - 1);
-    std::memcpy(*buffer, message.data(), written);
-    static_cast<char*>(*buffer)[written] = '\0';
-  }
-  *bytes = reinterpret_cast<void*>(written);
-}
 
 CUresult Load(Context& context, const void* image, const JitOptions& jit, std::shared_ptr<Module>* module) {
   if (image == nullptr || !jit.Valid()) return CUDA_ERROR_INVALID_VALUE;
   auto& device = context.device();
   auto loaded = Module::Load(image, device.options().compute_capability, device.memory());
-  WriteErrorLog(jit, loaded ? std::string_view() : std::string_view(loaded.error().message));
+  jit.WriteErrorLog(loaded ? std::string_view() : std::string_view(loaded.error().message));
   if (!loaded) {
     device.WarnOnce("module_not_loaded", loaded.error().message);
     return loaded.error().code;
@@ -188,15 +152,33 @@ CUresult ModuleGetFunctionCount(unsigned* count, CUmodule handle) {
 }
 
 // A kernel that the engine cannot run is listed too; what is asked about it answers CUDA_ERROR_NOT_SUPPORTED.
+CUresult Enumerate(Context& context, const std::shared_ptr<Module>& module, CUfunction* functions, unsigned count) {
+  if (functions == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
+  const auto names = module->program().KernelNames();
+  for (size_t i = 0; i < std::min<size_t>(count, names.size()); ++i) {
+    const CUresult found = context.FindFunction(module, names[i].c_str(), &functions[i]);
+    if (found != CUDA_SUCCESS && found != CUDA_ERROR_NOT_SUPPORTED) return found;
+  }
+  return CUDA_SUCCESS;
+}
+
 CUresult ModuleEnumerateFunctions(CUfunction* functions, unsigned count, CUmodule handle) {
   return WithModule(handle, [&](Context& context, const std::shared_ptr<Module>& module) {
-    if (functions == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
-    const auto names = module->program().KernelNames();
-    for (size_t i = 0; i < std::min<size_t>(count, names.size()); ++i) {
-      const CUresult found = context.FindFunction(module, names[i].c_str(), &functions[i]);
-      if (found != CUDA_SUCCESS && found != CUDA_ERROR_NOT_SUPPORTED) return found;
-    }
+    return Enumerate(context, module, functions, count);
+  });
+}
+
+CUresult LibraryGetKernelCount(unsigned* count, CUlibrary handle) {
+  return WithLibrary(handle, [&](Context&, const std::shared_ptr<Module>& module) {
+    if (count == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    *count = static_cast<unsigned>(module->program().KernelNames().size());
     return CUDA_SUCCESS;
+  });
+}
+
+CUresult LibraryEnumerateKernels(CUkernel* kernels, unsigned count, CUlibrary handle) {
+  return WithLibrary(handle, [&](Context& context, const std::shared_ptr<Module>& module) {
+    return Enumerate(context, module, reinterpret_cast<CUfunction*>(kernels), count);
   });
 }
 
@@ -275,6 +257,10 @@ CUresult FuncGetName(const char** name, CUfunction handle) {
   });
 }
 
+CUresult KernelGetName(const char** name, CUkernel kernel) {
+  return FuncGetName(name, AsFunction(kernel));
+}
+
 CUresult FuncGetParamInfo(CUfunction handle, size_t index, size_t* offset, size_t* size) {
   return WithFunction(handle, [&](Function& function) {
     const auto& parameters = function.kernel->parameters();
@@ -311,6 +297,9 @@ void FillCodeEntries(DriverTable& table) {
   table.cuLibraryGetKernel = LibraryGetKernel;
   table.cuLibraryGetModule = LibraryGetModule;
   table.cuLibraryGetGlobal = LibraryGetGlobal;
+  table.cuLibraryGetKernelCount = LibraryGetKernelCount;
+  table.cuLibraryEnumerateKernels = LibraryEnumerateKernels;
+  table.cuKernelGetName = KernelGetName;
   table.cuKernelGetFunction = KernelGetFunction;
   table.cuKernelGetAttribute = KernelGetAttribute;
   table.cuKernelSetAttribute = KernelSetAttribute;

@@ -44,6 +44,8 @@ const DriverTable& Table() {
     FillCodeEntries(filled);
     FillLaunchEntries(filled);
     FillArrayEntries(filled);
+    FillTextureEntries(filled);
+    FillLinkEntries(filled);
     FillGraphEntries(filled);
     FillGraphNodeEntries(filled);
     FillGraphExecEntries(filled);

@@ -7,8 +7,8 @@
 //    cuMemHostUnregister wait for kernels that are running, because these run in this process;
 //  - libraries are compiled when they are loaded, so their errors come then;
 //  - PTX of a newer version or architecture is tried; what cannot run fails the lookup of the kernels that need it;
-//  - cooperative groups' grid sync traps: the engine gives kernels no grid workspace yet (%envreg1 and 2). Cooperative
-//    launches themselves work, with every block resident;
+//  - sums of matrix instructions are rounded once, where tensor cores round in an order of their own;
+//  - textures: no sRGB, no block formats, no gradients; the linker takes PTX alone;
 //  - no thread block clusters; of graphs, no conditional nodes and no launches from kernels.
 #pragma once
 

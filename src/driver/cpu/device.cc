@@ -7,6 +7,7 @@
 #include "driver/cpu/array.h"
 #include "driver/cpu/capture.h"
 #include "driver/cpu/graphs.h"
+#include "driver/cpu/link.h"
 
 namespace mignificient::cpu {
 namespace {
@@ -89,6 +90,7 @@ Context::Context(Device& device)
       events(device.handles()),
       modules(device.handles()),
       libraries(device.handles()),
+      links(device.handles()),
       arrays(device.handles()),
       array_memory(device.handles()),
       functions(device.handles()),
@@ -105,6 +107,7 @@ Context::~Context() {
   functions.RemoveAll();
   libraries.RemoveAll();
   graphs_->RemoveAll();
+  if (heap_) device_.memory().Free(heap_memory_, [] {});
   arrays.RemoveAll();
   for (const auto& array : array_memory.RemoveAll()) array->Free(device_.memory(), [] {});
   for (const auto& module : modules.RemoveAll()) module->FreeGlobals(device_.memory(), [] {});
@@ -148,6 +151,16 @@ void Context::Unload(const std::shared_ptr<Module>& module) {
     for (const auto& [name, handle] : std::exchange(module->functions, {})) functions.Remove(handle);
   }
   module->FreeGlobals(device_.memory(), drain());
+}
+
+DeviceHeap* Context::heap() {
+  const std::lock_guard lock(mutex_);
+  if (!heap_) {
+    const uint64_t bytes = limits[CU_LIMIT_MALLOC_HEAP_SIZE];
+    if (bytes == 0 || device_.memory().Allocate(&heap_memory_, bytes) != CUDA_SUCCESS) return nullptr;
+    heap_.emplace(heap_memory_, bytes);
+  }
+  return &*heap_;
 }
 
 CUresult Context::Settled() {

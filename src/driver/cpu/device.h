@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -13,6 +14,8 @@
 
 #include "abi/cuda.h"
 #include "driver/cpu/cpu_driver.h"
+#include "driver/cpu/exec/device_heap.h"
+#include "driver/cpu/exec/texture.h"
 #include "driver/cpu/exec/worker_pool.h"
 #include "driver/cpu/memory.h"
 #include "driver/cpu/module.h"
@@ -28,6 +31,7 @@ class Graphs;
 struct Array;
 class ArrayMemory;
 struct CapturedRecord;
+struct Link;
 
 // Lives from CreateCpuDevice to DestroyCpuDevice.
 class Device {
@@ -141,9 +145,15 @@ class Context {
   Registry<CUevent, Event> events;
   Registry<CUmodule, Module> modules;  // of cuModuleLoad and of libraries
   Registry<CUlibrary, Module> libraries;
+  Registry<CUlinkState, Link> links;
   Registry<CUarray, Array> arrays;
   Registry<CUmipmappedArray, ArrayMemory> array_memory;  // of arrays too, under the handle of their only level
   Registry<CUfunction, Function> functions;              // a CUkernel is the CUfunction of the same kernel
+
+  TextureTable textures;  // and surfaces
+
+  // Where kernels allocate, made when first asked for, as large as its limit says then. Null: there is no room.
+  DeviceHeap* heap();
 
   std::atomic<unsigned> flags{0};
   std::array<std::atomic<size_t>, CU_LIMIT_COUNT> limits;
@@ -158,6 +168,8 @@ class Context {
   const std::shared_ptr<Stream> legacy_;
   std::mutex mutex_;
   std::unordered_map<std::thread::id, std::shared_ptr<Stream>> per_thread_;
+  std::optional<DeviceHeap> heap_;
+  CUdeviceptr heap_memory_ = 0;
   const std::unique_ptr<Graphs> graphs_;
   const std::unique_ptr<Captures> captures_;
 };

@@ -204,5 +204,77 @@ TEST_F(DriverCodeTest, EveryErrorHasANameAndAText) {
   EXPECT_EQ(text, nullptr);
 }
 
+// --- The linker
+
+constexpr const char* kCaller = R"(
+.version 8.0
+.target sm_80
+.address_size 64
+.extern .func (.param .b32 result) twice(.param .b32 x);
+.extern .global .align 4 .u32 offset;
+.visible .entry apply(.param .u64 p) {
+  .reg .b32 %r<5>; .reg .b64 %d<2>;
+  ld.param.u64 %d1, [p]; ld.global.u32 %r1, [%d1];
+  { .param .b32 x; .param .b32 result; st.param.b32 [x], %r1; call.uni (result), twice, (x); ld.param.b32 %r2, [result]; }
+  ld.global.u32 %r3, [offset]; add.u32 %r4, %r2, %r3; st.global.u32 [%d1], %r4; ret;
+})";
+constexpr const char* kCallee = R"(
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .global .align 4 .u32 offset = 1000;
+.visible .func (.param .b32 result) twice(.param .b32 x) {
+  .reg .b32 %r<3>; ld.param.b32 %r1, [x]; add.u32 %r2, %r1, %r1; st.param.b32 [result], %r2; ret;
+})";
+
+class DriverLinkTest : public DriverTest {
+ protected:
+  CUresult Add(const char* text, int type = 1) {
+    return cu->cuLinkAddData_v2(link, type, const_cast<char*>(text), std::strlen(text) + 1, "name", 0, nullptr,
+                                nullptr);
+  }
+  CUlinkState link = nullptr;
+  void* image = nullptr;
+  size_t bytes = 0;
+};
+
+TEST_F(DriverLinkTest, DeclarationsFindTheirDefinitions) {
+  EXPECT_OK(cu->cuLinkCreate_v2(0, nullptr, nullptr, &link));
+  EXPECT_OK(Add(kCaller));
+  EXPECT_OK(Add(kCallee));
+  EXPECT_OK(cu->cuLinkComplete(link, &image, &bytes));
+  EXPECT_CUDA(Add(kCallee), CUDA_ERROR_INVALID_VALUE);  // it is complete
+  EXPECT_OK(cu->cuModuleLoadDataEx(&module, image, 0, nullptr, nullptr));
+  EXPECT_OK(cu->cuLinkDestroy(link));
+  EXPECT_CUDA(cu->cuLinkDestroy(link), CUDA_ERROR_INVALID_HANDLE);
+  const CUdeviceptr number = Upload<uint32_t>({21});
+  EXPECT_OK(Launch("apply", {}, number));
+  EXPECT_THAT(Download<uint32_t>(number, 1), testing::ElementsAre(1042u));
+}
+
+TEST_F(DriverLinkTest, WhatIsMissingIsNamedInTheLog) {
+  char log[1024] = {};
+  int options[] = {5, 6};  // error log, its size
+  void* values[] = {log, reinterpret_cast<void*>(sizeof log)};
+  EXPECT_OK(cu->cuLinkCreate_v2(2, options, values, &link));
+  EXPECT_OK(Add(kCaller));
+  EXPECT_CUDA(cu->cuLinkComplete(link, &image, &bytes), CUDA_ERROR_INVALID_PTX);
+  EXPECT_THAT(log, testing::AllOf(testing::HasSubstr("[offset]"), testing::HasSubstr("[twice]")));
+  EXPECT_CUDA(Add("nonsense"), CUDA_ERROR_INVALID_PTX);
+  EXPECT_CUDA(Add(kCallee, 0), CUDA_ERROR_NOT_SUPPORTED);  // machine code
+}
+
+TEST_F(DriverLinkTest, LibrariesListTheirKernels) {
+  CUlibrary library = nullptr;
+  EXPECT_OK(cu->cuLibraryLoadData(&library, kTestPtx, nullptr, nullptr, 0, nullptr, nullptr, 0));
+  unsigned count = 0;
+  EXPECT_OK(cu->cuLibraryGetKernelCount(&count, library));
+  std::vector<CUkernel> kernels(count);
+  EXPECT_OK(cu->cuLibraryEnumerateKernels(kernels.data(), count, library));
+  const char* name = nullptr;
+  EXPECT_OK(cu->cuKernelGetName(&name, kernels[0]));
+  EXPECT_STREQ(name, "vector_add");
+}
+
 }  // namespace
 }  // namespace mignificient::cpu

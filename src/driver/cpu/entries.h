@@ -19,6 +19,8 @@ void FillStreamMemoryEntries(DriverTable& table);
 void FillCodeEntries(DriverTable& table);
 void FillLaunchEntries(DriverTable& table);
 void FillArrayEntries(DriverTable& table);
+void FillTextureEntries(DriverTable& table);
+void FillLinkEntries(DriverTable& table);
 void FillGraphEntries(DriverTable& table);
 void FillGraphNodeEntries(DriverTable& table);
 void FillGraphExecEntries(DriverTable& table);

@@ -109,6 +109,7 @@ void Execute(Context& context, const KernelLaunch& launch) {
   if (context.Stopped()) return;
   auto& device = context.device();
   const Kernel& kernel = *launch.function->kernel;
+  DeviceHeap* const heap = kernel.info().uses_heap ? context.heap() : nullptr;  // before the memory map is taken
   const Launch run{.kernel = &kernel,
                    .grid = launch.grid,
                    .block = launch.block,
@@ -117,7 +118,9 @@ void Execute(Context& context, const KernelLaunch& launch) {
                    .memory = device.memory().Snapshot(),
                    .printf = [&](std::string_view text) { device.printer().Append(text); },
                    .cancel = &context.cancelled(),
-                   .cooperative = launch.cooperative};
+                   .cooperative = launch.cooperative,
+                   .textures = &context.textures,
+                   .heap = heap};
   const LaunchResult result = Run(run, device.pool());
   if (result.status == LaunchStatus::kOk || result.status == LaunchStatus::kCancelled) return;
   device.SetFault(FaultOf(result.status));

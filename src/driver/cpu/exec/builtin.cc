@@ -79,15 +79,18 @@ class Arguments {
   Arguments(Reader& reader, uint64_t at) : reader_(reader), at_(at) {}
   template <typename T>
   T Next() {
+    ++taken_;
     at_ = (at_ + sizeof(T) - 1) & ~uint64_t{sizeof(T) - 1};
     const T value = reader_.Read<T>(at_);
     at_ += sizeof(T);
     return value;
   }
+  int taken() const { return taken_; }
 
  private:
   Reader& reader_;
   uint64_t at_;
+  int taken_ = 0;
 };
 
 // Width and precision beyond this are cut: a kernel must not make the host allocate without bound.
@@ -95,8 +98,7 @@ int Bounded(int number) {
   return std::clamp(number, -4096, 4096);
 }
 
-std::string Format(Reader& reader, const std::string& format, uint64_t arguments_at) {
-  Arguments arguments(reader, arguments_at);
+std::string Format(Reader& reader, const std::string& format, Arguments& arguments) {
   std::string out;
   for (size_t i = 0; i < format.size() && reader.good(); ++i) {
     if (format[i] != '%') {
@@ -176,9 +178,33 @@ std::string Format(Reader& reader, const std::string& format, uint64_t arguments
   return out;
 }
 
+template <typename T>
+void Return(Warp& w, const Inst* call, uint32_t lane, T value) {
+  if (call->extra->returns.empty()) return;
+  const ParamBlock& result = call->extra->returns[0];
+  std::memcpy(w.frame + result.offset + lane * result.stride, &value, std::min<size_t>(sizeof value, result.size));
+}
+
+bool CallHeap(Warp& w, const Inst* call, uint32_t mask) {
+  DeviceHeap* const heap = w.block->grid->launch->heap;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    const uint32_t lane = static_cast<uint32_t>(std::countr_zero(rest));
+    const auto argument = Argument<uint64_t>(w, call, 0, lane);
+    if (call->extra->builtin == Builtin::kMalloc) {
+      Return<uint64_t>(w, call, lane, heap == nullptr ? 0 : heap->Allocate(argument));
+    } else if (argument != 0 && (heap == nullptr || !heap->Free(argument))) {
+      w.Fault(call, LaunchStatus::kTrap, lane, fmt::format("frees {:#x}, which is not allocated", argument));
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 bool CallBuiltin(Warp& w, const Inst* call, uint32_t mask) {
+  if (call->extra->builtin == Builtin::kMalloc || call->extra->builtin == Builtin::kFree)
+    return CallHeap(w, call, mask);
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     const uint32_t lane = static_cast<uint32_t>(std::countr_zero(rest));
     Reader reader(w, lane);
@@ -191,17 +217,14 @@ bool CallBuiltin(Warp& w, const Inst* call, uint32_t mask) {
       w.Fault(call, LaunchStatus::kAssert, lane, fmt::format("fails the assertion `{}`", text));
       return false;
     }
-    const std::string line = Format(reader, text, Argument<uint64_t>(w, call, 1, lane));
+    Arguments arguments(reader, Argument<uint64_t>(w, call, 1, lane));
+    const std::string line = Format(reader, text, arguments);
     if (!reader.good()) {
       w.Fault(call, LaunchStatus::kIllegalAddress, lane, "prints from an illegal address");
       return false;
     }
     w.block->grid->Print(line);
-    if (!call->extra->returns.empty()) {
-      const ParamBlock& result = call->extra->returns[0];
-      const int printed = 0;
-      std::memcpy(w.frame + result.offset + lane * result.stride, &printed, std::min<size_t>(4, result.size));
-    }
+    Return(w, call, lane, arguments.taken());
   }
   return true;
 }

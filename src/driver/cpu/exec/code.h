@@ -59,7 +59,7 @@ struct Constant {
   int global = -1;  // adds the bound address of this global
 };
 
-enum class Builtin : uint8_t { kNone, kPrintf, kAssert };
+enum class Builtin : uint8_t { kNone, kPrintf, kAssert, kMalloc, kFree };
 
 // What an instruction needs beyond its words.
 struct Extra {
@@ -133,6 +133,8 @@ inline constexpr const char* kSpecialNames[] = {"%tid.x",
                                                 "%is_explicit_cluster",
                                                 "%current_graph_exec",
                                                 "%reserved_smem_offset_begin",
+                                                "%envreg1",
+                                                "%envreg2",
                                                 "%envreg"};
 
 class KernelCode {

@@ -83,13 +83,17 @@ class Module {
                   .params = params.bytes(),
                   .memory = MemoryMap::Of(extents),
                   .cancel = cancel,
-                  .cooperative = cooperative};
+                  .cooperative = cooperative,
+                  .textures = textures,
+                  .heap = heap};
     launch.printf = [&ran](std::string_view text) { ran.printed += text; };
     static WorkerPool pool(3);
     ran.result = cpu::Run(launch, pool);
     return ran;
   }
 
+  const TextureTable* textures = nullptr;
+  DeviceHeap* heap = nullptr;
   Program& program() { return *program_; }
   const std::vector<char>& storage(size_t index) const { return storage_[index]; }
 

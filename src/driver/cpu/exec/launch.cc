@@ -153,6 +153,14 @@ Result<void> Check(const Launch& launch) {
   return {};
 }
 
+// Gives the grid zeroed words that its blocks alone reach: cooperative groups count arrivals in the second one.
+void AddWorkspace(Launch& launch, std::span<uint32_t, 4> words) {
+  auto extents = launch.memory == nullptr ? std::vector<MemoryMap::Extent>() : launch.memory->extents();
+  launch.workspace = reinterpret_cast<uint64_t>(words.data());
+  extents.push_back({launch.workspace, launch.workspace + words.size_bytes()});
+  launch.memory = MemoryMap::Of(std::move(extents));
+}
+
 std::atomic<uint64_t> next_grid_id{1};  // %gridid: unique in the process
 
 }  // namespace
@@ -183,8 +191,11 @@ std::string_view LaunchStatusName(LaunchStatus status) {
   return "unknown";
 }
 
-LaunchResult Run(const Launch& launch, WorkerPool& pool) {
-  if (auto checked = Check(launch); !checked) return {LaunchStatus::kInvalidLaunch, checked.error().message()};
+LaunchResult Run(const Launch& asked, WorkerPool& pool) {
+  if (auto checked = Check(asked); !checked) return {LaunchStatus::kInvalidLaunch, checked.error().message()};
+  Launch launch = asked;
+  alignas(16) uint32_t workspace[4] = {};
+  if (launch.cooperative) AddWorkspace(launch, workspace);
   Grid grid;
   grid.launch = &launch;
   grid.code = &launch.kernel->code();

@@ -15,8 +15,10 @@
 #include <string>
 #include <string_view>
 
+#include "driver/cpu/exec/device_heap.h"
 #include "driver/cpu/exec/memory_map.h"
 #include "driver/cpu/exec/program.h"
+#include "driver/cpu/exec/texture.h"
 #include "driver/cpu/exec/worker_pool.h"
 
 namespace mignificient::cpu {
@@ -38,6 +40,9 @@ struct Launch {
   PrintfSink printf;                          // may be empty: output is dropped
   const std::atomic<bool>* cancel = nullptr;  // set from any thread: the run stops soon with kCancelled
   bool cooperative = false;                   // every block resident at once (grid-wide barriers)
+  const TextureTable* textures = nullptr;     // what handles of textures and surfaces name
+  DeviceHeap* heap = nullptr;                 // of malloc; null: there is no room
+  uint64_t workspace = 0;                     // set by Run
 };
 
 enum class LaunchStatus {

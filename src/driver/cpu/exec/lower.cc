@@ -127,7 +127,7 @@ Result<void> FunctionLowering::One(const ptx::Instruction& instruction) {
   }
   Spec spec = MakeSpec(instruction);
   for (const auto family : {&FunctionLowering::Control, &FunctionLowering::Memory, &FunctionLowering::Lanes,
-                            &FunctionLowering::Arithmetic}) {
+                            &FunctionLowering::Arithmetic, &FunctionLowering::Textures, &FunctionLowering::Matrices}) {
     MIG_ASSIGN(const bool done, (this->*family)(spec));
     if (done) return {};
   }
@@ -232,6 +232,7 @@ Result<std::unique_ptr<Kernel>> LowerKernel(const ModuleIndex& index, const ptx:
 
   info.static_shared_bytes = build.shared_bytes;
   info.local_bytes = static_cast<uint32_t>(depth);
+  info.uses_heap = build.uses_heap;
   for (const Statement& s : entry.body) {
     if (s.kind != Statement::Kind::kVariable || s.variable.space != Space::kReg) continue;
     info.register_count += static_cast<uint32_t>(s.variable.count * std::max(1u, s.variable.ElementBytes() / 4));

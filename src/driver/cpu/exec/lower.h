@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "driver/cpu/exec/memory_map.h"
 #include "driver/cpu/exec/spec.h"
+#include "driver/cpu/exec/texture_ops.h"
 #include "driver/cpu/ptx/ast.h"
 
 namespace mignificient::cpu {
@@ -40,6 +41,7 @@ struct KernelBuild {
   std::set<int> globals;
   std::vector<uint32_t> parameter_offsets;
   bool indirect = false;
+  bool uses_heap = false;
 };
 
 Result<std::unique_ptr<Kernel>> LowerKernel(const ModuleIndex& index, const ptx::Function& entry);
@@ -118,6 +120,19 @@ class FunctionLowering {
   Result<bool> Cvta(Spec& spec);
   Result<bool> CopyAsync(Spec& spec);
   Result<std::string> Address(const Operand& operand, std::string where, uint32_t bytes, Inst& out);
+  Result<bool> Textures(Spec& spec);  // lower_texture.cc
+  Result<bool> Sampling();
+  Result<bool> Surface();
+  Result<void> Coordinates(const Operand& address, TextureShape shape, bool floats, std::vector<uint32_t>& rows);
+  Result<void> EmitTexture(Handler handler, const Operand& address, const TextureWords& words,
+                           std::vector<uint32_t> rows);
+  Result<bool> Matrices(Spec& spec);  // lower_matrix.cc
+  Result<bool> Multiply(bool wmma);
+  Result<bool> MatrixInMemory();
+  Result<bool> Matrices8x8();
+  void Gather();
+  Result<void> Fragment(const Operand& operand, uint32_t least, bool f64, std::vector<uint32_t>& rows,
+                        std::vector<Target>* targets);
   Result<bool> Lanes(Spec& spec);
   Result<bool> Control(Spec& spec);
   Result<bool> BarrierOf(Spec& spec);

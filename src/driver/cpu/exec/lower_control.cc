@@ -2,6 +2,17 @@
 #include "driver/cpu/exec/lower.h"
 
 namespace mignificient::cpu {
+namespace {
+
+Builtin BuiltinOf(std::string_view name) {
+  if (name == "vprintf") return Builtin::kPrintf;
+  if (name == "__assertfail") return Builtin::kAssert;
+  if (name == "malloc") return Builtin::kMalloc;
+  if (name == "free") return Builtin::kFree;
+  return Builtin::kNone;
+}
+
+}  // namespace
 
 using ptx::SizeOf;
 
@@ -153,8 +164,8 @@ Result<bool> FunctionLowering::Call(Spec& s) {
     const ptx::Instruction* here = at_;
     MIG_ASSIGN(callee, LowerFunction(build_, found->second));
     at_ = here;
-  } else if (target.name == "vprintf" || target.name == "__assertfail") {
-    builtin = target.name == "vprintf" ? Builtin::kPrintf : Builtin::kAssert;
+  } else if (builtin = BuiltinOf(target.name); builtin != Builtin::kNone) {
+    build_.uses_heap |= builtin == Builtin::kMalloc || builtin == Builtin::kFree;
   } else {
     return Unsupported(fmt::format("function [{}] has no body", target.name));
   }

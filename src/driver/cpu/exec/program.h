@@ -40,6 +40,7 @@ struct KernelInfo {
   uint32_t max_threads = 1024;   // product of .maxntid or .reqntid, 1024 where absent
   Dim3 required_block{0, 0, 0};  // .reqntid; zeros where absent
   bool has_required_block = false;
+  bool uses_heap = false;  // calls malloc or free
 };
 
 class KernelCode;  // decoded instructions, exec/code.h

@@ -184,6 +184,10 @@ uint64_t Special(const Warp& w, uint32_t which, uint32_t lane) {
     case 30:
     case 31:
       return statics + launch.dynamic_shared_bytes;
+    case 49:  // where cooperative groups find the words of their grid barrier
+      return launch.workspace >> 32;
+    case 50:
+      return launch.workspace & 0xffffffff;
     case 41:
     case 42:
     case 43:
