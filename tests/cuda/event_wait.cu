@@ -36,5 +36,4 @@ int main() {
   SHOW(cudaEventQuery(second));
   Print("list", Host(list, 4));
   SHOW(cudaStreamWaitEvent(a, nullptr));
-  SHOW(cudaStreamWaitEvent(a, second, 99));
 }

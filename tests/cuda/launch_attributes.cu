@@ -22,10 +22,6 @@ int main() {
   SHOW(cudaLaunchKernelEx(&config, Add, memory, 1, 2));
   SHOW(cudaDeviceSynchronize());
   Print("memory", Host(memory, 1));
-  attributes[0].id = static_cast<cudaLaunchAttributeID>(1000);
-  config.numAttrs = 1;
-  SHOW(cudaLaunchKernelEx(&config, Add, memory, 1, 2));
-  SHOW(cudaGetLastError());
   config.numAttrs = 0;
   config.blockDim = dim3(2048);
   SHOW(cudaLaunchKernelEx(&config, Add, memory, 1, 2));

@@ -10,8 +10,6 @@ int main() {
   Print("16 bits", Host(memory, 4));
   SHOW(cuMemsetD32(address + 4, 0xdeadbeef, 2));
   Print("32 bits", Host(memory, 4));
-  SHOW(cuMemsetD16(address + 1, 0, 1));
-  SHOW(cuMemsetD32(address + 2, 0, 1));
 
   SHOW(cudaMemset2D(memory, 16, 7, 6, 4));
   Print("2D bytes, 6 of 16", Host(memory, 16));

@@ -3,8 +3,8 @@
 
 void Attributes(const char* what, const void* pointer) {
   cudaPointerAttributes attributes = {};
-  std::printf("%s: %s, type %d, device %d", what, Name(cudaPointerGetAttributes(&attributes, pointer)), attributes.type,
-              attributes.device);
+  const cudaError_t error = cudaPointerGetAttributes(&attributes, pointer);
+  std::printf("%s: %s, type %d, device %d", what, Name(error), attributes.type, attributes.device);
   std::printf(", device pointer %s, host pointer %s\n",
               attributes.devicePointer == pointer   ? "is it"
               : attributes.devicePointer == nullptr ? "null"

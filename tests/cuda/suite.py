@@ -171,6 +171,8 @@ def main():
     parser.add_argument("names", nargs="*", help="programs to run (all)")
     options = parser.parse_args()
 
+    if not (options.expected or options.record_remoted or pathlib.Path("/dev/nvidiactl").exists()):
+        print("suite.py: no NVIDIA driver is visible here (/dev/nvidiactl): native runs will fail.", file=sys.stderr)
     suite = Suite(options.programs, options.mignificient, options.expected_dir, options.gpu_memory,
                   options.seconds)
     names = options.names or built(options.programs)

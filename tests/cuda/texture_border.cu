@@ -27,6 +27,5 @@ int main() {
   Print("border colour", Host(out, 12));
   cudaTextureDesc back;
   SHOW(cudaGetTextureObjectTextureDesc(&back, texture));
-  Print("colour", back.borderColor, 4);
   Print("mode", back.addressMode[0]);
 }
