@@ -24,5 +24,4 @@ int main() {
   int least, greatest;
   SHOW(cuCtxGetStreamPriorityRange(&least, &greatest));
   Print("least", least);
-  SHOW(cuCtxResetPersistingL2Cache());
 }
