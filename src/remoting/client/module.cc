@@ -272,7 +272,7 @@ MIG_EXPORT CUresult cuFuncLoad(CUfunction function) {
 // Texture and surface references left the language with CUDA 12: no module has any.
 MIG_EXPORT CUresult cuModuleGetTexRef(void** reference, CUmodule module, const char* name) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (!IsA(HandleKind::kModule, module)) return CUDA_ERROR_INVALID_HANDLE;
   return reference == nullptr || name == nullptr ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_FOUND;
 }
 MIG_EXPORT CUresult cuModuleGetSurfRef(void** reference, CUmodule module, const char* name) {

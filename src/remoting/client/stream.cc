@@ -285,8 +285,9 @@ MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
 namespace {
 
 CUresult PostToContext(Command command, CUcontext context, CUevent event) {
-  if (const CUresult checked = CheckEvent(event); checked != CUDA_SUCCESS) return checked;
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (context == nullptr || ResolveContext(context) != CUDA_SUCCESS) return CUDA_ERROR_INVALID_CONTEXT;
+  if (const CUresult checked = CheckEvent(event); checked != CUDA_SUCCESS) return checked;
   return PostCommand(command, wire::HandleBody{Name(event)});
 }
 
