@@ -14,8 +14,8 @@ int main() {
   size_t granule, recommended;
   SHOW(cuMemGetAllocationGranularity(&granule, &properties, CU_MEM_ALLOC_GRANULARITY_MINIMUM));
   SHOW(cuMemGetAllocationGranularity(&recommended, &properties, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED));
-  Print("granule", granule);
-  Print("recommended", recommended);
+  Print("granule is whole pages", granule % 4096 == 0);
+  Print("recommended is whole granules", recommended % granule == 0);
 
   CUdeviceptr address;
   SHOW(cuMemAddressReserve(&address, 4 * granule, 0, 0, 0));
@@ -36,8 +36,10 @@ int main() {
   Fill<<<(count + 255) / 256, 256>>>(memory, count, 5);
   SHOW(cudaDeviceSynchronize());
   const int border = static_cast<int>(granule / sizeof(int));
-  Print("across the border", Host(memory + border - 2, 4));
-  Print("last", Host(memory + count - 1, 1));
+  auto across = Host(memory + border - 2, 4);
+  for (int& value : across) value -= border;
+  Print("across the border, from there", across);
+  Print("last, from the end", Host(memory + count - 1, 1)[0] - count);
 
   // The first allocation seen at a second address.
   SHOW(cuMemMap(address + 3 * granule, granule, 0, first, 0));
