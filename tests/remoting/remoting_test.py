@@ -11,6 +11,7 @@ BUILD = pathlib.Path(os.environ["MIGNIFICIENT_BUILD"])
 RUN = [BUILD / "bin/mignificient", "run", "--gpu-memory", "512", "--"]
 PROGRAM = BUILD / "tests/driver_program"
 MEMORY_PROGRAM = BUILD / "tests/memory_program"
+ON_GPU = bool(os.environ.get("MIGNIFICIENT_TEST_GPU"))
 
 
 @pytest.mark.parametrize("case", ["copies", "threads", "pinned", "illegal-address", "misuse", "fork",
@@ -95,8 +96,8 @@ def test_memory_is_that_of_cuda(case, lines):
 
 def test_captured_allocations_are_the_graphs():
     done = subprocess.run([*RUN, MEMORY_PROGRAM, "capture"], capture_output=True, text=True, timeout=120, check=False)
-    if "cuStreamBeginCapture_v2(stream, CU_STREAM_CAPTURE_MODE_RELAXED) answers 801" in done.stdout:
-        pytest.skip("the software GPU has no graphs")
+    if done.stdout == "cuMemsetD32Async(p, value, bytes / 4, stream) answers 1\n" and not ON_GPU:
+        pytest.skip("the software GPU does not capture work on memory that the same capture allocates")
     assert (done.returncode, done.stdout) == (0, "nodes 4\nok\n"), done.stdout + done.stderr
 
 

@@ -117,11 +117,13 @@ CUresult VirtualMemory::SetAccess(CUdeviceptr address, uint64_t bytes, int flags
 }
 
 std::optional<VirtualSpace::Mapping> VirtualMemory::FindMapping(CUdeviceptr address) {
+  if (!reserves_.load(std::memory_order_relaxed)) return std::nullopt;
   const std::lock_guard lock(lock_);
   return space_.FindMapping(address);
 }
 
 std::optional<Extent> VirtualMemory::FindReservation(CUdeviceptr address) {
+  if (!reserves_.load(std::memory_order_relaxed)) return std::nullopt;
   const std::lock_guard lock(lock_);
   return space_.FindReservation(address);
 }

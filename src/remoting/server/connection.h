@@ -148,7 +148,7 @@ class Connection {
   bool Fence(uint16_t slot, const wire::FenceBody& body);
   bool CreateMemory(uint16_t slot, uint64_t bytes);
   CUresult FreeGraphMemory(const wire::GraphFreeBody& body);
-  CUresult Quiesce();  // blocks until all work issued so far is complete
+  void Quiesce();  // blocks until all work issued so far is complete: at the end alone
   CUresult PinHost(const wire::PinHostBody& body);
   bool UnpinHost(uint16_t slot, uint64_t address);
   CUresult Unpin(uint64_t address);

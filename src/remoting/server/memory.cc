@@ -136,12 +136,9 @@ CUresult Connection::FreeGraphMemory(const wire::GraphFreeBody& body) {
   return driver().cuMemFreeAsync(body.address, stream);
 }
 
-CUresult Connection::Quiesce() {
-  CUresult first = CUDA_SUCCESS;
-  for (const CUstream stream : busy_)
-    if (const CUresult result = driver().cuStreamSynchronize(stream); first == CUDA_SUCCESS) first = result;
+void Connection::Quiesce() {
+  for (const CUstream stream : busy_) driver().cuStreamSynchronize(stream);
   busy_.clear();
-  return first;
 }
 
 os::UniqueFd Connection::TakeDescriptor(uint64_t tag) {
