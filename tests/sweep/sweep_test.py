@@ -29,7 +29,7 @@ ENDS_WORK = re.compile(r"cuDevicePrimaryCtx(Release|Reset)|cuStreamBeginCapture"
 # default streams, the current context, device 0, outputs that nobody wants.
 SUCCEED_WITH_NULLS = re.compile(
     r"cuInit|cuCtx(GetStreamPriorityRange|PopCurrent|SetCurrent|Synchronize)(_v2)?|cuCtxSet(CacheConfig|Flags|Limit|"
-    r"SharedMemConfig)|cuDevicePrimaryCtx(Release|Reset|SetFlags)(_v2)?|cuMemFree(Host|_v2)|cuMem(cpy|set).*|"
+    r"SharedMemConfig)|cuDevicePrimaryCtx(Release|Reset|SetFlags)(_v2)?|cuMemFree(Host|_v2|Async(_ptsz)?)|cuMem(cpy|set).*|"
     r"cuMemGetInfo_v2|cuMemGetAddressRange_v2|cuProfilerSt(art|op)|cuStreamBatchMemOp_v2(_ptsz)?|"
     r"cuStream(Query|Synchronize|CopyAttributes)(_ptsz)?|cuStreamBeginCapture(_v2)?_ptsz|cuCtxResetPersistingL2Cache|"
     r"cuDeviceGraphMemTrim|cu(Tex|Surf)ObjectDestroy")
