@@ -84,6 +84,7 @@ TEST(DeviceHeapTest, KernelsAllocateForLaterKernels) {
   ran = module.Run("give_back", {1}, {64}, params, {ExtentOf(out), extent});
   EXPECT_EQ(ran.result.status, LaunchStatus::kOk) << ran.result.message;
   EXPECT_EQ(heap.Allocate(sizeof memory), begin);
+  EXPECT_TRUE(heap.Free(begin));
   ran = module.Run("give_back", {1}, {1}, params, {ExtentOf(out), extent});
   EXPECT_EQ(ran.result.status, LaunchStatus::kTrap);
 }
