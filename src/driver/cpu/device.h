@@ -93,6 +93,8 @@ struct Event {
   Ticket recorded_;
 };
 
+// Apart from the engine's decoded Function: one name for two types would let the linker take one's destructor for both.
+inline namespace loaded {
 // A kernel as the program set it up. `kernel` belongs to the module's program.
 struct Function {
   std::shared_ptr<Module> module;
@@ -100,6 +102,7 @@ struct Function {
   std::atomic<int> max_dynamic_shared{0};
   std::atomic<int> carveout{-1};
 };
+}  // namespace loaded
 
 // What one life of the primary context holds. Entry points keep it alive while they use it.
 class Context {
