@@ -146,6 +146,8 @@ def _client_send(entry):
         guard = f"if ({argument.name} != nullptr) " if argument.optional else ""
         value = f"As<{argument.type.c_type}>(reply.{argument.name})" if argument.type.table else f"reply.{argument.name}"
         lines.append(f"  {guard}*{argument.name} = {value};")
+    if entry.noted:
+        lines.append("  Note(body, reply);")
     return lines
 
 

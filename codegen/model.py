@@ -96,6 +96,7 @@ class Entry:
     forget: bool = False
     anywhere: bool = False
     destroys: bool = False  # the first handle names nothing afterwards
+    noted: bool = False  # the client keeps something of the answer
     arguments: list = field(default_factory=list)
     call: str = ""  # the driver table's entry
     call_arguments: list = field(default_factory=list)
@@ -196,7 +197,7 @@ def _set_options(entry, text):
         gate = re.match(r"gate\((none|copy|kernel)\)$", word)
         if gate:
             entry.gate = gate[1]
-        elif word in ("cached", "forget", "anywhere", "destroys"):
+        elif word in ("cached", "forget", "anywhere", "destroys", "noted"):
             setattr(entry, word, True)
         else:
             raise ApiError(f"{entry.where}: Option [{word}] is unknown.")

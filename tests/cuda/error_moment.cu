@@ -16,9 +16,7 @@ int main() {
   SHOW(cuMemsetD32(address + 2, 0, 1));
   SHOW(cuMemsetD32Async(address + 1, 0, 1, stream));
   SHOW(cudaMemset(nullptr, 0, 4));
-  SHOW(cudaMemset(memory, 0, size_t{1} << 40));
   SHOW(cuMemcpyDtoD(address, 0, 4));
-  SHOW(cudaMemcpyAsync(memory, memory + 2, size_t{1} << 40, cudaMemcpyDeviceToDevice, stream));
   SHOW(cudaStreamWaitEvent(stream, event, 99));
   SHOW(cudaEventRecordWithFlags(event, stream, 99));
   cudaLaunchAttribute attribute = {};
@@ -30,6 +28,11 @@ int main() {
   config.numAttrs = 1;
   SHOW(cudaLaunchKernelEx(&config, Add, memory, 5));
   SHOW(cudaGetLastError());
+  SHOW(cudaDeviceSynchronize());
+  // Past the end of what they name; behind a GPU server the wait tells.
+  SHOW(cudaMemset(memory, 0, size_t{1} << 40));
+  SHOW(cudaDeviceSynchronize());
+  SHOW(cudaMemcpyAsync(memory, memory + 2, size_t{1} << 40, cudaMemcpyDeviceToDevice, stream));
   SHOW(cudaDeviceSynchronize());
   Print("memory", Host(memory, 1));
 }

@@ -149,10 +149,13 @@ CUresult CtxGetLimit(size_t* value, int limit) {
   });
 }
 
+constexpr size_t kMaxStackBytes = 512 * 1024;  // of a thread: what all of its local memory may have
+
 // Remembered, and otherwise without effect: stacks and the printf buffer grow as needed.
 CUresult CtxSetLimit(int limit, size_t value) {
   return InContext([&](Context& context) {
     if (limit < 0 || limit >= CU_LIMIT_COUNT) return CUDA_ERROR_UNSUPPORTED_LIMIT;
+    if (limit == CU_LIMIT_STACK_SIZE && value > kMaxStackBytes) return CUDA_ERROR_INVALID_VALUE;
     context.limits[static_cast<size_t>(limit)] = value;
     return CUDA_SUCCESS;
   });

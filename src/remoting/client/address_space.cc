@@ -73,7 +73,9 @@ AddressSpace::Plan AddressSpace::Allocate(uint64_t bytes, uint64_t passed, Rathe
   if (bytes == 0 || bytes > window_.bytes) return {};
   Settle(passed);
   const uint64_t rounded = RoundUp(bytes, kAlign);
-  return Small(rounded) ? AllocateSmall(rounded, rather) : AllocateLarge(RoundUp(bytes, granule_), rather);
+  Plan plan = Small(rounded) ? AllocateSmall(rounded, rather) : AllocateLarge(RoundUp(bytes, granule_), rather);
+  if (plan) allocations_.find(plan.address)->second.asked_bytes = bytes;
+  return plan;
 }
 
 void AddressSpace::Settle(uint64_t passed) {
@@ -101,7 +103,7 @@ AddressSpace::Plan AddressSpace::Grant(Plan plan, uint64_t address, uint64_t byt
   plan.granted = true;
   plan.address = address;
   used_ += bytes;
-  allocations_.emplace(address, bytes);
+  allocations_.emplace(address, Allocation{bytes, bytes});
   return plan;
 }
 
@@ -215,7 +217,7 @@ std::vector<Extent> AddressSpace::ReleaseUnused(uint64_t passed) {
 bool AddressSpace::Free(uint64_t address, uint64_t epoch) {
   const auto it = allocations_.find(address);
   if (it == allocations_.end()) return false;
-  const Extent extent{it->first, it->second};
+  const Extent extent{it->first, it->second.bytes};
   allocations_.erase(it);
   used_ -= extent.bytes;
   if (epoch == 0) {
@@ -234,8 +236,8 @@ std::optional<Extent> AddressSpace::Find(uint64_t address) const {
   auto it = allocations_.upper_bound(address);
   if (it == allocations_.begin()) return std::nullopt;
   --it;
-  if (address - it->first >= it->second) return std::nullopt;
-  return Extent{it->first, it->second};
+  if (address - it->first >= it->second.asked_bytes) return std::nullopt;
+  return Extent{it->first, it->second.asked_bytes};
 }
 
 }  // namespace mignificient::client

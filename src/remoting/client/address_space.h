@@ -73,7 +73,7 @@ class AddressSpace {
   std::optional<Extent> Reserve(uint64_t bytes, uint64_t align, uint64_t hint);
   void Unreserve(Extent range) { addresses_.Insert(range); }
 
-  // The allocation that contains `address`.
+  // The allocation that contains `address`, with as many bytes as were asked for.
   std::optional<Extent> Find(uint64_t address) const;
 
   bool InWindow(uint64_t address) const { return address - window_.address < window_.bytes; }
@@ -82,6 +82,10 @@ class AddressSpace {
   uint64_t mapped_bytes() const { return mapped_; }
 
  private:
+  struct Allocation {
+    uint64_t bytes;  // rounded up
+    uint64_t asked_bytes;
+  };
   struct Pending {
     uint64_t epoch;
     Extent extent;
@@ -103,11 +107,11 @@ class AddressSpace {
   uint64_t slab_bytes_;
   uint64_t mapped_ = 0;
   uint64_t used_ = 0;
-  FreeRanges addresses_;                      // unmapped parts of the window
-  FreeRanges small_;                          // unused parts of slabs
-  std::set<uint64_t> slabs_;                  // their addresses
-  std::multimap<uint64_t, uint64_t> idle_;    // unused large extents: bytes -> address
-  std::map<uint64_t, uint64_t> allocations_;  // address -> bytes (rounded)
+  FreeRanges addresses_;                        // unmapped parts of the window
+  FreeRanges small_;                            // unused parts of slabs
+  std::set<uint64_t> slabs_;                    // their addresses
+  std::multimap<uint64_t, uint64_t> idle_;      // unused large extents: bytes -> address
+  std::map<uint64_t, Allocation> allocations_;  // by address
   // Freed, and not known to be unused: in order of their epochs.
   std::deque<Pending> pending_;
   uint64_t pending_small_bytes_ = 0;

@@ -23,6 +23,13 @@ TEST(AddressSpaceTest, SmallAllocationsShareOneSlab) {
   EXPECT_EQ(space.mapped_bytes(), 2 * kMiB);
 }
 
+TEST(AddressSpaceTest, AnAllocationHasTheBytesThatWereAskedFor) {
+  AddressSpace space = Space();
+  const auto plan = space.Allocate(1000, 0);
+  EXPECT_EQ(space.Find(plan.address + 999), (Extent{plan.address, 1000}));
+  EXPECT_FALSE(space.Find(plan.address + 1000));
+}
+
 TEST(AddressSpaceTest, LargeAllocationsAreWholeGranules) {
   AddressSpace space = Space();
   const auto plan = space.Allocate(3 * kMiB, 0);

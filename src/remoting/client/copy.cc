@@ -180,17 +180,13 @@ CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until
 
 // --- Unified addresses ----------------------------------------------------------------------------------------------
 
-bool OnDevice(CUdeviceptr address) {
-  return TheDeviceMemory().InWindow(address);
-}
-
 CUresult Unified(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
-  if (OnDevice(dst) && OnDevice(src)) return cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
+  if (IsDeviceMemory(dst) && IsDeviceMemory(src)) return cuMemcpyDtoDAsync_v2(dst, src, bytes, stream);
   dst = ThePinnedMemory().InProgram(dst);
   src = ThePinnedMemory().InProgram(src);
-  if (OnDevice(dst)) return ToDevice(dst, reinterpret_cast<const void*>(src), bytes, stream, until);
-  if (OnDevice(src)) return ToHost(reinterpret_cast<void*>(dst), src, bytes, stream, until);
+  if (IsDeviceMemory(dst)) return ToDevice(dst, reinterpret_cast<const void*>(src), bytes, stream, until);
+  if (IsDeviceMemory(src)) return ToHost(reinterpret_cast<void*>(dst), src, bytes, stream, until);
   if (bytes == 0) return CUDA_SUCCESS;
   if (dst == 0 || src == 0 || dst + bytes < dst || src + bytes < src) return CUDA_ERROR_INVALID_VALUE;
   const uint64_t pinned_dst = ThePinnedMemory().OnDevice(reinterpret_cast<void*>(dst), bytes);

@@ -40,7 +40,7 @@ CUresult PostCopy(const CUDA_MEMCPY3D& copy, CUstream stream, uint32_t chunk) {
 template <typename Host>
 void Settle(int& type, Host& host, CUdeviceptr device) {
   if (type != CU_MEMORYTYPE_UNIFIED) return;
-  type = TheDeviceMemory().InWindow(device) ? kDevice : kHost;
+  type = IsDeviceMemory(device) ? kDevice : kHost;
   host = reinterpret_cast<Host>(ThePinnedMemory().InProgram(device));
 }
 
@@ -262,7 +262,7 @@ CUresult Batch(const CUdeviceptr* dsts, const CUdeviceptr* srcs, const size_t* s
                CUstream stream) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (dsts == nullptr || srcs == nullptr || sizes == nullptr || count == 0) return CUDA_ERROR_INVALID_VALUE;
-  if (stream == nullptr || stream == CuStreamLegacy()) return CUDA_ERROR_INVALID_HANDLE;
+  if (stream == nullptr || stream == CuStreamLegacy()) return CUDA_ERROR_INVALID_VALUE;
   for (size_t i = 0; i < count; ++i) {
     const bool whole = dsts[i] != 0 && srcs[i] != 0;
     const CUresult result = whole ? cuMemcpyAsync(dsts[i], srcs[i], sizes[i], stream) : CUDA_ERROR_INVALID_VALUE;

@@ -5,6 +5,7 @@
 
 #include "remoting/client/answer_cache.h"
 #include "remoting/client/call.h"
+#include "remoting/client/globals.h"
 
 #include "gen/commands.h"
 
@@ -77,6 +78,14 @@ CUresult CheckName(CUgraphExec exec) {
 template <typename Handle>
 CUresult CheckName(Handle) {
   return CUDA_SUCCESS;
+}
+
+// What the client keeps of an answer: variables, since it tells the program what their addresses are.
+void Note(const wire::api::cuModuleGetGlobal_v2::Body& asked, const wire::api::cuModuleGetGlobal_v2::Reply& found) {
+  TheGlobals().Insert(asked.module, {found.ptr, found.bytes});
+}
+void Note(const wire::api::cuLibraryGetGlobal::Body& asked, const wire::api::cuLibraryGetGlobal::Reply& found) {
+  TheGlobals().Insert(asked.library, {found.ptr, found.bytes});
 }
 
 // The program's handle for what the server has named.

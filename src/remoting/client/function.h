@@ -23,6 +23,8 @@ struct Function {
   std::vector<wire::FunctionReply::Param> params;
   // The most shared memory (static and dynamic) that the server has accepted for a launch.
   mutable std::atomic<uint32_t> proven_shared_bytes{0};
+  // The last launch of clusters, or cooperative one, that it has accepted (launch.cc).
+  mutable std::atomic<uint64_t> proven_togetherness{0};
 };
 
 // The entry behind a CUfunction or CUkernel; null for anything else, including handles that are not ours.

@@ -12,7 +12,7 @@ constexpr int kHost = static_cast<int>(CU_MEMORYTYPE_HOST);
 // Whether the side is host memory, after looking at what a unified address is.
 bool IsHost(int type, const void* host, CUdeviceptr unified, const std::byte*& address) {
   address = type == kHost ? static_cast<const std::byte*>(host) : reinterpret_cast<const std::byte*>(unified);
-  return type == kHost || (type == CU_MEMORYTYPE_UNIFIED && !TheDeviceMemory().InWindow(unified));
+  return type == kHost || (type == CU_MEMORYTYPE_UNIFIED && !IsDeviceMemory(unified));
 }
 
 }  // namespace

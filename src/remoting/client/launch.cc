@@ -50,12 +50,34 @@ struct Arguments {
 // A launch may use this much dynamic shared memory without asking the server first whether the kernel is allowed to.
 constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 
+// What a launch of clusters or a cooperative one may be refused for, as one number: not 0. 0 for other launches. A grid
+// counts where all of it must be resident at once.
+uint64_t Togetherness(const Arguments& arguments) {
+  constexpr int kCooperative = 2, kCluster = 4, kPreferredCluster = 11;
+  const auto mix = [](uint64_t sum, uint64_t value) { return (sum ^ value) * 0x100000001b3 + 1; };
+  const Shape& shape = arguments.shape;
+  bool cooperative = (arguments.flags & wire::kLaunchCooperative) != 0, clusters = false;
+  uint64_t sum = mix(mix(mix(shape.block[0], shape.block[1]), shape.block[2]), shape.shared_bytes);
+  for (const CUlaunchAttribute& attribute : arguments.attributes) {
+    uint32_t words[3];
+    std::memcpy(words, attribute.value, sizeof words);
+    cooperative |= attribute.id == kCooperative && words[0] != 0;
+    if (attribute.id != kCluster && attribute.id != kPreferredCluster) continue;
+    clusters = true;
+    for (int i = 0; i < 3; ++i) sum = mix(mix(sum, words[i]), words[i] == 0 ? 0 : shape.grid[i] % words[i]);
+  }
+  if (cooperative) sum = mix(mix(mix(sum, shape.grid[0]), shape.grid[1]), shape.grid[2]);
+  return cooperative || clusters ? sum | 1 : 0;
+}
+
 // Whether the launch may fail for what the kernel is, so that its answer is the driver's to give: it has several codes
-// for a block with more threads than the kernel's registers or launch bounds allow.
-bool MayBeRefused(const Function& function, const Shape& shape, uint32_t shared_bytes) {
+// for a block with more threads than the kernel's registers or launch bounds allow. What was accepted once is not asked
+// again.
+bool MayBeRefused(const Function& function, const Shape& shape, uint32_t shared_bytes, uint64_t togetherness) {
   return ThreadsPerBlock(shape) > function.max_threads ||
          (shared_bytes > kDefaultSharedBytes &&
-          shared_bytes > function.proven_shared_bytes.load(std::memory_order_relaxed));
+          shared_bytes > function.proven_shared_bytes.load(std::memory_order_relaxed)) ||
+         (togetherness != 0 && togetherness != function.proven_togetherness.load(std::memory_order_relaxed));
 }
 
 CUresult Launch(const Arguments& arguments) {
@@ -88,7 +110,8 @@ CUresult Launch(const Arguments& arguments) {
                              attribute_bytes + function->param_bytes, fill);
   };
   const uint32_t shared = arguments.shape.shared_bytes + function->static_shared_bytes;
-  const bool may_be_refused = MayBeRefused(*function, arguments.shape, shared);
+  const uint64_t togetherness = Togetherness(arguments);
+  const bool may_be_refused = MayBeRefused(*function, arguments.shape, shared, togetherness);
   if (!may_be_refused && !AnyCapture()) return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 
   const uint16_t slot = channel.AcquireSlot(0);
@@ -97,7 +120,9 @@ CUresult Launch(const Arguments& arguments) {
   const CUresult result = channel.Wait(channel.reply(slot));
   if (!channel.reply(slot).Done()) return result;
   channel.ReleaseSlot(slot);
-  if (result == CUDA_SUCCESS && may_be_refused) function->proven_shared_bytes.store(shared, std::memory_order_relaxed);
+  if (result != CUDA_SUCCESS || !may_be_refused) return result;
+  if (shared > kDefaultSharedBytes) function->proven_shared_bytes.store(shared, std::memory_order_relaxed);
+  if (togetherness != 0) function->proven_togetherness.store(togetherness, std::memory_order_relaxed);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/fence.h"
+#include "remoting/client/globals.h"
 #include "remoting/client/graph.h"
 #include "remoting/client/memory_pool.h"
 #include "remoting/client/virtual_memory.h"
@@ -122,6 +123,10 @@ bool DeviceMemory::IsSynchronous(CUdeviceptr address) {
 uint64_t DeviceMemory::UnusedBytes() {
   const std::lock_guard lock(lock_);
   return space_.unused_bytes();
+}
+
+bool IsDeviceMemory(CUdeviceptr address) {
+  return TheDeviceMemory().InWindow(address) || TheGlobals().Find(address);
 }
 
 DeviceMemory& TheDeviceMemory() {

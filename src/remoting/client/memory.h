@@ -107,6 +107,9 @@ class PinnedMemory {
 // What the program said about managed memory that is freed. Defined in managed_memory.cc.
 void ForgetAdvice(Extent range);
 
+// What a unified address means: device memory of the window, or a variable; else the program's own.
+bool IsDeviceMemory(CUdeviceptr address);
+
 // Valid once Attach() has succeeded; leaked on purpose.
 DeviceMemory& TheDeviceMemory();
 PinnedMemory& ThePinnedMemory();

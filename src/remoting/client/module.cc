@@ -12,6 +12,7 @@
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
+#include "remoting/client/globals.h"
 #include "remoting/client/jit.h"
 #include "remoting/client/managed_variables.h"
 #include "remoting/wire/commands.h"
@@ -84,6 +85,7 @@ CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
   if (const CUresult ready = ReadyFor(kind); ready != CUDA_SUCCESS) return ready;
   if (wire::UnpackHandle(handle).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
   ForgetFunctionsOf(handle);
+  TheGlobals().ForgetOf(handle);
   return PostBody(static_cast<uint16_t>(command), wire::HandleBody{handle});
 }
 

@@ -13,12 +13,12 @@ namespace {
 constexpr int kAtomicOperations = 13;  // CUatomicOperation has as many
 constexpr int kFlushCurrentContext = 0, kFlushToOwner = 100, kFlushToAllDevices = 200;
 
-// A context that is not the current one.
+// A context of this process, which is always one of the same device.
 CUresult CheckPeer(CUcontext peer, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (peer == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
-  return Contexts().Find(peer) == nullptr || peer == CurrentContext() ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+  return Contexts().Find(peer) == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "remoting/client/call.h"
+#include "remoting/client/globals.h"
 #include "remoting/client/memory.h"
 #include "remoting/client/memory_pool.h"
 #include "remoting/client/virtual_memory.h"
@@ -47,6 +48,7 @@ Pointer Identify(CUdeviceptr ptr) {
             block->device,
             nullptr,
             std::nullopt};
+  if (const auto variable = TheGlobals().Find(ptr)) return OfDevice(*variable);
   return {};
 }
 
@@ -100,7 +102,7 @@ CUresult Attribute(const Pointer& pointer, CUdeviceptr ptr, int attribute, void*
     case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
       return Put(data, static_cast<unsigned long long>(pointer.mapping.value_or(pointer.extent).address));
     default:
-      return CUDA_ERROR_NOT_SUPPORTED;
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -123,12 +125,14 @@ CUresult Answer(const Pointer& pointer, CUdeviceptr ptr, int attribute, void* da
   return pointer.extent.bytes != 0 ? Unmapped(pointer, attribute, data) : CUDA_ERROR_INVALID_VALUE;
 }
 
-// What cuPointerGetAttributes reports about a pointer that CUDA does not know: nothing, as zeros.
-CUresult Absent(int attribute, void* data) {
+// What cuPointerGetAttributes reports about a pointer that CUDA does not know: nothing, as zeros, but for the pointer
+// itself (0: of memory that it knows), which it takes for one of the host.
+CUresult Absent(CUdeviceptr ptr, int attribute, void* data) {
   switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+      return Put(data, uint64_t{ptr});
     case CU_POINTER_ATTRIBUTE_CONTEXT:
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
-    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
@@ -150,7 +154,7 @@ CUresult Absent(int attribute, void* data) {
     case CU_POINTER_ATTRIBUTE_MAPPED:
       return Put(data, 0u);
     default:
-      return CUDA_ERROR_NOT_SUPPORTED;
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -170,7 +174,7 @@ MIG_EXPORT CUresult cuPointerGetAttributes(unsigned count, int* attributes, void
   for (unsigned i = 0; i < count; ++i) {
     if (data[i] == nullptr) return CUDA_ERROR_INVALID_VALUE;
     CUresult result = Answer(pointer, ptr, attributes[i], data[i]);
-    if (result == CUDA_ERROR_INVALID_VALUE) result = Absent(attributes[i], data[i]);
+    if (result == CUDA_ERROR_INVALID_VALUE) result = Absent(pointer.memory_type == 0 ? ptr : 0, attributes[i], data[i]);
     if (result != CUDA_SUCCESS) return result;
   }
   return CUDA_SUCCESS;

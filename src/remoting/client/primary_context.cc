@@ -32,6 +32,8 @@ void EndPrimary() {
     context = ContextTable::Handle(kPrimarySlot, primary.generation.load(std::memory_order_relaxed));
     primary.alive.store(false, std::memory_order_release);
     primary.references = 0;
+    primary_flags = 0;
+    primary.flags.store(0, std::memory_order_relaxed);
   }
   DestroyStorage(context);
 }
