@@ -108,8 +108,14 @@ int Clamp(int priority) {
   return std::clamp(priority, device.greatest_priority, device.least_priority);
 }
 
-CUresult Query(CUstream stream) {
+// To ask after a stream, and to wait for one, are among the calls that a capture in global mode forbids.
+CUresult CheckAsk(CUstream stream) {
   const CUresult checked = CheckStream(stream);
+  return checked == CUDA_SUCCESS ? CheckCapturePermits() : checked;
+}
+
+CUresult Query(CUstream stream) {
+  const CUresult checked = CheckAsk(stream);
   return checked == CUDA_SUCCESS ? AfterWait(Ask(Command::kStreamQuery, StreamName(stream))) : checked;
 }
 
@@ -122,7 +128,7 @@ CUresult Settled(Wait wait) {
 }
 
 CUresult Synchronize(CUstream stream) {
-  const CUresult checked = CheckStream(stream);
+  const CUresult checked = CheckAsk(stream);
   if (checked != CUDA_SUCCESS) return checked;
   return Settled([stream] { return Ask(Command::kStreamSynchronize, StreamName(stream)); });
 }
