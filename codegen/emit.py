@@ -236,6 +236,8 @@ def _call_argument(entry, name):
     if name == model.DEFAULT_STREAM or name.isdigit():
         return name
     argument = next(a for a in entry.arguments if a.name == name)
+    if argument.type_name == "context":
+        return "device_.context"
     if argument.out or argument.type_name == "shape":
         return f"&{name}"
     if argument.type_name == "string":

@@ -59,7 +59,7 @@ TYPES = {
     "attribute": Type("int", "int32_t", 4, "ResolveAttribute"),  # CUlaunchAttributeID of a plain value
     "shape": Type("const CUlaunchConfig*", "LaunchShape", 56),  # what a launch configuration says about occupancy
     "device": Type("CUdevice", "", 0),  # checked in the client, never sent: a session has one device
-    "context": Type("CUcontext", "", 0),  # not sent: a server has one context
+    "context": Type("CUcontext", "", 0),  # not sent: the driver is given the one context of the server
     "string": Type("const char*", "uint32_t", 4),  # the body holds its length, the bytes follow the body
 }
 
@@ -224,7 +224,7 @@ def _check_forward(entry):
     for name in entry.call_arguments:
         if name not in names and name != DEFAULT_STREAM and not re.match(r"\d+$", name):
             raise ApiError(f"{where}: [{name}] is no argument of [{entry.symbol}].")
-    if any(a.type_name in ("device", "context") and a.name in entry.call_arguments for a in entry.arguments):
+    if any(a.type_name == "device" and a.name in entry.call_arguments for a in entry.arguments):
         raise ApiError(f"{where}: A device is not sent; `calls` an entry point that needs none.")
     if entry.variant and not entry.stream:
         raise ApiError(f"{where}: [{entry.symbol}] has a {entry.variant} variant but no stream.")

@@ -46,7 +46,9 @@ PYTHON = {
 ENVIRONMENT = {
     "operations, expandable": {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"},
     "operations, async allocator": {"PYTORCH_CUDA_ALLOC_CONF": "backend:cudaMallocAsync"},
-    "jax": {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+    # Natively too, two runs differ where XLA chooses algorithms by timing them.
+    "jax": {"XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "XLA_FLAGS": "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0"},
 }
 CPP = {"cublasLt": "cublaslt_gemm", "cudnn": "cudnn_convolution", "nccl": "nccl_one_rank"}
 LIBRARIES = {"cublasLt": ["cublas", "cublasLt"], "cudnn": ["cudnn"], "nccl": ["nccl"]}

@@ -476,7 +476,8 @@ void ManagedVariable() {
   OK(cuCtxSynchronize());
   Say("after a kernel", *counter);
   *counter = 1000;
-  entries[0] = 7, entries[2] = 9;
+  entries[0] = 7;
+  entries[2] = 9;
   CUstream stream;
   CUevent event;
   OK(cuStreamCreate(&stream, 1));

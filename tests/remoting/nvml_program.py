@@ -7,7 +7,7 @@ import sys
 
 from driver_api import MIB, Driver
 
-SUCCESS, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NOT_FOUND, INSUFFICIENT_SIZE = 0, 1, 2, 3, 6, 7
+SUCCESS, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NOT_FOUND, INSUFFICIENT_SIZE, TIMEOUT = 0, 1, 2, 3, 6, 7, 10
 DRIVER_NOT_LOADED, VERSION_MISMATCH = 9, 25
 BUDGET = 512 * MIB
 
@@ -268,6 +268,20 @@ def private_table():
     expect(entry(table[100])(device, None, None), NOT_SUPPORTED)
     expect(nvml.nvmlInternalGetExportTable(ctypes.byref(table), bytes(16)), NOT_FOUND)
     assert not table
+
+
+def event_sets_stay_empty():
+    """nvidia-smi makes one before it prints anything."""
+    events, event = ctypes.c_void_p(), ctypes.create_string_buffer(64)
+    expect(nvml.nvmlEventSetCreate(ctypes.byref(events)), UNINITIALIZED)
+    device = handle()
+    expect(nvml.nvmlEventSetCreate(None), INVALID_ARGUMENT)
+    expect(nvml.nvmlEventSetCreate(ctypes.byref(events)))
+    expect(nvml.nvmlDeviceRegisterEvents(device, ctypes.c_ulonglong(8), events), NOT_SUPPORTED)
+    expect(nvml.nvmlEventSetWait_v2(events, event, 0), TIMEOUT)
+    expect(nvml.nvmlEventSetWait_v2(events, None, 0), INVALID_ARGUMENT)
+    expect(nvml.nvmlEventSetWait_v2(device, event, 0), INVALID_ARGUMENT)
+    expect(nvml.nvmlEventSetFree(events))
 
 
 if __name__ == "__main__":

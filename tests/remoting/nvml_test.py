@@ -20,7 +20,7 @@ def ask(case):
 @pytest.mark.parametrize("case", [
     "as_torch", "memory_is_the_containers", "it_is_the_device_of_the_driver", "as_nccl", "nothing_of_the_host",
     "arguments_are_checked", "every_other_function_says_not_supported", "after_fork", "asking_opens_no_channel",
-    "without_a_door", "private_table"])
+    "without_a_door", "private_table", "event_sets_stay_empty"])
 def test_nvml_answers_for_the_container(case):
     done = ask(case)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stdout + done.stderr

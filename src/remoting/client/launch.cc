@@ -53,6 +53,7 @@ constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 // What a launch of clusters or a cooperative one may be refused for, as one number: not 0. 0 for other launches. A grid
 // counts where all of it must be resident at once.
 uint64_t Togetherness(const Arguments& arguments) {
+  if (arguments.attributes.empty() && (arguments.flags & wire::kLaunchCooperative) == 0) return 0;
   constexpr int kCooperative = 2, kCluster = 4, kPreferredCluster = 11;
   const auto mix = [](uint64_t sum, uint64_t value) { return (sum ^ value) * 0x100000001b3 + 1; };
   const Shape& shape = arguments.shape;

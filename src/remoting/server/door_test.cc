@@ -69,7 +69,9 @@ class DoorTest : public testing::Test {
     auto socket = wire::GoThroughDoor({}).value();
     wire::Welcome welcome;
     EXPECT_TRUE(os::ReceivePacket(socket.get(), std::as_writable_bytes(std::span(&welcome, 1))));
-    if (welcome.status == wire::AttachStatus::kOk) EXPECT_EQ(Hear().kind, ControlKind::kAttached);
+    if (welcome.status == wire::AttachStatus::kOk) {
+      EXPECT_EQ(Hear().kind, ControlKind::kAttached);
+    }
     return {std::move(socket), welcome};
   }
 

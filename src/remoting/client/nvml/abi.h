@@ -18,6 +18,7 @@ enum Return : int {
   kNotFound = 6,
   kInsufficientSize = 7,
   kDriverNotLoaded = 9,
+  kTimeout = 10,
   kGpuIsLost = 15,
   kArgumentVersionMismatch = 25,
 };
