@@ -83,6 +83,7 @@ CUresult Connection::ReadNode(int type, std::span<const std::byte> payload, Node
     case CU_GRAPH_NODE_TYPE_HOST:
       if (const auto* node = As<wire::HostNode>(payload)) {
         params.host_call = host_calls_.Add(node->id, true);
+        if (params.host_call == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
         params.driver.host = {HostCalls::Function, params.host_call};
         return CUDA_SUCCESS;
       }

@@ -8,12 +8,15 @@ namespace mignificient::server {
 
 void* HostCalls::Add(uint64_t id, bool repeats) {
   const std::lock_guard lock(lock_);
-  return &calls_.emplace_back(Call{this, id, repeats});
+  if (calls_.size() == kLimit) return nullptr;
+  Call& call = calls_.emplace_back(Call{this, id, repeats, {}});
+  call.place = std::prev(calls_.end());
+  return &call;
 }
 
 void HostCalls::Remove(void* call) {
   const std::lock_guard lock(lock_);
-  calls_.remove_if([call](const Call& each) { return &each == call; });
+  calls_.erase(static_cast<Call*>(call)->place);
 }
 
 void HostCalls::Function(void* call) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <mutex>
@@ -20,8 +21,11 @@ class HostCalls {
   HostCalls(const HostCalls&) = delete;
   HostCalls& operator=(const HostCalls&) = delete;
 
+  // At one time: those that repeat are kept until this object ends, and a client may make graphs without end.
+  static constexpr size_t kLimit = size_t{1} << 18;
+
   // What Function and Callback take as user data: the client's function `id`, which the driver will run once, or
-  // (`repeats`) as often as a graph reaches it. Valid until this object ends.
+  // (`repeats`) as often as a graph reaches it, until this object ends. Null: there are kLimit already.
   void* Add(uint64_t id, bool repeats);
   // The driver has not taken what Add returned.
   void Remove(void* call);
@@ -40,6 +44,7 @@ class HostCalls {
     HostCalls* owner;
     uint64_t id;
     bool repeats;
+    std::list<Call>::iterator place;
   };
   void Run(Call& call, CUresult status);
 

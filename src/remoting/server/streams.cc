@@ -172,6 +172,10 @@ bool Connection::RunHostFunction(uint16_t slot, const wire::HostFunctionBody& bo
   waits_.Pin();
   TouchedStream(stream);
   void* const call = host_calls_.Add(body.id, body.repeats != 0);
+  if (call == nullptr) {
+    Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);
+    return true;
+  }
   const CUresult result = body.kind == wire::HostFunctionKind::kCallback
                               ? driver().cuStreamAddCallback(stream, HostCalls::Callback, call, 0)
                               : driver().cuLaunchHostFunc(stream, HostCalls::Function, call);
