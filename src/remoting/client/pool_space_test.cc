@@ -126,7 +126,7 @@ TEST_F(PoolSpaceTest, RandomHistoriesKeepStreamsApart) {
       ASSERT_LE(std::prev(after)->first + std::prev(after)->second.bytes, *address);
     }
     for (auto it = freed.begin(); it != freed.end();) {
-      const auto& [begin, was] = *it;
+      const auto [begin, was] = *it;
       if (begin + was.bytes <= *address || *address + bytes <= begin) {
         ++it;
         continue;
@@ -134,10 +134,9 @@ TEST_F(PoolSpaceTest, RandomHistoriesKeepStreamsApart) {
       ASSERT_TRUE(was.stream == stream || was.epoch <= passed);
       // What it did not take is still as it was freed.
       const uint64_t end = begin + was.bytes;
-      const Freed copy = was;
       it = freed.erase(it);
-      if (*address + bytes < end) freed[*address + bytes] = {end - *address - bytes, copy.stream, copy.epoch};
-      if (begin < *address) freed[begin] = {*address - begin, copy.stream, copy.epoch};
+      if (*address + bytes < end) freed[*address + bytes] = {end - *address - bytes, was.stream, was.epoch};
+      if (begin < *address) freed[begin] = {*address - begin, was.stream, was.epoch};
     }
     live[*address] = {bytes, stream};
     if (random() % 64 == 0) pool_.Trim(random() % (8 * kMiB), passed);

@@ -49,7 +49,7 @@ class Client {
     if (space == nullptr) return false;
     const ring::RecordHeader record{bytes, opcode, slot};
     std::memcpy(space, &record, sizeof record);
-    std::memcpy(space + 8, body.data(), body.size());
+    if (!body.empty()) std::memcpy(space + 8, body.data(), body.size());
     producer_->Publish();
     return true;
   }
