@@ -23,10 +23,12 @@ CUresult CheckValue(const CUstreamBatchMemOpParams& each, unsigned bytes, unsign
 CUresult CheckWait(const CUstreamBatchMemOpParams& each, unsigned bytes) {
   constexpr unsigned kCondition = 3;
   const unsigned flags = each.value.flags;
+  const CUresult checked = CheckValue(each, bytes, kCondition | CU_STREAM_WAIT_VALUE_FLUSH);
+  if (checked != CUDA_SUCCESS) return checked;
   if ((flags & kCondition) == CU_STREAM_WAIT_VALUE_NOR && !Has(CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_WAIT_VALUE_NOR))
     return CUDA_ERROR_NOT_SUPPORTED;
-  if ((flags & CU_STREAM_WAIT_VALUE_FLUSH) != 0) return CUDA_ERROR_NOT_SUPPORTED;  // no remote writes to flush
-  return CheckValue(each, bytes, kCondition);
+  // There are no remote writes to flush.
+  return (flags & CU_STREAM_WAIT_VALUE_FLUSH) != 0 ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
 
 CUresult Check(const CUstreamBatchMemOpParams& each) {
@@ -65,8 +67,9 @@ CUresult RunOne(CUstream stream, int operation, CUdeviceptr address, unsigned lo
 }
 
 // The first forms have to be switched on in the driver, and have not been since CUDA 12.
-CUresult FirstForms() {
-  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+CUresult FirstForms(CUstream stream) {
+  unsigned stream_flags;
+  if (const CUresult checked = cuStreamGetFlags(stream, &stream_flags); checked != CUDA_SUCCESS) return checked;
   return Has(CU_DEVICE_ATTRIBUTE_CAN_USE_STREAM_MEM_OPS_V1) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
 }
 
@@ -88,7 +91,7 @@ CUresult CheckMemoryOps(unsigned count, const CUstreamBatchMemOpParams* operatio
     return RunOne(PerThread(stream), operation, address, value, flags);                                            \
   }                                                                                                                \
   MIG_EXPORT CUresult cuStream##Name(CUstream stream, CUdeviceptr address, Type value, unsigned flags) {           \
-    const CUresult offered = FirstForms();                                                                         \
+    const CUresult offered = FirstForms(stream);                                                                   \
     return offered == CUDA_SUCCESS ? RunOne(stream, operation, address, value, flags) : offered;                   \
   }                                                                                                                \
   MIG_EXPORT CUresult cuStream##Name##_ptsz(CUstream stream, CUdeviceptr address, Type value, unsigned flags) {    \
@@ -110,7 +113,7 @@ MIG_EXPORT CUresult cuStreamBatchMemOp_v2_ptsz(CUstream stream, unsigned count, 
 }
 MIG_EXPORT CUresult cuStreamBatchMemOp(CUstream stream, unsigned count, CUstreamBatchMemOpParams* operations,
                                        unsigned flags) {
-  const CUresult offered = FirstForms();
+  const CUresult offered = FirstForms(stream);
   return offered == CUDA_SUCCESS ? Run(stream, count, operations, flags) : offered;
 }
 MIG_EXPORT CUresult cuStreamBatchMemOp_ptsz(CUstream stream, unsigned count, CUstreamBatchMemOpParams* operations,
