@@ -1,8 +1,6 @@
 // What single CUDA calls cost: one program, run natively and behind MIGnificient by bench/compare.py. Prints one JSON
 // object: name -> median microseconds. "returns": until the call returns; "complete": until its effect is there.
 
-#include <cuda_runtime.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,17 +10,19 @@
 #include <string>
 #include <vector>
 
+#include <cuda_runtime.h>
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-#define CHECK(call)                                                                      \
-  do {                                                                                   \
-    const cudaError_t error = (call);                                                    \
-    if (error != cudaSuccess) {                                                          \
-      std::fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(error));                \
-      std::exit(1);                                                                      \
-    }                                                                                    \
+#define CHECK(call)                                                       \
+  do {                                                                    \
+    const cudaError_t error = (call);                                     \
+    if (error != cudaSuccess) {                                           \
+      std::fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(error)); \
+      std::exit(1);                                                       \
+    }                                                                     \
   } while (0)
 
 __global__ void Tiny(float* a, const float* b, const float* c, int n, float x, float y, float z, long q) {
@@ -79,7 +79,7 @@ void MeasureLaunches(float* device) {
 void MeasureCopies(float* device, std::vector<char>& host) {
   for (const size_t bytes : {size_t{64}, size_t{4096}, size_t{65536}, size_t{1} << 20, size_t{16} << 20}) {
     const int repeats = bytes > (1 << 20) ? 30 : 500;
-    const std::string size = bytes < 1024 ? std::to_string(bytes) + " B"
+    const std::string size = bytes < 1024        ? std::to_string(bytes) + " B"
                              : bytes < (1 << 20) ? std::to_string(bytes >> 10) + " KiB"
                                                  : std::to_string(bytes >> 20) + " MiB";
     double complete = 0;
@@ -105,7 +105,8 @@ void MeasurePinned(float* device) {
     void* host = nullptr;
     CHECK(cudaMallocHost(&host, bytes));
     std::memset(host, 1, bytes);
-    const std::string size = bytes < (1 << 20) ? std::to_string(bytes >> 10) + " KiB" : std::to_string(bytes >> 20) + " MiB";
+    const std::string size =
+        bytes < (1 << 20) ? std::to_string(bytes >> 10) + " KiB" : std::to_string(bytes >> 20) + " MiB";
     const int repeats = bytes > (1 << 20) ? 30 : 500;
     Report("pinned H2D " + size, Median(repeats, [&] {
              const auto start = Clock::now();

@@ -1,10 +1,10 @@
 // The program's own pages: what lies at an address, and how they become memory that a server can map, in place, and
 // private memory again.
 //
-// While pages change hands, a write of another thread to them would be lost between the copy and the moment the new page
-// is in place. The first and the last page may hold objects of others, so they change hands one at a time, and writers to
-// them wait meanwhile, where the kernel lets us hold them (userfaultfd); elsewhere the gap is about a microsecond. The
-// pages between hold nothing but the range, which the program itself hands over.
+// While pages change hands, a write of another thread to them would be lost between the copy and the moment the new
+// page is in place. The first and the last page may hold objects of others, so they change hands one at a time, and
+// writers to them wait meanwhile, where the kernel lets us hold them (userfaultfd); elsewhere the gap is about a
+// microsecond. The pages between hold nothing but the range, which the program itself hands over.
 #pragma once
 
 #include <cstdint>

@@ -1,17 +1,18 @@
 // cuBLASLt: an fp16 matrix product with a bias and ReLU epilogue; cuBLAS: sgemm.
 #include <cublasLt.h>
 #include <cublas_v2.h>
-#include <cuda_fp16.h>
 
 #include <cstdio>
 #include <vector>
 
-#define CHECK(call)                                                                 \
-  do {                                                                              \
-    if (const int status = static_cast<int>(call); status != 0) {                   \
-      std::printf("%s answers %d\n", #call, status);                                \
-      return 1;                                                                     \
-    }                                                                               \
+#include <cuda_fp16.h>
+
+#define CHECK(call)                                               \
+  do {                                                            \
+    if (const int status = static_cast<int>(call); status != 0) { \
+      std::printf("%s answers %d\n", #call, status);              \
+      return 1;                                                   \
+    }                                                             \
   } while (false)
 
 int main() {
@@ -37,7 +38,8 @@ int main() {
   cublasLtMatrixLayout_t layout;
   CHECK(cublasLtMatrixLayoutCreate(&layout, CUDA_R_16F, kSize, kSize, kSize));
   const float one = 1, zero = 0;
-  CHECK(cublasLtMatmul(lt, operation, &one, a, layout, b, layout, &zero, c, layout, c, layout, nullptr, nullptr, 0, nullptr));
+  CHECK(cublasLtMatmul(lt, operation, &one, a, layout, b, layout, &zero, c, layout, c, layout, nullptr, nullptr, 0,
+                       nullptr));
   CHECK(cudaMemcpy(host.data(), c, host.size() * 2, cudaMemcpyDeviceToHost));
   double sum = 0;
   for (const __half value : host) sum += __half2float(value);

@@ -42,8 +42,8 @@ int main() {
   void* workspace = nullptr;
   if (workspace_bytes != 0) CHECK(cudaMalloc(&workspace, workspace_bytes));
   const float one = 1, zero = 0;
-  CHECK(cudnnConvolutionForward(handle, &one, in, dx, filter, dw, convolution, algorithm, workspace, workspace_bytes, &zero,
-                                out, dy));
+  CHECK(cudnnConvolutionForward(handle, &one, in, dx, filter, dw, convolution, algorithm, workspace, workspace_bytes,
+                                &zero, out, dy));
   const auto report = [&](const char* name) -> int {
     CHECK(cudaMemcpy(y.data(), dy, y.size() * 4, cudaMemcpyDeviceToHost));
     double sum = 0, weighted = 0;

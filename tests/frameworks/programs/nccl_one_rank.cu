@@ -1,9 +1,10 @@
 // NCCL with one rank: all-reduce, broadcast and all-gather are copies.
-#include <cuda_runtime.h>
 #include <nccl.h>
 
 #include <cstdio>
 #include <vector>
+
+#include <cuda_runtime.h>
 
 #define CHECK(call)                                               \
   do {                                                            \
