@@ -13,67 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "abi/cuda.h"
-
-extern "C" {
-CUresult cuInit(unsigned);
-CUresult cuDeviceGet(CUdevice*, int);
-CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
-CUresult cuCtxSetCurrent(CUcontext);
-CUresult cuCtxSynchronize();
-CUresult cuMemAlloc_v2(CUdeviceptr*, size_t);
-CUresult cuMemFree_v2(CUdeviceptr);
-CUresult cuMemHostAlloc(void**, size_t, unsigned);
-CUresult cuMemFreeHost(void*);
-CUresult cuMemcpyHtoD_v2(CUdeviceptr, const void*, size_t);
-CUresult cuMemcpyDtoH_v2(void*, CUdeviceptr, size_t);
-CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void*, size_t, CUstream);
-CUresult cuMemcpyDtoHAsync_v2(void*, CUdeviceptr, size_t, CUstream);
-CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
-CUresult cuModuleLoadData(CUmodule*, const void*);
-CUresult cuModuleGetFunction(CUfunction*, CUmodule, const char*);
-CUresult cuModuleUnload(CUmodule);
-CUresult cuLibraryLoadData(CUlibrary*, const void*, int*, void**, unsigned, int*, void**, unsigned);
-CUresult cuLibraryGetKernel(CUkernel*, CUlibrary, const char*);
-CUresult cuLibraryUnload(CUlibrary);
-CUresult cuCtxGetCurrent(CUcontext*);
-CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream,
-                        void**, void**);
-CUresult cuStreamCreate(CUstream*, unsigned);
-CUresult cuStreamDestroy_v2(CUstream);
-CUresult cuStreamSynchronize(CUstream);
-CUresult cuStreamQuery(CUstream);
-CUresult cuEventCreate(CUevent*, unsigned);
-CUresult cuEventRecord(CUevent, CUstream);
-CUresult cuEventSynchronize(CUevent);
-CUresult cuEventDestroy_v2(CUevent);
-}
+#include "driver_api.h"
 
 namespace {
-
-// add(p, n, x): p[i] += x for i < n. forever(): never ends.
-constexpr const char* kPtx = R"(
-.version 7.0
-.target sm_50
-.address_size 64
-.visible .entry add(.param .u64 p, .param .u32 n, .param .u32 x) {
-  .reg .pred %q; .reg .b32 %r<8>; .reg .b64 %d<4>;
-  ld.param.u64 %d1, [p]; ld.param.u32 %r1, [n]; ld.param.u32 %r2, [x];
-  mov.u32 %r3, %ctaid.x; mov.u32 %r4, %ntid.x; mov.u32 %r5, %tid.x;
-  mad.lo.u32 %r6, %r3, %r4, %r5;
-  setp.ge.u32 %q, %r6, %r1;
-  @%q ret;
-  mul.wide.u32 %d2, %r6, 4;
-  add.u64 %d3, %d1, %d2;
-  ld.global.u32 %r7, [%d3];
-  add.u32 %r7, %r7, %r2;
-  st.global.u32 [%d3], %r7;
-  ret;
-}
-.visible .entry forever() {
-again:
-  bra again;
-})";
 
 void Expect(CUresult result, CUresult wanted, const char* what) {
   if (result == wanted) return;
@@ -92,7 +34,7 @@ CUfunction Setup() {
   OK(cuDeviceGet(&device, 0));
   OK(cuDevicePrimaryCtxRetain(&context, device));
   OK(cuCtxSetCurrent(context));
-  OK(cuModuleLoadData(&module, kPtx));
+  OK(cuModuleLoadData(&module, kAddPtx));
   OK(cuModuleGetFunction(&add, module, "add"));
   return add;
 }
@@ -229,11 +171,11 @@ void LibraryWithoutContext() {
     CUcontext current;
     OK(cuCtxGetCurrent(&current));
     if (current != nullptr) std::printf("a new thread has a context\n"), std::exit(1);
-    OK(cuLibraryLoadData(&library, kPtx, nullptr, nullptr, 0, nullptr, nullptr, 0));
+    OK(cuLibraryLoadData(&library, kAddPtx, nullptr, nullptr, 0, nullptr, nullptr, 0));
     OK(cuLibraryGetKernel(&kernel, library, "add"));
     CUmodule module;
     CUfunction function;
-    Expect(cuModuleLoadData(&module, kPtx), CUDA_ERROR_INVALID_CONTEXT, "a module without a context");
+    Expect(cuModuleLoadData(&module, kAddPtx), CUDA_ERROR_INVALID_CONTEXT, "a module without a context");
     Expect(cuModuleGetFunction(&function, nullptr, "add"), CUDA_ERROR_INVALID_CONTEXT, "a function without one");
   }).join();
   CUdeviceptr p;
@@ -252,7 +194,7 @@ void EndlessKernel() {
   Setup();
   CUmodule module;
   CUfunction forever;
-  OK(cuModuleLoadData(&module, kPtx));
+  OK(cuModuleLoadData(&module, kAddPtx));
   OK(cuModuleGetFunction(&forever, module, "forever"));
   OK(cuLaunchKernel(forever, 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr));
   Expect(cuStreamQuery(nullptr), CUDA_ERROR_NOT_READY, "the stream of a kernel that never ends");

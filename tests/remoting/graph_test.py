@@ -1,6 +1,6 @@
 """CUDA graphs and stream capture across real processes: tests/remoting/graph_program.cc under `mignificient run`.
 
-graph_expected.txt holds what each case prints, in the order of the file. To compare with CUDA itself, run the program
+graph_expected.txt holds what each case prints on the software GPU, in the order of the file. To compare with CUDA itself, run the program
 natively on a GPU: `for case in ...; do build/release/tests/graph_program $case; done | diff tests/remoting/graph_expected.txt -`
 """
 import os

@@ -16,106 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "abi/graph.h"
-
-extern "C" {
-CUresult cuInit(unsigned);
-CUresult cuDeviceGet(CUdevice*, int);
-CUresult cuDeviceGetAttribute(int*, int, CUdevice);
-CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
-CUresult cuCtxSetCurrent(CUcontext);
-CUresult cuCtxSynchronize();
-CUresult cuGetErrorName(CUresult, const char**);
-CUresult cuMemAlloc_v2(CUdeviceptr*, size_t);
-CUresult cuMemFree_v2(CUdeviceptr);
-CUresult cuMemHostAlloc(void**, size_t, unsigned);
-CUresult cuMemFreeHost(void*);
-CUresult cuMemHostRegister_v2(void*, size_t, unsigned);
-CUresult cuMemHostUnregister(void*);
-CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr*, void*, unsigned);
-CUresult cuMemAllocManaged(CUdeviceptr*, size_t, unsigned);
-CUresult cuMemAdvise(CUdeviceptr, size_t, int, CUdevice);
-CUresult cuMemAdvise_v2(CUdeviceptr, size_t, int, CUmemLocation);
-CUresult cuMemPrefetchAsync(CUdeviceptr, size_t, CUdevice, CUstream);
-CUresult cuMemPrefetchAsync_v2(CUdeviceptr, size_t, CUmemLocation, unsigned, CUstream);
-CUresult cuMemRangeGetAttribute(void*, size_t, int, CUdeviceptr, size_t);
-CUresult cuStreamAttachMemAsync(CUstream, CUdeviceptr, size_t, unsigned);
-CUresult cuMemcpy(CUdeviceptr, CUdeviceptr, size_t);
-CUresult cuMemcpyHtoD_v2(CUdeviceptr, const void*, size_t);
-CUresult cuMemcpyDtoH_v2(void*, CUdeviceptr, size_t);
-CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void*, size_t, CUstream);
-CUresult cuMemcpyDtoHAsync_v2(void*, CUdeviceptr, size_t, CUstream);
-CUresult cuMemsetD32_v2(CUdeviceptr, unsigned, size_t);
-CUresult cuPointerGetAttribute(void*, int, CUdeviceptr);
-CUresult cuModuleLoadData(CUmodule*, const void*);
-CUresult cuModuleGetFunction(CUfunction*, CUmodule, const char*);
-CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream,
-                        void**, void**);
-CUresult cuLibraryLoadData(CUlibrary*, const void*, int*, void**, unsigned, int*, void**, unsigned);
-CUresult cuLibraryUnload(CUlibrary);
-CUresult cuLibraryGetKernel(CUkernel*, CUlibrary, const char*);
-CUresult cuLibraryGetManaged(CUdeviceptr*, size_t*, CUlibrary, const char*);
-CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
-CUresult cuLaunchCooperativeKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                                   CUstream, void**);
-CUresult cuEventCreate(CUevent*, unsigned);
-CUresult cuEventSynchronize(CUevent);
-CUresult cuEventQuery(CUevent);
-CUresult cuEventRecord(CUevent, CUstream);
-CUresult cuCtxRecordEvent(CUcontext, CUevent);
-CUresult cuCtxWaitEvent(CUcontext, CUevent);
-CUresult cuEventDestroy_v2(CUevent);
-CUresult cuEventDestroy(CUevent);
-CUresult cuStreamDestroy(CUstream);
-CUresult cuStreamQuery(CUstream);
-CUresult cuStreamGetCtx_v2(CUstream, CUcontext*, void**);
-CUresult cuStreamWaitValue32_v2(CUstream, CUdeviceptr, unsigned, unsigned);
-CUresult cuStreamWaitValue64_v2(CUstream, CUdeviceptr, unsigned long long, unsigned);
-CUresult cuStreamWriteValue32_v2(CUstream, CUdeviceptr, unsigned, unsigned);
-CUresult cuStreamWriteValue64_v2(CUstream, CUdeviceptr, unsigned long long, unsigned);
-CUresult cuStreamBatchMemOp_v2(CUstream, unsigned, CUstreamBatchMemOpParams*, unsigned);
-CUresult cuPointerSetAttribute(const void*, int, CUdeviceptr);
-CUresult cuCtxCreate_v2(CUcontext*, unsigned, CUdevice);
-CUresult cuCtxDestroy_v2(CUcontext);
-CUresult cuCtxGetCurrent(CUcontext*);
-CUresult cuCtxEnablePeerAccess(CUcontext, unsigned);
-CUresult cuCtxDisablePeerAccess(CUcontext);
-CUresult cuCtxGetExecAffinity(void*, int);
-CUresult cuDeviceGetHostAtomicCapabilities(unsigned*, const int*, unsigned, CUdevice);
-CUresult cuDeviceGetP2PAtomicCapabilities(unsigned*, const int*, unsigned, CUdevice, CUdevice);
-CUresult cuModuleGetTexRef(void**, CUmodule, const char*);
-CUresult cuLogsRegisterCallback(void (*)(void*, int, char*, size_t), void*, void**);
-CUresult cuLogsUnregisterCallback(void*);
-CUresult cuLogsCurrent(unsigned*, unsigned);
-CUresult cuLogsDumpToMemory(unsigned*, char*, size_t*, unsigned);
-CUresult cuCoredumpGetAttribute(int, void*, size_t*);
-CUresult cuCoredumpSetAttribute(int, void*, size_t*);
-CUresult cuStreamCreate(CUstream*, unsigned);
-CUresult cuStreamDestroy_v2(CUstream);
-CUresult cuStreamSynchronize(CUstream);
-}
+#include "driver_api.h"
 
 namespace {
-
-// add(p, n, x): p[i] += x for i < n.
-constexpr const char* kPtx = R"(
-.version 7.0
-.target sm_50
-.address_size 64
-.visible .entry add(.param .u64 p, .param .u32 n, .param .u32 x) {
-  .reg .pred %q; .reg .b32 %r<8>; .reg .b64 %d<4>;
-  ld.param.u64 %d1, [p]; ld.param.u32 %r1, [n]; ld.param.u32 %r2, [x];
-  mov.u32 %r3, %ctaid.x; mov.u32 %r4, %ntid.x; mov.u32 %r5, %tid.x;
-  mad.lo.u32 %r6, %r3, %r4, %r5;
-  setp.ge.u32 %q, %r6, %r1;
-  @%q ret;
-  mul.wide.u32 %d2, %r6, 4;
-  add.u64 %d3, %d1, %d2;
-  ld.global.u32 %r7, [%d3];
-  add.u32 %r7, %r7, %r2;
-  st.global.u32 [%d3], %r7;
-  ret;
-})";
 
 const char* NameOf(CUresult result) {
   const char* name = nullptr;
@@ -144,7 +47,7 @@ CUfunction Setup() {
   OK(cuDeviceGet(&device, 0));
   OK(cuDevicePrimaryCtxRetain(&context, device));
   OK(cuCtxSetCurrent(context));
-  OK(cuModuleLoadData(&module, kPtx));
+  OK(cuModuleLoadData(&module, kAddPtx));
   OK(cuModuleGetFunction(&add, module, "add"));
   return add;
 }

@@ -12,66 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "abi/graph.h"
-
-extern "C" {
-CUresult cuInit(unsigned);
-CUresult cuDeviceGet(CUdevice*, int);
-CUresult cuDeviceGetAttribute(int*, int, CUdevice);
-CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
-CUresult cuCtxSetCurrent(CUcontext);
-CUresult cuCtxSynchronize();
-CUresult cuMemGetInfo_v2(size_t*, size_t*);
-CUresult cuMemAlloc_v2(CUdeviceptr*, size_t);
-CUresult cuMemFree_v2(CUdeviceptr);
-CUresult cuMemAllocAsync(CUdeviceptr*, size_t, CUstream);
-CUresult cuMemAllocFromPoolAsync(CUdeviceptr*, size_t, CUmemoryPool, CUstream);
-CUresult cuMemFreeAsync(CUdeviceptr, CUstream);
-CUresult cuMemPoolCreate(CUmemoryPool*, const CUmemPoolProps*);
-CUresult cuMemPoolDestroy(CUmemoryPool);
-CUresult cuMemPoolGetAttribute(CUmemoryPool, int, void*);
-CUresult cuMemPoolSetAttribute(CUmemoryPool, int, void*);
-CUresult cuMemPoolTrimTo(CUmemoryPool, size_t);
-CUresult cuMemPoolGetAccess(int*, CUmemoryPool, CUmemLocation*);
-CUresult cuMemPoolSetAccess(CUmemoryPool, const CUmemAccessDesc*, size_t);
-CUresult cuMemPoolExportToShareableHandle(void*, CUmemoryPool, int, unsigned long long);
-CUresult cuMemPoolExportPointer(void*, CUdeviceptr);
-CUresult cuDeviceGetDefaultMemPool(CUmemoryPool*, CUdevice);
-CUresult cuDeviceGetMemPool(CUmemoryPool*, CUdevice);
-CUresult cuDeviceSetMemPool(CUdevice, CUmemoryPool);
-CUresult cuPointerGetAttribute(void*, int, CUdeviceptr);
-CUresult cuMemGetAddressRange_v2(CUdeviceptr*, size_t*, CUdeviceptr);
-CUresult cuMemGetAllocationGranularity(size_t*, const CUmemAllocationProp*, int);
-CUresult cuMemAddressReserve(CUdeviceptr*, size_t, size_t, CUdeviceptr, unsigned long long);
-CUresult cuMemAddressFree(CUdeviceptr, size_t);
-CUresult cuMemCreate(CUmemGenericAllocationHandle*, size_t, const CUmemAllocationProp*, unsigned long long);
-CUresult cuMemRelease(CUmemGenericAllocationHandle);
-CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle*, void*);
-CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp*, CUmemGenericAllocationHandle);
-CUresult cuMemMap(CUdeviceptr, size_t, size_t, CUmemGenericAllocationHandle, unsigned long long);
-CUresult cuMemUnmap(CUdeviceptr, size_t);
-CUresult cuMemSetAccess(CUdeviceptr, size_t, const CUmemAccessDesc*, size_t);
-CUresult cuMemGetAccess(unsigned long long*, const CUmemLocation*, CUdeviceptr);
-CUresult cuMemcpyDtoH_v2(void*, CUdeviceptr, size_t);
-CUresult cuMemcpyDtoHAsync_v2(void*, CUdeviceptr, size_t, CUstream);
-CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
-CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr, CUdeviceptr, size_t, CUstream);
-CUresult cuStreamCreate(CUstream*, unsigned);
-CUresult cuStreamDestroy_v2(CUstream);
-CUresult cuStreamSynchronize(CUstream);
-CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned);
-CUresult cuEventCreate(CUevent*, unsigned);
-CUresult cuEventRecord(CUevent, CUstream);
-CUresult cuEventSynchronize(CUevent);
-CUresult cuLaunchHostFunc(CUstream, CUhostFn, void*);
-CUresult cuStreamBeginCapture_v2(CUstream, int);
-CUresult cuStreamEndCapture(CUstream, CUgraph*);
-CUresult cuGraphInstantiateWithFlags(CUgraphExec*, CUgraph, unsigned long long);
-CUresult cuGraphLaunch(CUgraphExec, CUstream);
-CUresult cuGraphGetNodes(CUgraph, CUgraphNode*, size_t*);
-CUresult cuGraphExecDestroy(CUgraphExec);
-CUresult cuGraphDestroy(CUgraph);
-}
+#include "driver_api.h"
 
 namespace {
 

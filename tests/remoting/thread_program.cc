@@ -14,31 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "abi/cuda.h"
-
-extern "C" {
-CUresult cuInit(unsigned);
-CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
-CUresult cuCtxSetCurrent(CUcontext);
-CUresult cuMemAlloc_v2(CUdeviceptr*, size_t);
-CUresult cuMemFree_v2(CUdeviceptr);
-CUresult cuMemGetInfo_v2(size_t*, size_t*);
-CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void*, size_t, CUstream);
-CUresult cuMemcpyDtoHAsync_v2(void*, CUdeviceptr, size_t, CUstream);
-CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
-CUresult cuLaunchHostFunc(CUstream, void (*)(void*), void*);
-CUresult cuStreamCreate(CUstream*, unsigned);
-CUresult cuStreamDestroy_v2(CUstream);
-CUresult cuStreamSynchronize(CUstream);
-CUresult cuStreamSynchronize_ptsz(CUstream);
-CUresult cuStreamQuery(CUstream);
-CUresult cuStreamGetId_ptsz(CUstream, unsigned long long*);
-CUresult cuEventCreate(CUevent*, unsigned);
-CUresult cuEventRecord(CUevent, CUstream);
-CUresult cuEventQuery(CUevent);
-CUresult cuEventSynchronize(CUevent);
-CUresult cuEventDestroy_v2(CUevent);
-}
+#include "driver_api.h"
 
 namespace {
 

@@ -39,8 +39,8 @@ CUresult CheckName(CUstream stream) {
   return is_default || IsA(HandleKind::kStream, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 template <typename Handle>
-CUresult CheckName(HandleKind kind, Handle* handle) {
-  return IsA(kind, handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+CUresult CheckName(HandleKind kind, Handle* handle, CUresult otherwise = CUDA_ERROR_INVALID_HANDLE) {
+  return IsA(kind, handle) ? CUDA_SUCCESS : otherwise;
 }
 CUresult CheckName(CUevent event) {
   return CheckName(HandleKind::kEvent, event);
@@ -61,18 +61,14 @@ CUresult CheckName(CUmipmappedArray array) {
   return CheckName(HandleKind::kMipmappedArray, array);
 }
 // Of graphs CUDA calls every wrong handle an invalid value.
-template <typename Handle>
-CUresult CheckGraphName(HandleKind kind, Handle* handle) {
-  return IsA(kind, handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
 CUresult CheckName(CUgraph graph) {
-  return CheckGraphName(HandleKind::kGraph, graph);
+  return CheckName(HandleKind::kGraph, graph, CUDA_ERROR_INVALID_VALUE);
 }
 CUresult CheckName(CUgraphNode node) {
-  return CheckGraphName(HandleKind::kGraphNode, node);
+  return CheckName(HandleKind::kGraphNode, node, CUDA_ERROR_INVALID_VALUE);
 }
 CUresult CheckName(CUgraphExec exec) {
-  return CheckGraphName(HandleKind::kGraphExec, exec);
+  return CheckName(HandleKind::kGraphExec, exec, CUDA_ERROR_INVALID_VALUE);
 }
 // Whatever else there is, the server looks at.
 template <typename Handle>

@@ -11,6 +11,7 @@
 #include "remoting/client/managed_variables.h"
 #include "remoting/wire/commands.h"
 #include "remoting/wire/launch_attributes.h"
+#include "remoting/wire/launch_shape.h"
 
 namespace mignificient::client {
 namespace {
@@ -54,7 +55,6 @@ constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 // counts where all of it must be resident at once.
 uint64_t Togetherness(const Arguments& arguments) {
   if (arguments.attributes.empty() && (arguments.flags & wire::kLaunchCooperative) == 0) return 0;
-  constexpr int kCooperative = 2, kCluster = 4, kPreferredCluster = 11;
   const auto mix = [](uint64_t sum, uint64_t value) { return (sum ^ value) * 0x100000001b3 + 1; };
   const Shape& shape = arguments.shape;
   bool cooperative = (arguments.flags & wire::kLaunchCooperative) != 0, clusters = false;
@@ -62,8 +62,8 @@ uint64_t Togetherness(const Arguments& arguments) {
   for (const CUlaunchAttribute& attribute : arguments.attributes) {
     uint32_t words[3];
     std::memcpy(words, attribute.value, sizeof words);
-    cooperative |= attribute.id == kCooperative && words[0] != 0;
-    if (attribute.id != kCluster && attribute.id != kPreferredCluster) continue;
+    cooperative |= attribute.id == wire::kCooperativeAttribute && words[0] != 0;
+    if (attribute.id != wire::kClusterDimensionAttribute && attribute.id != wire::kPreferredClusterAttribute) continue;
     clusters = true;
     for (int i = 0; i < 3; ++i) sum = mix(mix(sum, words[i]), words[i] == 0 ? 0 : shape.grid[i] % words[i]);
   }

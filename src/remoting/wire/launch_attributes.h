@@ -6,6 +6,8 @@
 
 namespace mignificient::wire {
 
+inline constexpr int32_t kCooperativeAttribute = 2;
+inline constexpr int32_t kPreferredClusterAttribute = 11;
 inline constexpr int32_t kDeviceUpdatableNode = 13;  // its handle is for device code
 
 enum class AttributeKind {
