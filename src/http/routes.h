@@ -6,6 +6,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "http/identity.h"
 #include "http/reply.h"
 #include "node/config.h"
 #include "node/node.h"
@@ -16,7 +17,9 @@ struct RouteRequest {
   std::string method;
   std::string target;  // path and query as sent
   std::string body;
+  std::string content_type;
   std::string traceparent;
+  Identity identity;
   std::chrono::steady_clock::time_point accepted;
 };
 

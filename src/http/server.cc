@@ -121,6 +121,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     RouteRequest route;
     route.method = std::string(request.method_string());
     route.target = std::string(request.target());
+    route.content_type = std::string(request[wire::field::content_type]).substr(0, 256);
     route.traceparent = std::string(request["traceparent"]).substr(0, 256);
     route.accepted = accepted;
     route.body = std::move(request.body());

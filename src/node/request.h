@@ -11,6 +11,14 @@ namespace mignificient::node {
 
 enum class Language { kCpp, kPython };
 
+// How many containers a function may have and how long they are kept; what a registered function says of itself.
+struct Scaling {
+  uint32_t concurrency = 0;     // invocations of the function that run at once; 0: no limit
+  uint32_t min_containers = 0;  // started ahead and kept, wherever there is room
+  uint32_t max_containers = 0;  // 0: one for each partition that had room when the others were busy
+  std::optional<std::chrono::nanoseconds> swap_off_after, remove_after;  // idle for so long; empty: the configuration's
+};
+
 struct Request {
   std::string call_id;
   std::string user;
@@ -25,6 +33,7 @@ struct Request {
   std::chrono::nanoseconds timeout{};  // from `accepted` on
   std::chrono::steady_clock::time_point accepted;
   std::string payload;
+  Scaling scaling;
 };
 
 enum class Outcome {
