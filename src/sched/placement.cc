@@ -1,11 +1,15 @@
 // Where an invocation goes (DESIGN 5.1):
-//   (A) an idle container of its owner on an idle partition
-//   (C) else the queue of its owner's container whose partition is least busy
+//   (A) an idle container of its owner on a partition that can run one more
+//   (B) its owner's containers or their partitions are busy: a new container on an idle partition with room
+//   (C) else it waits for whichever of its owner's containers is idle first
 //   (D) no container: a new one on an idle, else on the least busy partition with room; idle containers are ended,
 //       least recently used first, where that makes room
 //   (E) nothing can ever hold it: refused
-// Nothing overtakes: an invocation that waits for room blocks every partition that could hold it for those that came
-// later, so the partitions drain until there is room, and nobody starves.
+// A function that names a maximum of containers wants as many: busy partitions with room hold them, too.
+//
+// Users take turns by their tags (fairness.h). Nothing overtakes: an invocation that waits for room blocks every
+// partition that could hold it for those that come later, so the partitions drain until there is room, and nobody
+// starves.
 #include <algorithm>
 #include <string>
 
@@ -19,7 +23,7 @@ bool Matches(const PartitionSpec& partition, std::string_view mig_instance) {
 
 bool Scheduler::CouldHold(size_t partition, const Demand& demand) const {
   const PartitionSpec& spec = specs_[partition];
-  return Matches(spec, demand.mig_instance) && spec.memory_mib >= spec.context_mib &&
+  return partitions_[partition].open && Matches(spec, demand.mig_instance) && spec.memory_mib >= spec.context_mib &&
          demand.memory_mib <= spec.memory_mib - spec.context_mib;
 }
 
@@ -27,6 +31,7 @@ std::string Scheduler::WhyNever(const Demand& demand) const {
   std::string offers;
   bool matches = false;
   for (size_t i = 0; i < specs_.size(); ++i) {
+    if (!partitions_[i].open) continue;
     if (CouldHold(i, demand)) return {};
     matches |= Matches(specs_[i], demand.mig_instance);
     const uint64_t usable = specs_[i].memory_mib - std::min(specs_[i].memory_mib, specs_[i].context_mib);
@@ -39,58 +44,130 @@ std::string Scheduler::WhyNever(const Demand& demand) const {
 }
 
 bool Scheduler::Serves(const Container& container, const Demand& demand) const {
-  return container.owner == demand.owner && container.state != ContainerState::kEnding &&
-         container.budget_mib >= demand.memory_mib && Matches(specs_[container.partition], demand.mig_instance);
+  return container.demand.owner == demand.owner && container.state != ContainerState::kEnding &&
+         container.demand.memory_mib >= demand.memory_mib &&
+         Matches(specs_[container.partition], demand.mig_instance) && partitions_[container.partition].open;
+}
+
+uint64_t Scheduler::Reservation(size_t partition, const Demand& demand) const {
+  const PartitionSpec& spec = specs_[partition];
+  const bool has_context = spec.shares_context && partitions_[partition].of_user.contains(demand.user);
+  return demand.memory_mib + (has_context ? 0 : spec.context_mib);
 }
 
 void Scheduler::PlaceWaiting() {
-  std::set<size_t> blocked;
-  for (const InvocationId id : std::deque<InvocationId>(waiting_for_room_)) {
-    if (Place(id, blocked)) {
-      std::erase(waiting_for_room_, id);
-      continue;
+  std::set<std::tuple<double, InvocationId, Group*>> firsts;
+  const auto add = [&firsts](Group& group) {
+    if (!group.queue.empty()) firsts.emplace(group.queue.front().first, group.queue.front().second, &group);
+  };
+  for (auto& [key, group] : groups_) add(group);
+  std::set<size_t>& blocked = blocked_;
+  blocked.clear();
+  unserved_.clear();
+  while (!firsts.empty()) {
+    Group& group = *std::get<Group*>(firsts.extract(firsts.begin()).value());
+    const Demand& demand = group.demand;
+    const auto owner = owners_.find(demand.owner);
+    const size_t running = owner == owners_.end() ? 0 : owner->second.running;
+    if (demand.concurrency != 0 && running >= demand.concurrency) continue;
+    if (PlaceFirst(group, blocked))
+      add(group);
+    else
+      StartFor(group, blocked);
+  }
+  std::erase_if(groups_, [](const auto& entry) { return entry.second.queue.empty(); });
+}
+
+bool Scheduler::PlaceFirst(Group& group, const std::set<size_t>& blocked) {
+  const auto container = IdleContainer(group.demand, blocked);
+  if (container) RunIn(group, *container);
+  return container.has_value();
+}
+
+// New containers for those that no idle or starting one is for.
+void Scheduler::StartFor(Group& group, std::set<size_t>& blocked) {
+  const Demand& demand = group.demand;
+  for (size_t i = StartingFor(demand); i < group.queue.size(); ++i) {
+    const auto owner = owners_.find(demand.owner);
+    const OwnerState known = owner == owners_.end() ? OwnerState{} : owner->second;
+    if (demand.concurrency != 0 && known.running + i >= demand.concurrency) return;
+    const bool most = demand.max_containers != 0 && known.containers.size() >= demand.max_containers;
+    std::optional<size_t> partition;
+    if (!HasContainer(demand)) {
+      if (!most || EvictOneOf(known)) partition = PartitionWithRoom(demand, blocked, Which::kAny);
+      if (!partition) return WaitForRoom(demand, blocked);
+    } else if (!most && !known.no_more) {
+      partition = PartitionForOneMore(demand, blocked);
     }
-    const Demand& demand = invocations_.at(id).demand;
-    MakeRoom(demand, blocked);
-    for (size_t i = 0; i < specs_.size(); ++i)
-      if (CouldHold(i, demand)) blocked.insert(i);
-    if (blocked.size() == specs_.size()) return;
+    if (!partition) return;
+    StartContainer(*partition, demand, group.queue[i].second);
   }
 }
 
-bool Scheduler::Place(InvocationId id, const std::set<size_t>& blocked) {
-  const Demand& demand = invocations_.at(id).demand;
-  if (const auto container = IdleContainer(demand, blocked)) return Enqueue(id, *container), true;
-  if (const auto container = QueueableContainer(demand, blocked)) return Enqueue(id, *container), true;
-  const auto partition = PartitionWithRoom(demand, blocked);
-  if (!partition) return false;
-  Enqueue(id, StartContainer(*partition, id));
-  return true;
+void Scheduler::WaitForRoom(const Demand& demand, std::set<size_t>& blocked) {
+  MakeRoom(demand, blocked);
+  unserved_.insert(demand.owner);
+  for (size_t i = 0; i < specs_.size(); ++i)
+    if (CouldHold(i, demand)) blocked.insert(i);
+}
+
+// For an invocation that none of its owner's containers can serve, and that are as many as may be.
+bool Scheduler::EvictOneOf(const OwnerState& owner) {
+  for (const ContainerId id : owner.containers) {
+    if (containers_.at(id).state != ContainerState::kIdle) continue;
+    EvictIdle(id);
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::EvictIdle(ContainerId id) {
+  EndContainer(id);
+  actions_.emplace_back(std::in_place_type<Evict>, Evict{id});
+}
+
+std::optional<size_t> Scheduler::PartitionForOneMore(const Demand& demand, const std::set<size_t>& blocked) const {
+  const auto idle = PartitionWithRoom(demand, blocked, Which::kIdle);
+  return idle || demand.max_containers == 0 ? idle : PartitionWithRoom(demand, blocked, Which::kAny);
+}
+
+size_t Scheduler::StartingFor(const Demand& demand) const {
+  const auto owner = owners_.find(demand.owner);
+  if (owner == owners_.end()) return 0;
+  return static_cast<size_t>(std::ranges::count_if(owner->second.containers, [&](ContainerId id) {
+    const Container& container = containers_.at(id);
+    return container.state == ContainerState::kStarting && Serves(container, demand);
+  }));
+}
+
+bool Scheduler::HasContainer(const Demand& demand) const {
+  const auto owner = owners_.find(demand.owner);
+  return owner != owners_.end() && std::ranges::any_of(owner->second.containers, [&](ContainerId id) {
+           return Serves(containers_.at(id), demand);
+         });
 }
 
 std::optional<ContainerId> Scheduler::IdleContainer(const Demand& demand, const std::set<size_t>& blocked) const {
-  for (const auto& [id, container] : containers_)
-    if (Serves(container, demand) && container.state == ContainerState::kIdle && Load(container.partition) == 0 &&
-        !blocked.contains(container.partition))
-      return id;
-  return std::nullopt;
-}
-
-std::optional<ContainerId> Scheduler::QueueableContainer(const Demand& demand, const std::set<size_t>& blocked) const {
+  const auto owner = owners_.find(demand.owner);
+  if (owner == owners_.end()) return std::nullopt;
   std::optional<ContainerId> best;
-  for (const auto& [id, container] : containers_) {
-    if (!Serves(container, demand) || blocked.contains(container.partition)) continue;
+  for (const ContainerId id : owner->second.containers) {
+    const Container& container = containers_.at(id);
+    if (container.state != ContainerState::kIdle || !Serves(container, demand)) continue;
+    if (blocked.contains(container.partition) || !CanRunOneMore(container.partition)) continue;
     if (!best || Load(container.partition) < Load(containers_.at(*best).partition)) best = id;
   }
   return best;
 }
 
-// The least busy one; among equals the one with the least memory to spare, so that large requests find room later.
-std::optional<size_t> Scheduler::PartitionWithRoom(const Demand& demand, const std::set<size_t>& blocked) const {
+// The least busy one; among equals the one with the least memory, so that large requests find room later.
+std::optional<size_t> Scheduler::PartitionWithRoom(const Demand& demand, const std::set<size_t>& blocked,
+                                                   Which which) const {
   std::optional<size_t> best;
   for (size_t i = 0; i < specs_.size(); ++i) {
     if (blocked.contains(i) || !CouldHold(i, demand)) continue;
-    if (partitions_[i].free_mib < demand.memory_mib + specs_[i].context_mib) continue;
+    if (partitions_[i].free_mib < Reservation(i, demand)) continue;
+    if (which == Which::kIdle && Load(i) != 0) continue;
     if (!best || std::pair(Load(i), specs_[i].memory_mib) < std::pair(Load(*best), specs_[*best].memory_mib)) best = i;
   }
   return best;
@@ -105,32 +182,36 @@ void Scheduler::MakeRoom(const Demand& demand, const std::set<size_t>& blocked) 
     if (HasEnding(i)) return;
     uint64_t room = partitions_[i].free_mib;
     std::vector<ContainerId> victims;
-    for (const ContainerId id : IdleOn(i)) {
-      if (room >= demand.memory_mib + specs_[i].context_mib) break;
+    std::map<std::string, size_t> left = partitions_[i].of_user;
+    for (const ContainerId id : EvictableOn(i)) {
+      if (room >= Reservation(i, demand)) break;
       victims.push_back(id);
-      room += containers_.at(id).reserved_mib;
+      const Demand& freed = containers_.at(id).demand;
+      const bool frees_context = !specs_[i].shares_context || (--left[freed.user] == 0 && freed.user != demand.user);
+      room += freed.memory_mib + (frees_context ? specs_[i].context_mib : 0);
     }
-    if (room < demand.memory_mib + specs_[i].context_mib) continue;
+    if (room < Reservation(i, demand)) continue;
     if (!best || victims.size() < best->size()) best = std::move(victims);
   }
   if (!best) return;
-  for (const ContainerId id : *best) {
-    containers_.at(id).state = ContainerState::kEnding;
-    actions_.emplace_back(std::in_place_type<Evict>, Evict{id});
-  }
+  for (const ContainerId id : *best) EvictIdle(id);
 }
 
-std::vector<ContainerId> Scheduler::IdleOn(size_t partition) const {
-  std::vector<ContainerId> idle;
-  for (const auto& [id, container] : containers_) {
-    const auto waits_for_it = [&, wanted = id](InvocationId invocation) {
-      return invocations_.at(invocation).container == wanted;
-    };
-    if (container.partition == partition && container.state == ContainerState::kIdle &&
-        std::ranges::none_of(partitions_[partition].queue, waits_for_it))
-      idle.push_back(id);
-  }
+// Those that are kept ahead come last: an invocation that waits counts for more than one that may come.
+std::vector<ContainerId> Scheduler::EvictableOn(size_t partition) const {
+  std::vector<ContainerId> idle, kept;
+  for (const auto& [id, container] : containers_)
+    if (container.partition == partition && container.state == ContainerState::kIdle) idle.push_back(id);
   std::ranges::sort(idle, {}, [this](ContainerId id) { return containers_.at(id).last_used; });
+  std::map<std::string, size_t> going;
+  std::erase_if(idle, [&](ContainerId id) {
+    const std::string& name = containers_.at(id).demand.owner;
+    const OwnerState& owner = owners_.at(name);
+    if (owner.containers.size() > owner.keep + going[name]) return ++going[name], false;
+    kept.push_back(id);
+    return true;
+  });
+  idle.insert(idle.end(), kept.begin(), kept.end());
   return idle;
 }
 
@@ -141,17 +222,52 @@ bool Scheduler::HasEnding(size_t partition) const {
 }
 
 size_t Scheduler::Load(size_t partition) const {
-  return partitions_[partition].queue.size() + (partitions_[partition].owner ? 1 : 0);
+  return partitions_[partition].running.size() + partitions_[partition].starting;
 }
 
-ContainerId Scheduler::StartContainer(size_t partition, InvocationId invocation) {
-  const Demand& demand = invocations_.at(invocation).demand;
+void Scheduler::StartContainer(size_t partition, const Demand& demand, InvocationId invocation) {
   const ContainerId id = next_container_++;
-  const uint64_t reserved = demand.memory_mib + specs_[partition].context_mib;
-  partitions_[partition].free_mib -= reserved;
-  containers_.emplace(id, Container{partition, demand.owner, reserved, demand.memory_mib});
-  actions_.push_back(Start{id, invocation, partition, demand});
-  return id;
+  partitions_[partition].free_mib -= Reservation(partition, demand);
+  ++partitions_[partition].of_user[demand.user];
+  ++partitions_[partition].starting;
+  owners_[demand.owner].containers.insert(id);
+  containers_.emplace(id, Container{partition, demand});
+  actions_.emplace_back(std::in_place_type<Start>, Start{id, invocation, partition, demand});
+}
+
+void Scheduler::StartKept() {
+  for (const Keep::Wish& wish : wishes_) {
+    const OwnerState& owner = owners_[wish.demand.owner];
+    while (owner.containers.size() < wish.containers && !owner.no_more && !unserved_.contains(wish.demand.owner)) {
+      const auto partition = PartitionWithRoom(wish.demand, blocked_, Which::kAny);
+      if (!partition) break;
+      StartContainer(*partition, wish.demand, 0);
+    }
+  }
+}
+
+// What Reservation took.
+void Scheduler::Free(const Container& container) {
+  Partition& partition = partitions_[container.partition];
+  partition.free_mib += container.demand.memory_mib;
+  const auto user = partition.of_user.find(container.demand.user);
+  const bool last = --user->second == 0;
+  if (last) partition.of_user.erase(user);
+  if (last || !specs_[container.partition].shares_context)
+    partition.free_mib += specs_[container.partition].context_mib;
+}
+
+void Scheduler::RejectWhatFitsNowhere() {
+  for (auto& [key, group] : groups_) {
+    const std::string reason = WhyNever(group.demand);
+    if (reason.empty()) continue;
+    for (const auto& [tag, id] : group.queue) {
+      actions_.emplace_back(std::in_place_type<Reject>, Reject{id, reason});
+      groups_of_.erase(id);
+      --waiting_;
+    }
+    group.queue.clear();
+  }
 }
 
 }  // namespace mignificient::sched

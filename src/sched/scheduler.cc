@@ -4,31 +4,34 @@
 
 namespace mignificient::sched {
 
-Scheduler::Scheduler(std::vector<PartitionSpec> partitions) : specs_(std::move(partitions)) {
-  for (const PartitionSpec& spec : specs_) partitions_.push_back({.free_mib = spec.memory_mib});
+Scheduler::Scheduler(std::vector<PartitionSpec> partitions, Rules rules)
+    : specs_(std::move(partitions)), rules_(std::move(rules)), order_(rules_.weights) {
+  for (const PartitionSpec& spec : specs_) partitions_.emplace_back().free_mib = spec.memory_mib;
 }
 
 std::vector<Action> Scheduler::On(const Event& event) {
   ++tick_;
   actions_.clear();
   std::visit([this](const auto& of_a_kind) { Handle(of_a_kind); }, event);
+  for (size_t i = 0; i < specs_.size(); ++i) SettleOwner(i, false);
   PlaceWaiting();
-  GrantTurns();
+  for (size_t i = 0; i < specs_.size(); ++i) SettleOwner(i, true);
+  StartKept();
   return std::move(actions_);
 }
 
-size_t Scheduler::Waiting() const {
-  return static_cast<size_t>(
-      std::count_if(invocations_.begin(), invocations_.end(), [](const auto& entry) { return !entry.second.granted; }));
-}
-
 void Scheduler::Handle(const Arrived& event) {
-  if (std::string reason = WhyNever(event.demand); !reason.empty()) {
-    actions_.push_back(Reject{event.invocation, std::move(reason)});
+  const Demand& demand = event.demand;
+  if (std::string reason = WhyNever(demand); !reason.empty()) {
+    actions_.emplace_back(std::in_place_type<Reject>, Reject{event.invocation, std::move(reason)});
     return;
   }
-  invocations_.emplace(event.invocation, Invocation{event.demand});
-  waiting_for_room_.push_back(event.invocation);
+  const GroupKey key{demand.owner, demand.mig_instance, demand.memory_mib};
+  Group& group = groups_[key];
+  group.demand = demand;  // what a function says of itself may have changed: the latest counts
+  group.queue.emplace_back(order_.Tag(demand.user), event.invocation);
+  groups_of_.emplace(event.invocation, key);
+  ++waiting_;
 }
 
 void Scheduler::Handle(const Started& event) {
@@ -36,53 +39,88 @@ void Scheduler::Handle(const Started& event) {
   if (found == containers_.end() || found->second.state != ContainerState::kStarting) return;
   found->second.state = ContainerState::kIdle;
   found->second.last_used = tick_;
+  --partitions_[found->second.partition].starting;
 }
 
-void Scheduler::Handle(const Yielded& event) {
-  Release(event.invocation);
+void Scheduler::Handle(const Wants& event) {
+  const auto found = running_.find(event.invocation);
+  if (found == running_.end()) return;
+  const Container& container = containers_.at(found->second.container);
+  Partition& at = partitions_[container.partition];
+  const bool needs = specs_[container.partition].model != SharingModel::kFullOverlap && at.owner != event.invocation &&
+                     container.state == ContainerState::kRunning;
+  if (needs && std::ranges::find(at.wants, event.invocation) == at.wants.end()) at.wants.push_back(event.invocation);
+}
+
+void Scheduler::Handle(const Released& event) {
+  const auto found = running_.find(event.invocation);
+  if (found == running_.end()) return;
+  const size_t partition = containers_.at(found->second.container).partition;
+  Partition& at = partitions_[partition];
+  found->second.released = true;
+  if (at.owner == event.invocation) at.owner.reset();
+  actions_.emplace_back(std::in_place_type<SetGate>,
+                        SetGate{event.invocation, found->second.container, GateOfOthers(partition)});
+}
+
+void Scheduler::Handle(const QuantumOver& event) {
+  for (Partition& at : partitions_)
+    if (at.owner == event.invocation) at.quantum_over = true;
 }
 
 void Scheduler::Handle(const Finished& event) {
-  const auto found = invocations_.find(event.invocation);
-  if (found == invocations_.end() || !found->second.granted) return;
-  Release(event.invocation);
-  if (const auto container = containers_.find(*found->second.container);
-      container != containers_.end() && container->second.state == ContainerState::kRunning) {
-    container->second.state = ContainerState::kIdle;
-    container->second.last_used = tick_;
-  }
-  invocations_.erase(found);
+  const auto found = running_.find(event.invocation);
+  if (found == running_.end()) return;
+  order_.Took(found->second.demand.user, event.microseconds);
+  const std::string name = found->second.demand.owner;
+  const ContainerId id = found->second.container;
+  Leave(event.invocation);
+  if (const auto owner = owners_.find(name); owner != owners_.end()) owner->second.no_more = false;
+  Container& container = containers_.at(id);
+  if (container.state != ContainerState::kRunning) return;
+  container.state = ContainerState::kIdle;
+  container.last_used = tick_;
 }
 
 void Scheduler::Handle(const Withdrawn& event) {
-  const auto found = invocations_.find(event.invocation);
-  if (found == invocations_.end() || found->second.granted) return;
-  if (found->second.container)
-    std::erase(partitions_[containers_.at(*found->second.container).partition].queue, event.invocation);
-  else
-    std::erase(waiting_for_room_, event.invocation);
-  invocations_.erase(found);
+  const auto found = groups_of_.find(event.invocation);
+  if (found == groups_of_.end()) return;
+  std::erase_if(groups_.at(found->second).queue, [&](const auto& entry) { return entry.second == event.invocation; });
+  groups_of_.erase(found);
+  --waiting_;
 }
 
-// The running invocation ends with its container; what waited for this container is given back to the caller.
 void Scheduler::Handle(const Ending& event) {
   const auto found = containers_.find(event.container);
-  if (found == containers_.end()) return;
-  found->second.state = ContainerState::kEnding;
-  auto& queue = partitions_[found->second.partition].queue;
-  for (auto it = invocations_.begin(); it != invocations_.end();) {
-    if (it->second.container != event.container) {
-      ++it;
-      continue;
+  if (found == containers_.end() || found->second.state == ContainerState::kEnding) return;
+  const bool had_started = found->second.state != ContainerState::kStarting;
+  const std::string name = found->second.demand.owner;
+  EndContainer(event.container);
+  if (had_started) return;
+  OwnerState& owner = owners_.at(name);
+  owner.no_more = true;
+  if (owner.containers.empty()) AbandonAll(name, event.container);
+}
+
+// A running invocation keeps the GPU until Gone: its work is only over when its processes are.
+void Scheduler::EndContainer(ContainerId id) {
+  Container& container = containers_.at(id);
+  Partition& at = partitions_[container.partition];
+  if (container.state == ContainerState::kStarting) --at.starting;
+  container.state = ContainerState::kEnding;
+  owners_.at(container.demand.owner).containers.erase(id);
+  std::erase_if(at.wants, [&](InvocationId invocation) { return running_.at(invocation).container == id; });
+}
+
+void Scheduler::AbandonAll(const std::string& owner, ContainerId container) {
+  for (auto& [key, group] : groups_) {
+    if (std::get<0>(key) != owner) continue;
+    for (const auto& [tag, id] : group.queue) {
+      actions_.emplace_back(std::in_place_type<Abandon>, Abandon{id, container});
+      groups_of_.erase(id);
+      --waiting_;
     }
-    // A granted one keeps its partition until Gone: its GPU work is only over when its processes are.
-    if (it->second.granted) {
-      ++it;
-      continue;
-    }
-    std::erase(queue, it->first);
-    actions_.push_back(Abandon{it->first, event.container});
-    it = invocations_.erase(it);
+    group.queue.clear();
   }
 }
 
@@ -90,44 +128,59 @@ void Scheduler::Handle(const Gone& event) {
   Handle(Ending{event.container});
   const auto found = containers_.find(event.container);
   if (found == containers_.end()) return;
-  for (auto it = invocations_.begin(); it != invocations_.end();) {
-    if (it->second.container == event.container) {
-      Release(it->first);
-      it = invocations_.erase(it);
-    } else {
-      ++it;
-    }
+  const std::string owner = found->second.demand.owner;
+  for (auto it = running_.begin(); it != running_.end();) {
+    const auto invocation = it++;
+    if (invocation->second.container == event.container) Leave(invocation->first);
   }
-  partitions_[found->second.partition].free_mib += found->second.reserved_mib;
+  Free(found->second);
   containers_.erase(found);
+  Forget(owner);
 }
 
-void Scheduler::Enqueue(InvocationId id, ContainerId container) {
-  invocations_.at(id).container = container;
-  partitions_[containers_.at(container).partition].queue.push_back(id);
+void Scheduler::Forget(const std::string& name) {
+  const auto owner = owners_.find(name);
+  if (owner == owners_.end() || !owner->second.containers.empty() || owner->second.running != 0) return;
+  if (owner->second.keep != 0) return;
+  const bool ends =
+      std::ranges::any_of(containers_, [&](const auto& entry) { return entry.second.demand.owner == name; });
+  if (!ends) owners_.erase(owner);
 }
 
-// The oldest invocation whose container is ready goes first: one that still starts does not hold up the others, and
-// keeps its place.
-void Scheduler::GrantTurns() {
-  for (Partition& partition : partitions_) {
-    if (partition.owner) continue;
-    const auto next = std::find_if(partition.queue.begin(), partition.queue.end(), [this](InvocationId id) {
-      return containers_.at(*invocations_.at(id).container).state == ContainerState::kIdle;
-    });
-    if (next == partition.queue.end()) continue;
-    Invocation& invocation = invocations_.at(*next);
-    invocation.granted = true;
-    containers_.at(*invocation.container).state = ContainerState::kRunning;
-    partition.owner = *next;
-    actions_.push_back(Grant{*next, *invocation.container});
-    partition.queue.erase(next);
+void Scheduler::Handle(const Expired& event) {
+  const auto found = containers_.find(event.container);
+  if (found == containers_.end() || found->second.state != ContainerState::kIdle) return;
+  const OwnerState& owner = owners_.at(found->second.demand.owner);
+  if (owner.containers.size() <= owner.keep) return;
+  EvictIdle(event.container);
+}
+
+void Scheduler::Handle(const Keep& event) {
+  const std::vector<Keep::Wish> before = std::move(wishes_);
+  wishes_ = event.wishes;
+  for (const Keep::Wish& wish : before) owners_[wish.demand.owner].keep = 0;
+  for (const Keep::Wish& wish : wishes_) {
+    OwnerState& owner = owners_[wish.demand.owner];
+    owner.keep = wish.containers;
+    owner.no_more = false;
   }
+  for (const Keep::Wish& wish : before) Forget(wish.demand.owner);
 }
 
-void Scheduler::Release(InvocationId id) {
-  for (Partition& partition : partitions_)
-    if (partition.owner == id) partition.owner.reset();
+void Scheduler::Handle(const Opened& event) {
+  const auto same = std::ranges::find(specs_, event.spec.uuid, &PartitionSpec::uuid);
+  if (same == specs_.end()) {
+    specs_.push_back(event.spec);
+    partitions_.emplace_back().free_mib = event.spec.memory_mib;
+    return;
+  }
+  partitions_[static_cast<size_t>(same - specs_.begin())].open = true;
+}
+
+void Scheduler::Handle(const Closed& event) {
+  if (event.partition >= partitions_.size()) return;
+  partitions_[event.partition].open = false;
+  RejectWhatFitsNowhere();
 }
 
 }  // namespace mignificient::sched

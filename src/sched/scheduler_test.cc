@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <random>
-
 namespace mignificient::sched {
 namespace {
 
@@ -12,7 +10,9 @@ std::vector<PartitionSpec> TwoPartitions() {
 }
 
 Arrived Arrival(InvocationId id, std::string owner, uint64_t memory = 1000, std::string instance = "any") {
-  return {id, {std::move(owner), std::move(instance), memory}};
+  Demand demand{.owner = std::move(owner), .user = "", .mig_instance = std::move(instance), .memory_mib = memory};
+  demand.user = demand.owner.substr(0, demand.owner.find('/'));
+  return {id, std::move(demand)};
 }
 
 template <typename Kind>
@@ -33,9 +33,9 @@ Start StartOf(Scheduler& scheduler, const Arrived& arrival) {
 TEST(SchedulerTest, AFirstInvocationStartsAContainerAndOwnsThePartitionOnceItIsReady) {
   Scheduler scheduler(TwoPartitions());
   const Start start = StartOf(scheduler, Arrival(1, "alice/f"));
-  const auto grants = Of<Grant>(scheduler.On(Started{start.container}));
-  ASSERT_EQ(grants.size(), 1u);
-  EXPECT_EQ(grants[0].invocation, 1u);
+  const auto runs = Of<Grant>(scheduler.On(Started{start.container}));
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[0].invocation, 1u);
   EXPECT_EQ(scheduler.Owner(start.partition), 1u);
 }
 
@@ -43,7 +43,7 @@ TEST(SchedulerTest, AnIdleContainerIsReused) {
   Scheduler scheduler(TwoPartitions());
   const Start start = StartOf(scheduler, Arrival(1, "alice/f"));
   scheduler.On(Started{start.container});
-  scheduler.On(Finished{1});
+  scheduler.On(Finished{1, 10});
   const auto actions = scheduler.On(Arrival(2, "alice/f"));
   EXPECT_TRUE(Of<Start>(actions).empty());
   ASSERT_EQ(Of<Grant>(actions).size(), 1u);
@@ -59,13 +59,13 @@ TEST(SchedulerTest, ContainersAreNotSharedBetweenOwners) {
 }
 
 TEST(SchedulerTest, ABusyContainerQueues) {
-  Scheduler scheduler(TwoPartitions());
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
   const Start start = StartOf(scheduler, Arrival(1, "alice/f"));
   scheduler.On(Started{start.container});
   EXPECT_TRUE(scheduler.On(Arrival(2, "alice/f")).empty());
   EXPECT_TRUE(scheduler.On(Arrival(3, "alice/f")).empty());
-  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1}))[0].invocation, 2u);
-  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{2}))[0].invocation, 3u);
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 10}))[0].invocation, 2u);
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{2, 10}))[0].invocation, 3u);
 }
 
 TEST(SchedulerTest, MigInstanceIsHonoured) {
@@ -100,7 +100,7 @@ TEST(SchedulerTest, AContainerThatStillStartsDoesNotHoldUpAReadyOne) {
   scheduler.On(Started{ready.container});
   StartOf(scheduler, Arrival(2, "b"));
   scheduler.On(Arrival(3, "a"));
-  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1}))[0].invocation, 3u);
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 10}))[0].invocation, 3u);
 }
 
 TEST(SchedulerTest, AYieldGivesThePartitionToTheNext) {
@@ -108,10 +108,10 @@ TEST(SchedulerTest, AYieldGivesThePartitionToTheNext) {
   const Start a = StartOf(scheduler, Arrival(1, "a")), b = StartOf(scheduler, Arrival(2, "b"));
   scheduler.On(Started{a.container});
   scheduler.On(Started{b.container});
-  EXPECT_EQ(Of<Grant>(scheduler.On(Yielded{1}))[0].invocation, 2u);
+  EXPECT_EQ(Of<Grant>(scheduler.On(Released{1}))[0].invocation, 2u);
   scheduler.On(Arrival(3, "a"));
-  EXPECT_TRUE(Of<Grant>(scheduler.On(Finished{2})).empty()) << "its container still runs the one that yielded";
-  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1}))[0].invocation, 3u);
+  EXPECT_TRUE(Of<Grant>(scheduler.On(Finished{2, 10})).empty()) << "its container still runs the one that yielded";
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 10}))[0].invocation, 3u);
 }
 
 TEST(SchedulerTest, TheLeastRecentlyUsedIdleContainerMakesRoom) {
@@ -119,8 +119,8 @@ TEST(SchedulerTest, TheLeastRecentlyUsedIdleContainerMakesRoom) {
   const Start a = StartOf(scheduler, Arrival(1, "a")), b = StartOf(scheduler, Arrival(2, "b"));
   scheduler.On(Started{a.container});
   scheduler.On(Started{b.container});
-  scheduler.On(Finished{1});
-  scheduler.On(Finished{2});
+  scheduler.On(Finished{1, 10});
+  scheduler.On(Finished{2, 10});
   const auto evicted = Of<Evict>(scheduler.On(Arrival(3, "c")));
   ASSERT_EQ(evicted.size(), 1u);
   EXPECT_EQ(evicted[0].container, a.container);
@@ -134,188 +134,162 @@ TEST(SchedulerTest, AStreamOfWarmInvocationsDoesNotStarveOneThatWaitsForRoom) {
   scheduler.On(Started{a.container});
   scheduler.On(Arrival(2, "b"));
   for (InvocationId id = 10; id < 20; ++id) EXPECT_TRUE(scheduler.On(Arrival(id, "a")).empty());
-  const auto actions = scheduler.On(Finished{1});
+  const auto actions = scheduler.On(Finished{1, 10});
   EXPECT_TRUE(Of<Grant>(actions).empty());
   ASSERT_EQ(Of<Evict>(actions).size(), 1u);
 }
 
-TEST(SchedulerTest, ACrashAbandonsTheQueueAndFreesThePartitionOnlyWhenTheProcessesAreGone) {
+TEST(SchedulerTest, WhileItsContainerIsBusyAnIdlePartitionGetsAnotherOne) {
+  Scheduler scheduler(TwoPartitions());
+  const Start first = StartOf(scheduler, Arrival(1, "a"));
+  scheduler.On(Started{first.container});
+  const Start second = StartOf(scheduler, Arrival(2, "a"));
+  EXPECT_NE(second.partition, first.partition);
+  EXPECT_TRUE(scheduler.On(Arrival(3, "a")).empty()) << "no partition is idle any more";
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 10}))[0].invocation, 2u)
+      << "whichever container is ready first takes it";
+  EXPECT_EQ(Of<Grant>(scheduler.On(Started{second.container}))[0].invocation, 3u);
+}
+
+TEST(SchedulerTest, AMaximumOfContainersIsUsedOnBusyPartitionsTooAndNeverExceeded) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
+  Arrived arrival = Arrival(1, "a");
+  arrival.demand.max_containers = 2;
+  StartOf(scheduler, arrival);
+  arrival.invocation = 2;
+  StartOf(scheduler, arrival);
+  arrival.invocation = 3;
+  EXPECT_TRUE(scheduler.On(arrival).empty());
+}
+
+TEST(SchedulerTest, ConcurrencyBoundsWhatRunsOfAFunction) {
+  PartitionSpec gpu{"GPU-a", "7g", "7g", 10000, 0};
+  gpu.model = SharingModel::kFullOverlap;
+  Scheduler scheduler({gpu});
+  Arrived arrival = Arrival(1, "a");
+  arrival.demand.max_containers = 4;
+  arrival.demand.concurrency = 1;
+  const Start first = StartOf(scheduler, arrival);
+  scheduler.On(Started{first.container});
+  arrival.invocation = 2;
+  EXPECT_TRUE(scheduler.On(arrival).empty());
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 10})).size(), 1u);
+}
+
+TEST(SchedulerTest, ACrashLeavesThoseThatWaitToAnotherContainerAndFreesThePartitionOnlyWhenTheProcessesAreGone) {
   Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
   const Start a = StartOf(scheduler, Arrival(1, "a")), b = StartOf(scheduler, Arrival(2, "b"));
   scheduler.On(Started{a.container});
   scheduler.On(Started{b.container});
   scheduler.On(Arrival(3, "a"));
   const auto actions = scheduler.On(Ending{a.container});
-  ASSERT_EQ(Of<Abandon>(actions).size(), 1u);
-  EXPECT_EQ(Of<Abandon>(actions)[0].invocation, 3u);
-  EXPECT_TRUE(Of<Grant>(actions).empty());
+  EXPECT_TRUE(Of<Abandon>(actions).empty());
+  EXPECT_TRUE(Of<Grant>(actions).empty()) << "its GPU work may still run";
+  ASSERT_EQ(Of<Start>(actions).size(), 1u);
+  EXPECT_EQ(Of<Start>(actions)[0].invocation, 3u);
   EXPECT_EQ(Of<Grant>(scheduler.On(Gone{a.container}))[0].invocation, 2u);
-  EXPECT_EQ(scheduler.FreeMemoryMib(0), 9000u);
+  EXPECT_EQ(scheduler.FreeMemoryMib(0), 8000u);
 }
 
-// A world that plays processes and callers at random and checks after every event what must always hold.
-class World {
- public:
-  explicit World(uint32_t seed) : random_(seed), scheduler_(Specs()) {}
+TEST(SchedulerTest, AContainerThatDoesNotStartAbandonsThoseThatWaitForIt) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
+  const Start a = StartOf(scheduler, Arrival(1, "a"));
+  scheduler.On(Arrival(2, "a"));
+  const auto abandoned = Of<Abandon>(scheduler.On(Ending{a.container}));
+  ASSERT_EQ(abandoned.size(), 2u);
+  EXPECT_EQ(abandoned[0].invocation, 1u);
+  scheduler.On(Gone{a.container});
+  EXPECT_EQ(scheduler.Containers(), 0u);
+  StartOf(scheduler, Arrival(3, "a"));
+}
 
-  void Step() {
-    switch (Pick(8)) {
-      case 0:
-      case 1:
-      case 2:
-        return Arrive();
-      case 3:
-        return Send(ContainerEvent<Started>(starting_));
-      case 4:
-        return FinishOne();
-      case 5:
-        return YieldOne();
-      case 6:
-        return Pick(3) == 0 ? WithdrawOne() : Send(ContainerEvent<Gone>(ending_));
-      case 7:
-        return Pick(10) == 0 ? CrashOne() : FinishOne();
-    }
-  }
+TEST(SchedulerTest, ASecondContainerThatDoesNotStartIsNotTriedAgainAtOnce) {
+  Scheduler scheduler(TwoPartitions());
+  const Start first = StartOf(scheduler, Arrival(1, "a"));
+  scheduler.On(Started{first.container});
+  const Start second = StartOf(scheduler, Arrival(2, "a"));
+  EXPECT_TRUE(Of<Abandon>(scheduler.On(Ending{second.container})).empty());
+  EXPECT_TRUE(scheduler.On(Gone{second.container}).empty());
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 10}))[0].invocation, 2u);
+}
 
-  // No new arrivals: everything that waits must end.
-  void Settle() {
-    for (int i = 0; i < 10000 && !(waiting_.empty() && running_.empty()); ++i) {
-      Send(ContainerEvent<Started>(starting_));
-      FinishOne();
-      Send(ContainerEvent<Gone>(ending_));
-    }
-    EXPECT_TRUE(waiting_.empty()) << waiting_.size() << " invocations starve";
-    EXPECT_EQ(scheduler_.Waiting(), 0u);
-  }
+TEST(SchedulerTest, KeptContainersAreStartedAheadAndGiveWayLast) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 2000, 0}});
+  const auto kept = Of<Start>(scheduler.On(Keep{{{Arrival(0, "a").demand, 1}}}));
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].invocation, 0u);
+  scheduler.On(Started{kept[0].container});
+  EXPECT_TRUE(scheduler.On(Expired{kept[0].container}).empty());
+  const Start b = StartOf(scheduler, Arrival(1, "b"));
+  scheduler.On(Started{b.container});
+  scheduler.On(Finished{1, 10});
+  const auto first = Of<Evict>(scheduler.On(Arrival(2, "c")));
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].container, b.container) << "although it was used last";
+  scheduler.On(Withdrawn{2});
+  scheduler.On(Gone{b.container});
+  EXPECT_EQ(Of<Evict>(scheduler.On(Arrival(3, "d", 2000))).size(), 1u)
+      << "what waits counts for more than what may come";
+}
 
- private:
-  static std::vector<PartitionSpec> Specs() {
-    return {{"a", "3g", "3g.40gb", 4000, 100}, {"b", "4g", "4g.40gb", 5000, 100}, {"c", "4g", "4g.40gb", 2000, 100}};
-  }
-  uint32_t Pick(size_t choices) { return static_cast<uint32_t>(random_() % choices); }
-  template <typename Set>
-  auto PickFrom(const Set& set) {
-    return *std::next(set.begin(), Pick(set.size()));
-  }
+TEST(SchedulerTest, AKeptContainerThatEndsIsReplacedUnlessItDidNotStart) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 2000, 0}});
+  const auto starts = Of<Start>(scheduler.On(Keep{{{Arrival(0, "a").demand, 1}}}));
+  scheduler.On(Started{starts[0].container});
+  const auto again = Of<Start>(scheduler.On(Ending{starts[0].container}));
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_TRUE(scheduler.On(Ending{again[0].container}).empty());
+}
 
-  void Arrive() {
-    static const char* kInstances[] = {"any", "any", "3g", "4g", "4g.40gb"};
-    const Demand demand{std::string(1, static_cast<char>('a' + Pick(6))), kInstances[Pick(5)], 1 + Pick(3000)};
-    waiting_.insert(next_);
-    demands_[next_] = demand;
-    Send(Arrived{next_++, demand});
-  }
-  template <typename Kind>
-  std::optional<Event> ContainerEvent(const std::set<ContainerId>& from) {
-    if (from.empty()) return std::nullopt;
-    return Kind{PickFrom(from)};
-  }
-  void FinishOne() {
-    if (running_.empty()) return;
-    const InvocationId id = PickFrom(running_);
-    running_.erase(id);
-    yielded_.erase(id);
-    busy_.erase(container_of_.at(id));
-    if (!ending_.contains(container_of_.at(id))) Send(Finished{id});
-  }
-  void YieldOne() {
-    if (running_.empty()) return;
-    const InvocationId id = PickFrom(running_);
-    yielded_.insert(id);
-    Send(Yielded{id});
-  }
-  void WithdrawOne() {
-    if (waiting_.empty()) return;
-    const InvocationId id = PickFrom(waiting_);
-    waiting_.erase(id);
-    Send(Withdrawn{id});
-  }
-  void CrashOne() {
-    if (live_.empty()) return;
-    const ContainerId id = PickFrom(live_);
-    End(id);
-    Send(Ending{id});
-  }
-  void End(ContainerId id) {
-    live_.erase(id);
-    starting_.erase(id);
-    ending_.insert(id);
-  }
+TEST(SchedulerTest, AnIdleContainerExpires) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 2000, 0}});
+  const Start a = StartOf(scheduler, Arrival(1, "a"));
+  scheduler.On(Started{a.container});
+  EXPECT_TRUE(scheduler.On(Expired{a.container}).empty()) << "it runs";
+  scheduler.On(Finished{1, 10});
+  EXPECT_EQ(Of<Evict>(scheduler.On(Expired{a.container})).size(), 1u);
+}
 
-  void Send(std::optional<Event> event) {
-    if (!event) return;
-    if (const auto* started = std::get_if<Started>(&*event)) starting_.erase(started->container);
-    if (const auto* gone = std::get_if<Gone>(&*event)) Forget(gone->container);
-    for (const Action& action : scheduler_.On(*event)) std::visit([this](const auto& kind) { Check(kind); }, action);
-    CheckMemory();
-  }
-  void Forget(ContainerId id) {
-    ending_.erase(id);
-    busy_.erase(id);
-    reserved_.erase(id);
-    std::erase_if(running_, [&](InvocationId running) { return container_of_.at(running) == id; });
-  }
+TEST(SchedulerTest, ContainersOfOneUserPayForOneContextWhereTheyShareIt) {
+  PartitionSpec gpu{"GPU-a", "7g", "7g", 10000, 500};
+  gpu.shares_context = true;
+  Scheduler scheduler({gpu});
+  const Start f = StartOf(scheduler, Arrival(1, "alice/f")), g = StartOf(scheduler, Arrival(2, "alice/g"));
+  EXPECT_EQ(scheduler.FreeMemoryMib(0), 7500u);
+  StartOf(scheduler, Arrival(3, "bob/f"));
+  EXPECT_EQ(scheduler.FreeMemoryMib(0), 6000u);
+  scheduler.On(Withdrawn{1});
+  scheduler.On(Withdrawn{2});
+  scheduler.On(Gone{f.container});
+  EXPECT_EQ(scheduler.FreeMemoryMib(0), 7000u) << "the other one still has it";
+  scheduler.On(Gone{g.container});
+  EXPECT_EQ(scheduler.FreeMemoryMib(0), 8500u);
+}
 
-  void Check(const Start& action) {
-    EXPECT_TRUE(Matches(Specs()[action.partition], action.demand.mig_instance));
-    live_.insert(action.container);
-    starting_.insert(action.container);
-    owner_[action.container] = action.demand.owner;
-    reserved_[action.container] = {action.partition, action.demand.memory_mib + 100};
-  }
-  void Check(const Grant& action) {
-    EXPECT_EQ(waiting_.erase(action.invocation), 1u) << "granted once, and only what waits";
-    EXPECT_TRUE(live_.contains(action.container) && !starting_.contains(action.container));
-    EXPECT_TRUE(busy_.insert(action.container).second) << "one invocation at a time in a container";
-    EXPECT_EQ(owner_.at(action.container), demands_.at(action.invocation).owner);
-    const size_t partition = reserved_.at(action.container).first;
-    for (const InvocationId other : running_) {
-      if (yielded_.contains(other)) continue;
-      EXPECT_NE(reserved_.at(container_of_.at(other)).first, partition) << "one owner per partition";
-    }
-    auto& last = last_of_container_[action.container];
-    EXPECT_LT(last, action.invocation) << "first in, first out per container";
-    last = action.invocation;
-    running_.insert(action.invocation);
-    container_of_[action.invocation] = action.container;
-  }
-  void Check(const Reject& action) { EXPECT_EQ(waiting_.erase(action.invocation), 1u); }
-  void Check(const Abandon& action) { EXPECT_EQ(waiting_.erase(action.invocation), 1u); }
-  void Check(const Evict& action) {
-    EXPECT_TRUE(live_.contains(action.container) && !busy_.contains(action.container));
-    End(action.container);
-  }
-  void CheckMemory() {
-    for (size_t i = 0; i < Specs().size(); ++i) {
-      uint64_t used = 0;
-      for (const auto& [id, reservation] : reserved_)
-        if (reservation.first == i) used += reservation.second;
-      ASSERT_LE(used, Specs()[i].memory_mib);
-      ASSERT_EQ(scheduler_.FreeMemoryMib(i), Specs()[i].memory_mib - used);
-    }
-    ASSERT_EQ(scheduler_.Waiting(), waiting_.size()) << "nothing lost";
-  }
+TEST(SchedulerTest, AClosedPartitionTakesNothingAndWhatFitsNowhereElseIsRefused) {
+  Scheduler scheduler(TwoPartitions());
+  const Start three = StartOf(scheduler, Arrival(1, "a", 1000, "3g"));
+  scheduler.On(Started{three.container});
+  scheduler.On(Arrival(2, "a", 1000, "3g"));
+  const auto rejected = Of<Reject>(scheduler.On(Closed{0}));
+  ASSERT_EQ(rejected.size(), 1u);
+  EXPECT_EQ(rejected[0].invocation, 2u);
+  EXPECT_EQ(StartOf(scheduler, Arrival(3, "a")).partition, 1u);
+  EXPECT_EQ(Of<Reject>(scheduler.On(Arrival(4, "a", 1000, "3g"))).size(), 1u);
+  scheduler.On(Opened{TwoPartitions()[0]});
+  EXPECT_TRUE(Of<Reject>(scheduler.On(Arrival(5, "a", 1000, "3g"))).empty());
+}
 
-  std::mt19937 random_;
-  Scheduler scheduler_;
-  InvocationId next_ = 1;
-  std::set<InvocationId> waiting_, running_, yielded_;
-  std::set<ContainerId> live_, starting_, ending_, busy_;
-  std::map<InvocationId, Demand> demands_;
-  std::map<InvocationId, ContainerId> container_of_;
-  std::map<ContainerId, std::string> owner_;
-  std::map<ContainerId, std::pair<size_t, uint64_t>> reserved_;
-  std::map<ContainerId, InvocationId> last_of_container_;
-};
-
-TEST(SchedulerPropertyTest, RandomEventsKeepTheInvariantsAndNobodyStarves) {
-  for (uint32_t seed = 0; seed < 60; ++seed) {
-    SCOPED_TRACE(seed);
-    World world(seed);
-    for (int i = 0; i < 1500; ++i) world.Step();
-    world.Settle();
-    if (HasFailure()) return;
-  }
+TEST(SchedulerTest, UsersTakeTurns) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
+  const Start a = StartOf(scheduler, Arrival(1, "alice/f")), b = StartOf(scheduler, Arrival(2, "bob/f"));
+  for (InvocationId id = 3; id < 9; ++id) scheduler.On(Arrival(id, "alice/f"));
+  scheduler.On(Arrival(9, "bob/f"));
+  scheduler.On(Started{b.container});
+  scheduler.On(Started{a.container});
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{2, 1e4}))[0].invocation, 1u);
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{1, 1e4}))[0].invocation, 3u) << "same tag, came first";
+  EXPECT_EQ(Of<Grant>(scheduler.On(Finished{3, 1e4}))[0].invocation, 9u) << "bob does not wait for all of alice's";
 }
 
 }  // namespace
