@@ -120,7 +120,8 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       allocations_(wire::HandleKind::kAllocation, kObjectLimit),
       graph_execs_(wire::HandleKind::kGraphExec, kObjectLimit),
       links_(wire::HandleKind::kLink, kObjectLimit),
-      kernels_(wire::HandleKind::kFunction, kKernelLimit) {}
+      kernels_(wire::HandleKind::kFunction, kKernelLimit),
+      held_turn_(session_->held_turn.load(std::memory_order_acquire)) {}
 
 Connection::~Connection() {
   Stop();
@@ -134,8 +135,8 @@ void Connection::Stop() {
   os::FutexWakeAll(attention_);
 }
 
-void Connection::RequestDrain(uint64_t tag) {
-  drain_tag_.store(tag, std::memory_order_release);
+void Connection::RequestDrain(Drain drain) {
+  drain_.store(drain, std::memory_order_release);
   attention_.fetch_add(1, std::memory_order_release);
   os::FutexWakeAll(attention_);
 }
@@ -186,8 +187,8 @@ bool Connection::Idle() {
 
 void Connection::Sleep(nanoseconds idle_for) {
   const uint32_t attention = attention_.load(std::memory_order_acquire);
-  const bool draining = drain_tag_.load(std::memory_order_acquire) != drained_tag_.load(std::memory_order_relaxed);
-  if (stop_.load(std::memory_order_acquire) || (draining && !drain_position_)) return;
+  const bool draining = Draining();
+  if (stop_.load(std::memory_order_acquire) || (draining && drain_.load().tag != serving_tag_)) return;
   if (!consumer_.PrepareSleep()) return;
   const os::FutexExpectation words[] = {{&consumer_.sleep_word(), 1}, {&attention_, attention}};
   std::optional<nanoseconds> timeout;
@@ -201,15 +202,27 @@ void Connection::PollWaits() {
   if (waits_.Poll([this](CUresult error) { NoteSticky(error); })) worked_ = true;
 }
 
+// The dispatcher itself holds the gate, so nothing can pass between the end of a drain and the owner's hearing of it.
 void Connection::ServeDrain() {
-  const uint64_t tag = drain_tag_.load(std::memory_order_acquire);
-  if (tag == drained_tag_.load(std::memory_order_relaxed)) return;
-  if (!drain_position_) drain_position_ = consumer_.published();
-  if (consumer_.position() < *drain_position_) return;  // commands issued before the request are still to come
+  const Drain drain = drain_.load(std::memory_order_acquire);
+  if (drain.tag == drained_tag_.load(std::memory_order_relaxed)) return;
+  const auto hold = static_cast<wire::Hold>(drain.hold);
+  if (std::exchange(serving_tag_, drain.tag) != drain.tag) {
+    drain_position_ = consumer_.published();
+    // What an earlier drain held back counts as issued, unless the owner has set the gate since.
+    if (hold == wire::Hold::kIssued) held_turn_ = 0;
+  }
+  if (hold == wire::Hold::kIssued && consumer_.position() < *drain_position_) return;
+  if (hold == wire::Hold::kIdle && !IdleFor(std::chrono::microseconds(drain.idle_us))) return;
+  held_turn_ = wire::GateTurnOf(session_->gate.word().load(std::memory_order_acquire));
   if (!BusyStreams().empty()) return;
-  drain_position_.reset();
-  drained_tag_.store(tag, std::memory_order_release);
+  drained_tag_.store(drain.tag, std::memory_order_release);
   notify_();
+}
+
+bool Connection::IdleFor(nanoseconds duration) {
+  return !worked_ && waits_.empty() && consumer_.published() == consumer_.position() &&
+         Clock::now() - idle_since_ >= duration && BusyStreams().empty();
 }
 
 void Connection::TearDown() {
@@ -265,23 +278,32 @@ bool Connection::Dispatch(const ring::Record& record) {
 // --- The gate
 // ---------------------------------------------------------------------------------------------------------
 
-bool Connection::GateOpen(GateClass gate_class) const {
-  const wire::GateState state = session_->gate.Get();
-  return state == wire::GateState::kFull || (state == wire::GateState::kMemcpy && gate_class == GateClass::kCopy);
+bool Connection::GateOpen(uint32_t gate_word, GateClass gate_class) const {
+  const wire::GateState state = wire::GateStateOf(gate_word);
+  return (state == wire::GateState::kFull || (state == wire::GateState::kMemcpy && gate_class == GateClass::kCopy)) &&
+         wire::GateTurnOf(gate_word) != held_turn_;
 }
 
 bool Connection::PassGate(GateClass gate_class) {
   (gate_class == GateClass::kCopy ? session_->copies : session_->kernels).fetch_add(1, std::memory_order_relaxed);
-  while (!GateOpen(gate_class)) {
+  for (;;) {
+    // Pairs with the release store of wire::Gate::Set.
+    const uint32_t gate_word = session_->gate.word().load(std::memory_order_acquire);
+    if (GateOpen(gate_word, gate_class)) return true;
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
     if (!waits_.empty()) PollWaits();
-    const uint32_t state = session_->gate.word().load(std::memory_order_acquire);
-    if (GateOpen(gate_class)) break;
-    const os::FutexExpectation words[] = {{&session_->gate.word(), state}, {&attention_, attention}};
-    os::FutexWaitAny(words, waits_.empty() ? std::nullopt : std::optional(kLongestPoll));
+    ServeDrain();
+    if (GateOpen(gate_word, gate_class)) continue;  // a drain let go what an earlier one had held
+    ReportWaiting(gate_word);
+    const os::FutexExpectation words[] = {{&session_->gate.word(), gate_word}, {&attention_, attention}};
+    os::FutexWaitAny(words, waits_.empty() && !Draining() ? std::nullopt : std::optional(kLongestPoll));
   }
-  return true;
+}
+
+// Once for each state of the gate, whichever connection of the session comes first.
+void Connection::ReportWaiting(uint32_t gate_word) {
+  if (session_->waiting_word.exchange(gate_word, std::memory_order_acq_rel) != gate_word) notify_();
 }
 
 // --- Answering

@@ -41,7 +41,8 @@ class Connection {
     bool shared = false;              // as SetShared
   };
   // Builds region and window, answers the client's AttachRequest over `socket`, and starts the dispatcher. `notify` is
-  // called from the dispatcher thread when the connection has ended or a drain is complete; it must not block.
+  // called from the dispatcher thread when the connection has ended, a drain is complete or a command waits at the
+  // gate; it must not block.
   static Result<std::unique_ptr<Connection>> Accept(const Device& device, std::shared_ptr<Session> session,
                                                     os::UniqueFd socket, Options options, std::function<void()> notify);
   ~Connection();
@@ -49,10 +50,15 @@ class Connection {
   int socket() const { return socket_.get(); }
   Session& session() const { return *session_; }
   void Stop();  // asks the dispatcher to end; returns at once
-  void RequestDrain(uint64_t tag);
+  struct Drain {
+    uint32_t tag = 0;       // not 0; another one than before
+    uint32_t hold : 2 = 0;  // wire::Hold
+    uint32_t idle_us : 30 = 0;
+  };
+  void RequestDrain(Drain drain);  // instead of one that is not complete
   // Tells the client whether other processes share its session.
   void SetShared(bool shared) { header().shared.store(shared, std::memory_order_release); }
-  uint64_t drained_tag() const { return drained_tag_.load(std::memory_order_acquire); }
+  uint32_t drained_tag() const { return drained_tag_.load(std::memory_order_acquire); }
   bool ended() const { return ended_.load(std::memory_order_acquire); }
   const ConnectionEnd& end() const { return end_; }  // valid once ended()
 
@@ -89,11 +95,14 @@ class Connection {
   void Sleep(std::chrono::nanoseconds idle_for);
   void PollWaits();
   void ServeDrain();
+  bool IdleFor(std::chrono::nanoseconds duration);
+  bool Draining() const { return drain_.load(std::memory_order_acquire).tag != drained_tag(); }
   void TearDown();
   bool Dispatch(const ring::Record& record);
   bool DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body);
   bool PassGate(GateClass gate_class);
-  bool GateOpen(GateClass gate_class) const;
+  bool GateOpen(uint32_t gate_word, GateClass gate_class) const;
+  void ReportWaiting(uint32_t gate_word);
 
   // --- answering ---
   const DriverTable& driver() const { return *device_.driver; }
@@ -280,12 +289,14 @@ class Connection {
   std::vector<void*> launch_params_;
   bool worked_ = true;  // since the dispatcher last looked at the clock
   std::chrono::steady_clock::time_point idle_since_;
+  uint32_t serving_tag_ = 0;  // the drain that drain_position_ belongs to
   std::optional<uint64_t> drain_position_;
+  uint32_t held_turn_;  // of the gate: nothing passes while it is still this one
 
   std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain
   std::atomic<bool> stop_{false};
-  std::atomic<uint64_t> drain_tag_{0};
-  std::atomic<uint64_t> drained_tag_{0};
+  std::atomic<Drain> drain_{Drain{}};
+  std::atomic<uint32_t> drained_tag_{0};
   std::atomic<bool> ended_{false};
   ConnectionEnd end_;
   std::thread thread_;

@@ -28,7 +28,8 @@ constexpr auto kLastCommand = static_cast<uint16_t>(Command::kTensorMap);
 class Client {
  public:
   explicit Client(const Device& device, wire::GateState gate = wire::GateState::kFull)
-      : session_(std::make_shared<Session>(1, kBudget, wire::Gate::Create(gate).value())) {
+      : Client(device, std::make_shared<Session>(1, kBudget, wire::Gate::Create(gate).value())) {}
+  Client(const Device& device, std::shared_ptr<Session> session) : session_(std::move(session)) {
     auto ends = os::SocketPair().value();
     connection_ = Connection::Accept(device, session_, std::move(ends.first), {}, [this] { Notified(); }).value();
     socket_ = std::move(ends.second);
@@ -424,9 +425,89 @@ TEST_F(ConnectionTest, ImageThatItsOwnerCanStillWriteToIsRefused) {
 TEST_F(ConnectionTest, DrainIsAnsweredOnceEarlierCommandsAreDone) {
   Client client(device_);
   for (int i = 0; i < 100; ++i) client.Send(Command::kCopyInline, wire::CopyBody{4096, 0, 0, 0, 0, 0});
-  client.connection().RequestDrain(5);
+  client.connection().RequestDrain({.tag = 5});
   while (client.connection().drained_tag() != 5) std::this_thread::yield();
   EXPECT_EQ(client.session().copies.load(), 100u);
+}
+
+// --- Who may pass the gate, and until when
+// ----------------------------------------------------------------------------------------------------------
+
+class HoldTest : public ConnectionTest {
+ protected:
+  static void Drain(Client& client, uint32_t tag, wire::Hold hold) {
+    client.connection().RequestDrain({.tag = tag, .hold = static_cast<uint32_t>(hold), .idle_us = 0});
+  }
+  static void AwaitDrained(Client& client, uint32_t tag) {
+    while (client.connection().drained_tag() != tag) std::this_thread::yield();
+  }
+  static void Copy(Client& client) { client.Send(Command::kCopyInline, wire::CopyBody{4096, 0, 0, 0, 0, 0}); }
+  // The gate's word once a command waits at it.
+  static uint32_t AwaitWaiting(Client& client, uint32_t before = 0) {
+    uint32_t word = before;
+    while (word == before) word = client.session().waiting_word.load();
+    return word;
+  }
+  static void AwaitPassed(Client& client) {
+    EXPECT_EQ(client.Ask(Command::kStreamSynchronize, wire::HandleBody{0}), CUDA_SUCCESS);
+  }
+};
+
+TEST_F(HoldTest, AfterADrainNothingPassesAnOpenGateUntilItIsSetAgain) {
+  for (const wire::Hold hold : {wire::Hold::kIssued, wire::Hold::kIdle, wire::Hold::kNow}) {
+    Client client(device_);
+    Copy(client);
+    AwaitPassed(client);
+    Drain(client, 1, hold);
+    AwaitDrained(client, 1);
+    Copy(client);
+    EXPECT_EQ(AwaitWaiting(client), client.session().gate.word().load());
+    client.session().gate.Set(wire::GateState::kFull);
+    AwaitPassed(client);
+  }
+}
+
+TEST_F(HoldTest, ADrainThatHoldsNowDoesNotWaitForWhatIsIssued) {
+  Client client(device_, wire::GateState::kLocked);
+  Copy(client);
+  AwaitWaiting(client);
+  Drain(client, 1, wire::Hold::kNow);
+  AwaitDrained(client, 1);
+  Drain(client, 2, wire::Hold::kIssued);
+  client.session().gate.Set(wire::GateState::kFull);
+  AwaitDrained(client, 2);
+  AwaitPassed(client);
+}
+
+TEST_F(HoldTest, WhatAnEarlierDrainHeldCountsAsIssued) {
+  Client client(device_);
+  Drain(client, 1, wire::Hold::kNow);
+  AwaitDrained(client, 1);
+  Copy(client);
+  AwaitWaiting(client);
+  Drain(client, 2, wire::Hold::kIssued);
+  AwaitDrained(client, 2);
+  AwaitPassed(client);
+}
+
+TEST_F(HoldTest, WhoWaitsSaysSoAgainWhenTheGateWasSetAndIsStillClosed) {
+  Client client(device_, wire::GateState::kLocked);
+  Copy(client);
+  const uint32_t first = AwaitWaiting(client);
+  client.session().gate.Set(wire::GateState::kCpuOnly);
+  const uint32_t second = AwaitWaiting(client, first);
+  EXPECT_EQ(wire::GateStateOf(second), wire::GateState::kCpuOnly);
+  EXPECT_EQ(wire::GateTurnOf(second), wire::GateTurnOf(first) + 1);
+}
+
+TEST_F(HoldTest, AConnectionThatComesAfterADrainHoldsToo) {
+  auto session = std::make_shared<Session>(1, kBudget, wire::Gate::Create(wire::GateState::kFull).value());
+  session->held_turn = wire::GateTurnOf(session->gate.word().load());
+  Client client(device_, session);
+  Copy(client);
+  AwaitWaiting(client);
+  session->gate.Set(wire::GateState::kFull);
+  AwaitPassed(client);
 }
 
 // --- Waiting

@@ -179,6 +179,13 @@ TEST_F(DoorTest, AClientLearnsWhetherOthersShareItsBudget) {
   }
 }
 
+TEST_F(DoorTest, ADrainOfASessionWithoutClientsIsAnsweredAndEchoesItsTag) {
+  ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kDrain, .session = 1, .drain_tag = 77}));
+  const wire::ControlMessage drained = Hear();
+  EXPECT_EQ(drained.kind, ControlKind::kDrained);
+  EXPECT_EQ(drained.drain_tag, 77u);
+}
+
 TEST_F(DoorTest, AClosedSessionLetsNobodyIn) {
   door_.listener.Reset();  // the server has the last one
   ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kCloseSession, .session = 1}));

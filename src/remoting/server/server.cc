@@ -123,22 +123,36 @@ void Server::CloseSession(uint32_t id) {
 void Server::AskDrain(const wire::ControlMessage& message) {
   const auto it = sessions_.find(message.session);
   if (it == sessions_.end()) return;
-  it->second.drain = message;
-  ++next_drain_;
-  for (const Client& client : it->second.clients) client.connection->RequestDrain(next_drain_);
-  FinishDrain(it->second);
+  Open& open = it->second;
+  if (++last_drain_ == 0) ++last_drain_;
+  open.drain = message;
+  open.asked.tag = last_drain_;
+  open.asked.hold = static_cast<uint32_t>(message.hold) & 3;
+  open.asked.idle_us = message.idle_us & 0x3fffffff;
+  for (const Client& client : open.clients) client.connection->RequestDrain(open.asked);
+  FinishDrain(open);
 }
 
 void Server::FinishDrain(Open& open) {
   if (!open.drain) return;
   for (const Client& client : open.clients)
-    if (!client.connection->ended() && client.connection->drained_tag() != next_drain_) return;
+    if (!client.connection->ended() && client.connection->drained_tag() != open.asked.tag) return;
+  Session& session = *open.session;
+  session.held_turn.store(wire::GateTurnOf(session.gate.word().load(std::memory_order_acquire)),
+                          std::memory_order_release);
   wire::ControlMessage message;
   message.drain_tag = open.drain->drain_tag;
-  message.copies = open.session->copies.load();
-  message.kernels = open.session->kernels.load();
+  message.copies = session.copies.load();
+  message.kernels = session.kernels.load();
   open.drain.reset();
-  Report(*open.session, wire::ControlKind::kDrained, message);
+  Report(session, wire::ControlKind::kDrained, message);
+}
+
+void Server::ReportWaiting(Open& open) {
+  wire::ControlMessage message;
+  message.gate_word = open.session->waiting_word.load(std::memory_order_acquire);
+  if (std::exchange(open.reported_word, message.gate_word) == message.gate_word) return;
+  Report(*open.session, wire::ControlKind::kWaiting, message);
 }
 
 // Who says nothing gives way to who comes later, so that nobody can keep others out by coming in.
@@ -234,6 +248,7 @@ Result<> Server::Attach(Open& open, os::UniqueFd caller, const wire::AttachReque
                                     .asymmetric_barrier = can_barrier_ && request.can_barrier != 0,
                                     .shared = !open.clients.empty()};
   MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(caller), options, notify));
+  if (open.drain) connection->RequestDrain(open.asked);
   open.clients.push_back({request.pid, *ordinal, std::move(connection)});
   wire::ControlMessage message;
   message.pid = request.pid;
@@ -256,6 +271,7 @@ void Server::Sweep() {
     });
     if (open.clients.size() == 1) open.clients.front().connection->SetShared(false);
     FinishDrain(open);
+    ReportWaiting(open);
   }
 }
 

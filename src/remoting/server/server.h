@@ -43,6 +43,8 @@ class Server {
     std::deque<os::UniqueFd> callers;  // have come in and not spoken yet
     std::vector<Client> clients;
     std::optional<wire::ControlMessage> drain;  // asked for and not yet answered
+    Connection::Drain asked;                    // of the connections
+    uint32_t reported_word = 0;                 // of the gate, in the last kWaiting
   };
 
   Server(const Device& device, os::UniqueFd control, os::UniqueFd event, bool can_barrier)
@@ -62,14 +64,15 @@ class Server {
   std::optional<uint32_t> FreeOrdinal() const;
   void Sweep();
   void FinishDrain(Open& open);
+  void ReportWaiting(Open& open);
   void Report(const Session& session, wire::ControlKind kind, wire::ControlMessage message);
 
   const Device& device_;
   os::UniqueFd control_;
-  os::UniqueFd event_;  // eventfd: a connection ended or drained
+  os::UniqueFd event_;  // eventfd: a connection ended, is drained, or waits at the gate
   bool can_barrier_;
   std::map<uint32_t, Open> sessions_;
-  uint64_t next_drain_ = 0;
+  uint32_t last_drain_ = 0;
 };
 
 }  // namespace mignificient::server

@@ -47,17 +47,15 @@ Result<Gate> Gate::FromFd(os::UniqueFd fd) {
 }
 
 void Gate::Set(GateState state) {
+  uint32_t turn = GateTurnOf(word().load(std::memory_order_relaxed)) + 1;
+  if (turn == 1u << 24) turn = 1;
   // Pairs with the acquire load in the GPU server's gate check.
-  word().store(static_cast<uint32_t>(state), std::memory_order_release);
+  word().store(turn << 8 | static_cast<uint32_t>(state), std::memory_order_release);
   os::FutexWakeAll(word());
 }
 
-GateState Gate::Get() const {
-  return static_cast<GateState>(word().load(std::memory_order_acquire));
-}
-
 std::atomic<uint32_t>& Gate::word() const {
-  return reinterpret_cast<GatePage*>(mapping_.data())->state;
+  return reinterpret_cast<GatePage*>(mapping_.data())->word;
 }
 
 }  // namespace mignificient::wire

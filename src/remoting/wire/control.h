@@ -6,7 +6,8 @@
 //                                           <- kReady | kFailed     context exists, or why not
 //     kOpenSession + {door, gate page} ->   <- kSessionOpened       (only means: callers at the door are served)
 //                                           <- kAttached            a client process went through the door
-//     kDrain ->                             <- kDrained             all GPU work issued so far is complete
+//                                           <- kWaiting             a command waits at the gate
+//     kDrain ->                             <- kDrained             see Hold: GPU work is complete, the gate holds
 //     kCloseSession ->                      <- kSessionEnded        also unasked: see SessionEnd
 //     close the socket                      the server exits
 //
@@ -35,6 +36,15 @@ enum class ControlKind : uint32_t {
   kDrained,
   kCloseSession,
   kSessionEnded,
+  kWaiting,
+};
+
+// From which command on the gate holds, whatever its state, until the owner sets it again; kDrained follows when all
+// that passed before is complete. A later kDrain replaces one that is not answered.
+enum class Hold : uint32_t {
+  kIssued = 0,  // after the commands issued by now
+  kIdle,        // once there have been no command and no work for idle_us
+  kNow,         // before the next command
 };
 
 enum class SessionEnd : uint32_t {
@@ -58,6 +68,9 @@ struct ControlMessage {
   uint64_t copies = 0;        // kDrained: commands since the session was opened
   uint64_t kernels = 0;       // kDrained
   uint64_t drain_tag = 0;     // kDrain, echoed in kDrained
+  Hold hold{};                // kDrain
+  uint32_t idle_us = 0;       // kDrain with Hold::kIdle
+  uint32_t gate_word = 0;     // kWaiting: what the gate was when the command came to it
   char text[256] = {};        // kReady: device name; kOpenSession: the door's key; kFailed, kSessionEnded: a sentence
 };
 
@@ -81,10 +94,17 @@ enum class GateState : uint32_t {
   kFull = 3,
 };
 
-// One page of sealed shared memory between the owner and the GPU server; tenants never see it.
+// One page of sealed shared memory between the owner and the GPU server; tenants never see it. The state lies in the
+// low eight bits; the others count how often it was set, so that the server can tell a gate that was set again.
 struct GatePage {
-  std::atomic<uint32_t> state;  // GateState; futex word: the server sleeps on it, the owner wakes it
+  std::atomic<uint32_t> word;  // futex word: the server sleeps on it, the owner wakes it
 };
+constexpr GateState GateStateOf(uint32_t word) {
+  return static_cast<GateState>(word & 0xff);
+}
+constexpr uint32_t GateTurnOf(uint32_t word) {  // never 0, unless it was set 2^24 times
+  return word >> 8;
+}
 
 class Gate {
  public:
@@ -92,8 +112,8 @@ class Gate {
   static Result<Gate> FromFd(os::UniqueFd fd);
 
   int fd() const { return fd_.get(); }
-  void Set(GateState state);  // and wakes whoever waits
-  GateState Get() const;
+  void Set(GateState state);  // and wakes whoever waits; the owner only
+  GateState Get() const { return GateStateOf(word().load(std::memory_order_acquire)); }
   std::atomic<uint32_t>& word() const;
 
  private:
