@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "os/mapping.h"
 #include "os/socket.h"
 #include "remoting/server/fake_driver.h"
 #include "remoting/server/server.h"
@@ -73,6 +74,36 @@ class DoorTest : public testing::Test {
       EXPECT_EQ(Hear().kind, ControlKind::kAttached);
     }
     return {std::move(socket), welcome};
+  }
+
+  // A client whose one command waits at the locked gate.
+  struct Busy {
+    os::UniqueFd socket;
+    os::Mapping region;
+  };
+  Busy AttachBusy() {
+    Busy busy{wire::GoThroughDoor({}).value(), {}};
+    wire::Welcome welcome;
+    auto packet = os::ReceivePacket(busy.socket.get(), std::as_writable_bytes(std::span(&welcome, 1))).value();
+    EXPECT_EQ(Hear().kind, ControlKind::kAttached);
+    busy.region = os::Mapping::Create(packet.fds.at(0).get(), welcome.region_bytes).value();
+    ring::Producer producer(reinterpret_cast<wire::RegionHeader*>(busy.region.data())->ring,
+                            busy.region.bytes().subspan(wire::kRingOffset, wire::kRingBytes),
+                            ring::Barrier::kSymmetric);
+    constexpr uint32_t kBytes = sizeof(ring::RecordHeader) + sizeof(wire::CopyBody);
+    const ring::RecordHeader record{kBytes, static_cast<uint16_t>(wire::Command::kCopyInline), wire::kNoReply};
+    const wire::CopyBody copy{welcome.window_base, 0, 0, 0, 0, 0};
+    std::byte* space = producer.Reserve(kBytes);
+    std::memcpy(space, &record, sizeof record);
+    std::memcpy(space + sizeof record, &copy, sizeof copy);
+    producer.Publish();
+    return busy;
+  }
+
+  void AskDrain(uint32_t session, uint64_t tag) {
+    ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kDrain, .session = session, .drain_tag = tag}));
+    // Callers are heard before the control socket: once two have been, it has been, too.
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(wire::LookThroughDoor());
   }
 
   DriverTable driver_ = FakeDriver();
@@ -184,6 +215,42 @@ TEST_F(DoorTest, ADrainOfASessionWithoutClientsIsAnsweredAndEchoesItsTag) {
   const wire::ControlMessage drained = Hear();
   EXPECT_EQ(drained.kind, ControlKind::kDrained);
   EXPECT_EQ(drained.drain_tag, 77u);
+}
+
+TEST_F(DoorTest, ADrainEndsAlthoughAClientComesInMeanwhile) {
+  gate_.Set(wire::GateState::kLocked);
+  const Busy busy = AttachBusy();
+  AskDrain(1, 7);
+  const auto late = Attach();
+  gate_.Set(wire::GateState::kFull);
+  const wire::ControlMessage drained = Hear();
+  EXPECT_EQ(drained.kind, ControlKind::kDrained);
+  EXPECT_EQ(drained.drain_tag, 7u);
+}
+
+TEST_F(DoorTest, SessionsDrainAndCloseEachForItself) {
+  gate_.Set(wire::GateState::kLocked);
+  const Busy busy = AttachBusy();
+  const wire::Door second_door = wire::MakeDoor().value();
+  const wire::Gate second_gate = wire::Gate::Create(wire::GateState::kFull).value();
+  wire::ControlMessage open{.kind = ControlKind::kOpenSession, .session = 2, .budget_bytes = kBudget};
+  wire::SetText(open, second_door.key);
+  const int fds[] = {second_door.listener.get(), second_gate.fd()};
+  ASSERT_TRUE(wire::SendControl(control_.get(), open, fds));
+  EXPECT_EQ(Hear().kind, ControlKind::kSessionOpened);
+  ::setenv(wire::kDoorVariable, second_door.address.c_str(), 1);
+  const auto other = Attach();
+
+  AskDrain(1, 1);
+  AskDrain(2, 2);
+  wire::ControlMessage heard = Hear();
+  EXPECT_EQ(std::pair(heard.kind, heard.session), std::pair(ControlKind::kDrained, 2u));
+  ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kCloseSession, .session = 2}));
+  heard = Hear();
+  EXPECT_EQ(std::pair(heard.kind, heard.session), std::pair(ControlKind::kSessionEnded, 2u));
+  gate_.Set(wire::GateState::kFull);
+  heard = Hear();
+  EXPECT_EQ(std::pair(heard.kind, heard.session), std::pair(ControlKind::kDrained, 1u));
 }
 
 TEST_F(DoorTest, AClosedSessionLetsNobodyIn) {

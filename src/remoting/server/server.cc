@@ -60,6 +60,7 @@ Result<> Server::Run() {
     }
     Sweep();
     for (auto& [id, open] : sessions_) {
+      if (open.closing) continue;
       AcceptCallers(open);
       HearCallers(open);
     }
@@ -110,14 +111,20 @@ Result<> Server::OpenSession(wire::ReceivedControl received) {
   return {};
 }
 
+// Nobody waits for its GPU work here: other sessions are served meanwhile.
 void Server::CloseSession(uint32_t id) {
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return;
-  const auto session = it->second.session;
-  sessions_.erase(it);  // stops and joins its connections
+  Open& open = it->second;
+  open.closing = true;
+  open.door.Reset();
+  open.callers.clear();
+  for (const Client& client : open.clients) client.connection->Stop();
+  if (!open.clients.empty()) return;  // Sweep goes on when they have ended
   wire::ControlMessage message;
   message.end = wire::SessionEnd::kClosed;
-  Report(*session, wire::ControlKind::kSessionEnded, message);
+  Report(*open.session, wire::ControlKind::kSessionEnded, message);
+  sessions_.erase(it);
 }
 
 void Server::AskDrain(const wire::ControlMessage& message) {
@@ -273,6 +280,10 @@ void Server::Sweep() {
     FinishDrain(open);
     ReportWaiting(open);
   }
+  std::vector<uint32_t> closed;
+  for (const auto& [id, open] : sessions_)
+    if (open.closing && open.clients.empty()) closed.push_back(id);
+  for (const uint32_t id : closed) CloseSession(id);
 }
 
 void Server::Report(const Session& session, wire::ControlKind kind, wire::ControlMessage message) {
