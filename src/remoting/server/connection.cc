@@ -327,6 +327,12 @@ void Connection::Defer(CUresult result) {
 
 void Connection::NoteSticky(CUresult result) {
   if (IsSticky(result)) header().deferred_error.store(result | wire::kDeferredSticky, std::memory_order_relaxed);
+  NoteDeviceError(result);
+}
+
+void Connection::NoteDeviceError(CUresult result) {
+  uint32_t none = 0;
+  if (IsSticky(result) && session_->device_error.compare_exchange_strong(none, result)) notify_();
 }
 
 bool Connection::Misuse(std::string reason) {
@@ -425,7 +431,9 @@ void Connection::TouchedStream(CUstream stream) {
 std::vector<CUstream> Connection::BusyStreams() {
   std::erase_if(busy_, [this](CUstream stream) {
     if (!capturing_.empty() && Captures(stream)) return true;
-    return driver().cuStreamQuery(stream) != CUDA_ERROR_NOT_READY;
+    const CUresult result = driver().cuStreamQuery(stream);
+    NoteDeviceError(result);
+    return result != CUDA_ERROR_NOT_READY;
   });
   return busy_;
 }

@@ -109,6 +109,7 @@ class Connection {
   void Answer(uint16_t slot, CUresult result, std::span<const std::byte> reply = {});
   void Defer(CUresult result);
   void NoteSticky(CUresult result);
+  void NoteDeviceError(CUresult result);  // for the owner, not for the client
   bool Misuse(std::string reason);
   bool End(wire::SessionEnd reason, std::string text);
   wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }

@@ -253,6 +253,17 @@ TEST_F(DoorTest, SessionsDrainAndCloseEachForItself) {
   EXPECT_EQ(std::pair(heard.kind, heard.session), std::pair(ControlKind::kDrained, 1u));
 }
 
+TEST_F(DoorTest, ABrokenContextIsToldBeforeTheDrainIsAnswered) {
+  driver_.cuStreamQuery = [](CUstream) { return CUDA_ERROR_ILLEGAL_ADDRESS; };
+  const Busy busy = AttachBusy();
+  AskDrain(1, 7);
+  const wire::ControlMessage end = Hear();
+  EXPECT_EQ(end.kind, ControlKind::kSessionEnded);
+  EXPECT_EQ(end.end, wire::SessionEnd::kDeviceError);
+  EXPECT_STREQ(end.text, "the CUDA driver answered with error 700");
+  EXPECT_EQ(Hear().kind, ControlKind::kDrained);
+}
+
 TEST_F(DoorTest, AClosedSessionLetsNobodyIn) {
   door_.listener.Reset();  // the server has the last one
   ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kCloseSession, .session = 1}));

@@ -147,6 +147,7 @@ void Server::FinishDrain(Open& open) {
   Session& session = *open.session;
   session.held_turn.store(wire::GateTurnOf(session.gate.word().load(std::memory_order_acquire)),
                           std::memory_order_release);
+  ReportDeviceError(open);  // what the drain has found, before its answer
   wire::ControlMessage message;
   message.drain_tag = open.drain->drain_tag;
   message.copies = session.copies.load();
@@ -277,6 +278,7 @@ void Server::Sweep() {
       return true;
     });
     if (open.clients.size() == 1) open.clients.front().connection->SetShared(false);
+    ReportDeviceError(open);
     FinishDrain(open);
     ReportWaiting(open);
   }
@@ -284,6 +286,16 @@ void Server::Sweep() {
   for (const auto& [id, open] : sessions_)
     if (open.closing && open.clients.empty()) closed.push_back(id);
   for (const uint32_t id : closed) CloseSession(id);
+}
+
+// Once: the context stays broken.
+void Server::ReportDeviceError(Open& open) {
+  const uint32_t error = open.session->device_error.load();
+  if (error == 0 || std::exchange(open.broken, true)) return;
+  wire::ControlMessage message;
+  message.end = wire::SessionEnd::kDeviceError;
+  wire::SetText(message, fmt::format("the CUDA driver answered with error {}", error));
+  Report(*open.session, wire::ControlKind::kSessionEnded, message);
 }
 
 void Server::Report(const Session& session, wire::ControlKind kind, wire::ControlMessage message) {

@@ -45,6 +45,7 @@ class Server {
     std::optional<wire::ControlMessage> drain;  // asked for and not yet answered
     Connection::Drain asked;                    // of the connections
     uint32_t reported_word = 0;                 // of the gate, in the last kWaiting
+    bool broken = false;                        // and its owner has been told
     bool closing = false;                       // until its connections have ended
   };
 
