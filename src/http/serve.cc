@@ -76,7 +76,7 @@ Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& co
   auto setup = std::make_shared<node::ContainerSetup>();
   MIG_ASSIGN(setup->executor_program,
              Program(config.paths.executor, folder, "mignificient-executor", "paths.executor"));
-  MIG_ASSIGN(setup->gpu_server_program,
+  MIG_ASSIGN(setup->gpu_server.program,
              Program(config.paths.gpu_server, folder, "mignificient-gpu-server", "paths.gpu-server"));
   MIG_ASSIGN(setup->python, Python(config.executor.python));
   setup->library_folder = config.paths.library.empty() ? (folder.parent_path() / "lib").string() : config.paths.library;
@@ -84,6 +84,9 @@ Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& co
   setup->layout = {.payload_capacity = config.limits.payload_bytes, .result_capacity = config.limits.result_bytes};
   setup->log_bytes = config.limits.log_bytes;
   setup->start_timeout = std::chrono::nanoseconds(static_cast<int64_t>(config.gpu_server.start_timeout_s * 1e9));
+  setup->gpu_server.share_by_user = config.gpu_server.share == "user";
+  setup->gpu_server.close_timeout =
+      std::chrono::nanoseconds(static_cast<int64_t>(config.gpu_server.close_timeout_s * 1e9));
   return setup;
 }
 

@@ -57,6 +57,8 @@ std::vector<Key> Keys(Config& c) {
       {"executor.python", &c.executor.python},
       {"gpu-server.driver", &c.gpu_server.driver, 0, 0, {"auto", "cuda", "cpu"}},
       {"gpu-server.start-timeout", &c.gpu_server.start_timeout_s, 0.001, 86400},
+      {"gpu-server.share", &c.gpu_server.share, 0, 0, {"none", "user"}},
+      {"gpu-server.close-timeout", &c.gpu_server.close_timeout_s, 0.001, 86400},
       {"gpu-server.context-memory", &c.gpu_server.context_memory_mib},
       {"paths.executor", &c.paths.executor},
       {"paths.gpu-server", &c.paths.gpu_server},

@@ -50,8 +50,10 @@ struct Config {
   } executor;
 
   struct GpuServer {
-    std::string driver = "auto";              // auto | cuda | cpu
-    double start_timeout_s = 60;              // of GPU server and executor together
+    std::string driver = "auto";  // auto | cuda | cpu
+    double start_timeout_s = 60;  // of GPU server and executor together
+    std::string share = "none";   // none | user: containers of one user on one partition share a server
+    double close_timeout_s = 10;  // a session of a shared server whose GPU work goes on longer ends them all
     std::string context_memory_mib = "auto";  // kept free per container for its context; auto: 512 on cuda, 0 on cpu
   } gpu_server;
 

@@ -40,6 +40,8 @@ TEST(ConfigTest, ErrorsNameTheKeyWhatWasGivenAndWhatIsAllowed) {
   EXPECT_EQ(MessageOf(R"({"http": 3})"), "Key [http]: 3 is given; an object is allowed.");
   EXPECT_EQ(MessageOf(R"({"sharing-model": "full_overlap"})"),
             "Key [sharing-model]: \"full_overlap\" does not exist yet in this version; allowed is sequential.");
+  EXPECT_EQ(MessageOf(R"({"gpu-server": {"share": "all"}})"),
+            "Key [gpu-server.share]: \"all\" is given; allowed is none, user.");
   EXPECT_EQ(MessageOf(R"({"log-level": "loud"})"),
             "Key [log-level]: \"loud\" is given; allowed is debug, info, warning, error.");
   EXPECT_EQ(MessageOf(R"({"functions": {"allowed-paths": ["here"]}})"),

@@ -28,8 +28,6 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kChannelFd = 3, kMemoryFd = 4;  // in the executor
-constexpr int kControlFd = 3;                 // in the GPU server
-constexpr uint32_t kSession = 1;
 constexpr int kMessagesAtOnce = 16;
 
 double Milliseconds(Clock::duration duration) {
@@ -63,14 +61,6 @@ std::vector<std::string> ExecutorEnvironment(const ContainerSetup& setup, const 
   return environment;
 }
 
-std::vector<std::string> GpuServerEnvironment(const device::Partition& partition) {
-  std::vector<std::string> environment;
-  for (char** entry = ::environ; *entry != nullptr; ++entry)
-    if (!std::string_view(*entry).starts_with("CUDA_VISIBLE_DEVICES=")) environment.emplace_back(*entry);
-  if (partition.driver == device::Driver::kCuda) environment.push_back("CUDA_VISIBLE_DEVICES=" + partition.uuid);
-  return environment;
-}
-
 class RealContainer : public Container, public std::enable_shared_from_this<RealContainer> {
  public:
   RealContainer(asio::any_io_executor executor, ContainerSpec spec, std::shared_ptr<const ContainerSetup> setup,
@@ -80,23 +70,20 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
         setup_(std::move(setup)),
         listener_(std::move(listener)),
         start_deadline_(executor),
-        control_(executor),
         channel_(executor),
         log_pipe_(executor) {}
 
-  void Begin() {
+  void Begin(GpuServers& servers) {
     begun_ = Clock::now();
-    if (auto result = Spawn(); !result) return Fail(result.error().message());
+    if (auto result = Spawn(servers); !result) return End({EndReason::Kind::kStart, result.error().message()});
     timing_.spawn = Milliseconds(Clock::now() - begun_);
     spawned_ = Clock::now();
     const auto self = shared_from_this();
     const auto run = [&](auto coroutine) { asio::co_spawn(executor_, std::move(coroutine), asio::detached); };
-    run([self]() { return self->WatchControl(); });
     run([self]() { return self->WatchChannel(); });
     run([self]() { return self->WatchLog(); });
     run([self]() { return self->WatchStart(); });
-    run([self]() { return self->AwaitDeath(self->gpu_server_, EndReason::Kind::kGpuServerDied); });
-    run([self]() { return self->AwaitDeath(self->function_, EndReason::Kind::kExecutorDied); });
+    run([self]() { return self->AwaitDeath(); });
   }
 
   void Run(uint64_t invocation, const std::string& payload) override {
@@ -115,14 +102,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     if (!sent) End({EndReason::Kind::kMisuse, "The executor does not read its channel: " + sent.error().message()});
   }
 
-  uint64_t Drain() override {
-    wire::ControlMessage message;
-    message.kind = wire::ControlKind::kDrain;
-    message.session = kSession;
-    message.drain_tag = ++drain_tag_;
-    SendToServer(message);
-    return drain_tag_;
-  }
+  uint64_t Drain() override { return server_->Drain(session_); }
 
   void CloseGate() override { gate_->Set(wire::GateState::kLocked); }
 
@@ -138,7 +118,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     // Not under the feet of whoever found the reason.
     asio::post(executor_, [self = shared_from_this(), reason = std::move(reason)] {
       self->listener_.ending(reason);
-      self->KillBoth();
+      self->Stop();
     });
   }
 
@@ -153,12 +133,11 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   }
   std::string log_path() const override { return log_ ? log_->path() : std::string(); }
   int executor_pid() const override { return function_.pid(); }
-  int gpu_server_pid() const override { return gpu_server_.pid(); }
+  int gpu_server_pid() const override { return server_ ? server_->pid() : 0; }
 
  private:
-  Result<> Spawn() {
-    MIG_ASSIGN(auto control, os::SocketPair());
-    MIG_ASSIGN(door_, wire::MakeDoor());
+  Result<> Spawn(GpuServers& servers) {
+    MIG_ASSIGN(const wire::Door door, wire::MakeDoor());
     MIG_ASSIGN(auto channel, os::SocketPair());
     MIG_ASSIGN(auto output, Pipe());
     MIG_ASSIGN(auto memory, os::CreateSealedMemory("mignificient-invocation", setup_->layout.total()));
@@ -166,37 +145,30 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     MIG_ASSIGN(gate_, wire::Gate::Create(wire::GateState::kLocked));
     MIG_ASSIGN(log_, FunctionLog::Create(fmt::format("{}/{}.log", setup_->log_folder, spec_.id), setup_->log_bytes,
                                          std::move(output.first)));
-    MIG_ASSIGN(gpu_server_, SpawnGpuServer(control.second.get()));
-    MIG_ASSIGN(function_, SpawnExecutor(channel.second.get(), memory.get(), output.second.get()));
-    MIG_TRY(os::SetNonBlocking(control.first.get(), true));
     MIG_TRY(os::SetNonBlocking(channel.first.get(), true));
-    control_.assign(control.first.Release());
+    MIG_ASSIGN(server_, servers.For(spec_.user, spec_.partition));
+    MIG_TRY(OpenSession(door));
+    MIG_ASSIGN(function_, SpawnExecutor(channel.second.get(), memory.get(), output.second.get(), door.address));
     channel_.assign(channel.first.Release());
     log_pipe_.assign(::fcntl(log_->pipe(), F_DUPFD_CLOEXEC, 3));
     return {};
   }
 
-  Result<os::Child> SpawnGpuServer(int control) {
-    const device::Partition& partition = spec_.partition;
-    os::ChildOptions options;
-    options.argv = {setup_->gpu_server_program,
-                    "--control-fd",
-                    std::to_string(kControlFd),
-                    "--driver",
-                    std::string(device::DriverName(partition.driver)),
-                    "--device",
-                    partition.uuid};
-    if (partition.driver == device::Driver::kCpu) {
-      options.argv.insert(options.argv.end(), {"--memory", std::to_string(partition.memory_mib << 20)});
-      if (partition.compute_units != 0)
-        options.argv.insert(options.argv.end(), {"--sms", std::to_string(partition.compute_units)});
-    }
-    options.environment = GpuServerEnvironment(partition);
-    options.fds = {{control, kControlFd}};
-    return os::Child::Spawn(options);
+  // The listener keeps this container until the session is closed.
+  Result<> OpenSession(const wire::Door& door) {
+    MIG_ASSIGN(session_, server_->OpenSession({.container = spec_.id,
+                                               .budget_bytes = spec_.gpu_memory_mib << 20,
+                                               .door = door.listener.get(),
+                                               .gate = gate_->fd(),
+                                               .key = door.key,
+                                               .listener = [self = shared_from_this()](const SessionEvent& event) {
+                                                 std::visit([&](const auto& of_a_kind) { self->On(of_a_kind); }, event);
+                                               }}));
+    session_closed_ = false;
+    return {};
   }
 
-  Result<os::Child> SpawnExecutor(int channel, int memory, int output) {
+  Result<os::Child> SpawnExecutor(int channel, int memory, int output, const std::string& door) {
     os::ChildOptions options;
     MIG_ASSIGN(options.argv, ExecutorProgram());
     options.argv.insert(
@@ -206,7 +178,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
          std::to_string(setup_->layout.result_capacity), "--function", spec_.path, "--handler", spec_.handler});
     for (const std::string& module : spec_.modules)
       if (IsPython()) options.argv.insert(options.argv.end(), {"--module", module});
-    options.environment = ExecutorEnvironment(*setup_, spec_, door_.address);
+    options.environment = ExecutorEnvironment(*setup_, spec_, door);
     options.fds = {{channel, kChannelFd}, {memory, kMemoryFd}, {output, 1}, {output, 2}};
     return os::Child::Spawn(options);
   }
@@ -216,15 +188,8 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   Result<std::vector<std::string>> ExecutorProgram() const {
     if (!IsPython()) return std::vector{setup_->executor_program};
     if (setup_->python.empty())
-      return mignificient::Fail(Code::kNotFound, "There is no python3 in the PATH, nor does executor.python name one.");
+      return Fail(Code::kNotFound, "There is no python3 in the PATH, nor does executor.python name one.");
     return std::vector{setup_->python, setup_->library_folder + "/python/mignificient_executor.py"};
-  }
-
-  // Where only one process could be spawned, it is killed and reaped here, before anybody was told of it.
-  void Fail(std::string sentence) {
-    function_ = {};
-    gpu_server_ = {};
-    End({EndReason::Kind::kStart, std::move(sentence)});
   }
 
   asio::awaitable<bool> Readable(asio::posix::stream_descriptor& descriptor) {
@@ -234,68 +199,23 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     co_return !error;
   }
 
-  asio::awaitable<void> WatchControl() {
-    const auto self = shared_from_this();
-    while (co_await Readable(control_))
-      if (!ReadControl()) break;
+  void On(const SessionOpened&) {
+    session_open_ = true;
+    CheckStarted();
   }
 
-  // False when the socket is of no use any more. Its end means the server's end: AwaitDeath tells how.
-  bool ReadControl() {
-    while (control_.is_open()) {
-      auto received = wire::ReceiveControl(control_.native_handle());
-      if (!received && received.error().code() == Code::kTimeout) return true;
-      if (!received || !*received) {
-        (void)gpu_server_.KillGroup();
-        return false;
-      }
-      OnControl((*received)->message);
-    }
-    return false;
-  }
+  void On(const SessionDrained& drained) { listener_.event(WorkDrained{drained.tag}); }
 
-  void OnControl(const wire::ControlMessage& message) {
-    const std::string text(message.text, ::strnlen(message.text, sizeof message.text));
-    switch (message.kind) {
-      case wire::ControlKind::kReady:
-        return OnServerReady();
-      case wire::ControlKind::kFailed:
-        return End({EndReason::Kind::kStart, "The GPU server cannot start: " + text});
-      case wire::ControlKind::kSessionOpened:
-        session_open_ = true;
-        return CheckStarted();
-      case wire::ControlKind::kDrained:
-        return listener_.event(WorkDrained{message.drain_tag});
-      case wire::ControlKind::kSessionEnded:
-        return OnSessionEnded(message.end, text);
-      default:
-        return;
-    }
-  }
-
-  void OnServerReady() {
-    timing_.context = Milliseconds(Clock::now() - spawned_);
-    server_ready_ = Clock::now();
-    wire::ControlMessage open;
-    open.kind = wire::ControlKind::kOpenSession;
-    open.session = kSession;
-    open.budget_bytes = spec_.gpu_memory_mib << 20;
-    wire::SetText(open, door_.key);
-    const int fds[] = {door_.listener.get(), gate_->fd()};
-    SendToServer(open, fds);
-    door_.listener.Reset();
-  }
-
-  void OnSessionEnded(wire::SessionEnd end, const std::string& text) {
-    switch (end) {
+  void On(const SessionFailed& failed) {
+    switch (failed.end) {
       case wire::SessionEnd::kOutOfMemory:
         return End({EndReason::Kind::kOutOfMemory,
                     fmt::format("The function needs more GPU memory than gpu-memory [{}] MiB: {}", spec_.gpu_memory_mib,
-                                text)});
+                                failed.text)});
       case wire::SessionEnd::kMisuse:
-        return End({EndReason::Kind::kMisuse, "The GPU server ended the function's session: " + text});
+        return End({EndReason::Kind::kMisuse, "The GPU server ended the function's session: " + failed.text});
       case wire::SessionEnd::kDeviceError:
-        unusable_ = "Its GPU context is broken: " + text;
+        unusable_ = "Its GPU context is broken: " + failed.text;
         return;
       case wire::SessionEnd::kClosed:
       case wire::SessionEnd::kClientGone:
@@ -304,10 +224,16 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     }
   }
 
-  void SendToServer(const wire::ControlMessage& message, std::span<const int> fds = {}) {
-    const auto sent = wire::SendControl(control_.native_handle(), message, fds);
-    if (!sent && sent.error().code() != Code::kUnavailable)  // gone: AwaitDeath tells
-      End({EndReason::Kind::kGpuServerDied, "The GPU server does not answer: " + sent.error().message()});
+  // What the function would compute from now on is nobody's fault here, and wrong.
+  void On(const ContextBroken& broken) { End({EndReason::Kind::kUnusable, broken.sentence}); }
+
+  void On(const ServerLost& lost) {
+    End({lost.cannot_start ? EndReason::Kind::kStart : EndReason::Kind::kGpuServerDied, lost.sentence});
+  }
+
+  void On(const SessionClosed&) {
+    session_closed_ = true;
+    CheckGone();
   }
 
   asio::awaitable<void> WatchChannel() {
@@ -383,7 +309,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     if (started_ || ending_ || !session_open_ || function_state_ == FunctionState::kLoading) return;
     started_ = true;
     start_deadline_.cancel();
-    timing_.attach = Milliseconds(Clock::now() - server_ready_);
+    const auto ready = std::max(spawned_, server_->ready_at().value_or(spawned_));
+    timing_.context = Milliseconds(ready - spawned_);
+    timing_.attach = Milliseconds(Clock::now() - ready);
     listener_.started();
   }
 
@@ -403,45 +331,43 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
       if (!log_->Pump()) break;
   }
 
-  asio::awaitable<void> AwaitDeath(os::Child& child, EndReason::Kind kind) {
+  asio::awaitable<void> AwaitDeath() {
     const auto self = shared_from_this();
-    asio::posix::stream_descriptor pidfd(executor_, ::fcntl(child.pidfd(), F_DUPFD_CLOEXEC, 3));
-    const int pid = child.pid();
+    asio::posix::stream_descriptor pidfd(executor_, ::fcntl(function_.pidfd(), F_DUPFD_CLOEXEC, 3));
+    const int pid = function_.pid();
     for (;;) {
       co_await Readable(pidfd);
-      const auto status = child.TryReap();
+      const auto status = function_.TryReap();
       if (status && !*status) continue;
-      OnDeath(kind, status ? fmt::format("(pid {}) {}", pid, (*status)->Sentence()) : status.error().message());
+      OnDeath(status ? fmt::format("(pid {}) {}", pid, (*status)->Sentence()) : status.error().message());
       co_return;
     }
   }
 
-  // What the dying said before is heard first: it may tell why.
-  void OnDeath(EndReason::Kind kind, const std::string& how) {
+  // What the dying and the GPU server said before is heard first: it may tell why.
+  void OnDeath(const std::string& how) {
     if (!ending_) {
-      ReadControl();
+      server_->Hear();
       ReadChannel();
     }
-    if (kind == EndReason::Kind::kExecutorDied)
-      End({kind, fmt::format("The function's process {}{}.", how, started_ ? "" : " before it was ready")});
-    else
-      End({kind, fmt::format("The GPU server {} while the function's container was alive.", how)});
+    End({EndReason::Kind::kExecutorDied,
+         fmt::format("The function's process {}{}.", how, started_ ? "" : " before it was ready")});
     CheckGone();
   }
 
-  void KillBoth() {
+  // The executor first: it issues no more work.
+  void Stop() {
     (void)function_.KillGroup();
-    (void)gpu_server_.KillGroup();
-    killed_ = true;
+    if (!session_closed_) server_->CloseSession(session_);
+    stopped_ = true;
     CheckGone();
   }
 
   void CheckGone() {
-    if (gone_ || !killed_ || function_ || gpu_server_) return;
+    if (gone_ || !stopped_ || function_ || !session_closed_) return;
     gone_ = true;
     if (log_) log_->Pump();
     boost::system::error_code ignored;
-    control_.close(ignored);
     channel_.close(ignored);
     log_pipe_.close(ignored);
     listener_.gone();
@@ -452,32 +378,32 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   std::shared_ptr<const ContainerSetup> setup_;
   Listener listener_;
 
-  os::Child gpu_server_, function_;
+  std::shared_ptr<GpuServer> server_;  // null until it is found
+  uint32_t session_ = 0;               // in it
+  os::Child function_;
   os::Mapping memory_;
   std::optional<wire::Gate> gate_;
-  wire::Door door_;  // its listener until the GPU server has it
   std::optional<FunctionLog> log_;
 
   asio::steady_timer start_deadline_;
-  asio::posix::stream_descriptor control_, channel_, log_pipe_;
+  asio::posix::stream_descriptor channel_, log_pipe_;
 
-  Clock::time_point begun_, spawned_, server_ready_;
+  Clock::time_point begun_, spawned_;
   Timing timing_;
-  bool session_open_ = false, started_ = false;
-  bool ending_ = false, killed_ = false, gone_ = false;
+  bool session_open_ = false, session_closed_ = true, started_ = false;
+  bool ending_ = false, stopped_ = false, gone_ = false;
   std::string unusable_;
   // What the executor may say follows from it: kReady or kFailed; nothing; one yield, then one answer; one answer.
   enum class FunctionState { kLoading, kIdle, kRunning, kYielded } function_state_ = FunctionState::kLoading;
   uint64_t invocation_ = 0;
-  uint64_t drain_tag_ = 0;
 };
 
 }  // namespace
 
-std::shared_ptr<Container> Container::Start(asio::any_io_executor executor, ContainerSpec spec,
+std::shared_ptr<Container> Container::Start(asio::any_io_executor executor, GpuServers& servers, ContainerSpec spec,
                                             std::shared_ptr<const ContainerSetup> setup, Listener listener) {
   auto container = std::make_shared<RealContainer>(executor, std::move(spec), std::move(setup), std::move(listener));
-  container->Begin();
+  container->Begin(servers);
   return container;
 }
 

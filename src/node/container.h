@@ -1,10 +1,12 @@
-// A container: the GPU server and the executor of one user and function, their channels, their end.
+// A container: the executor of one user and function and its session in a GPU server (node/gpu_server.h), their
+// channels, their end.
 //
 //   Starting -> Idle <-> Running -> Ending -> Gone
 //
 // Lives on the node's loop (one thread). Both processes are spawned at once; the container is started when the GPU
-// server serves the executor's door and the function's library is loaded. Whatever goes wrong ends both processes: the
-// first reason counts, Gone follows when both are reaped.
+// server serves the executor's door and the function's library is loaded. Whatever goes wrong ends the executor and the
+// session: the first reason counts, Gone follows when the one is reaped and the other closed. A GPU server of its own
+// is killed with it and reaped by then.
 #pragma once
 
 #include <functional>
@@ -18,6 +20,7 @@
 #include "base/result.h"
 #include "device/inventory.h"
 #include "executor/protocol.h"
+#include "node/gpu_server.h"
 #include "node/request.h"
 
 namespace mignificient::node {
@@ -33,11 +36,12 @@ struct ContainerSpec {
 
 // The same for all containers of a node.
 struct ContainerSetup {
-  std::string executor_program, gpu_server_program, library_folder, log_folder;
+  std::string executor_program, library_folder, log_folder;
   std::string python;  // the interpreter of Python functions; empty: there is none
   executor::Layout layout;
   uint64_t log_bytes = 0;
   std::chrono::nanoseconds start_timeout{};
+  GpuServerSetup gpu_server;
 };
 
 struct EndReason {
@@ -78,14 +82,15 @@ class Container {
     std::function<void()> started;
     std::function<void(ContainerEvent)> event;     // of the invocation that Run was called for
     std::function<void(const EndReason&)> ending;  // once
-    std::function<void()> gone;                    // once, last; its processes are reaped
+    std::function<void()> gone;                    // once, last; nothing of it is left
   };
 
   virtual ~Container() = default;
 
   // Never fails here: what goes wrong is told to the listener, never before Start has returned.
-  static std::shared_ptr<Container> Start(boost::asio::any_io_executor executor, ContainerSpec spec,
-                                          std::shared_ptr<const ContainerSetup> setup, Listener listener);
+  static std::shared_ptr<Container> Start(boost::asio::any_io_executor executor, GpuServers& servers,
+                                          ContainerSpec spec, std::shared_ptr<const ContainerSetup> setup,
+                                          Listener listener);
 
   // Writes the payload, opens the gate and tells the function to run.
   virtual void Run(uint64_t invocation, const std::string& payload) = 0;
@@ -96,7 +101,7 @@ class Container {
   virtual void CloseGate() = 0;
   // The first `size` bytes of the result area, copied. `size` must be within the capacity.
   virtual std::string ReadResult(uint64_t size) const = 0;
-  // Ends both processes. Only the first call counts.
+  // Ends the executor and the session. Only the first call counts.
   virtual void End(EndReason reason) = 0;
 
   virtual const ContainerSpec& spec() const = 0;

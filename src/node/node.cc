@@ -122,6 +122,7 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
       inventory_(std::move(inventory)),
       partitions_(device::Partitions(inventory_)),
       setup_(std::move(setup)),
+      gpu_servers_(executor, setup_->gpu_server),
       scheduler_(Specs(partitions_, config)),
       quiet_(executor) {}
 
@@ -305,7 +306,7 @@ void Node::Act(const sched::Start& action) {
   listener.ending = [this, id](const EndReason& reason) { OnEnding(id, reason); };
   listener.gone = [this, id] { asio::co_spawn(executor_, OnGone(id), asio::detached); };
   slots_[id] = {.partition = action.partition, .starter = starter};
-  slots_[id].container = Container::Start(executor_, std::move(spec), setup_, std::move(listener));
+  slots_[id].container = Container::Start(executor_, gpu_servers_, std::move(spec), setup_, std::move(listener));
 }
 
 void Node::Act(const sched::Grant& action) {

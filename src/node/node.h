@@ -109,6 +109,7 @@ class Node {
   device::Inventory inventory_;
   std::vector<device::Partition> partitions_;
   std::shared_ptr<const ContainerSetup> setup_;
+  GpuServers gpu_servers_;
   sched::Scheduler scheduler_;
   sched::InvocationId next_call_ = 1;
   std::map<sched::InvocationId, std::shared_ptr<Call>> calls_;

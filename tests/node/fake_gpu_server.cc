@@ -1,7 +1,7 @@
-// Plays a GPU server's part of wire/control.h without a GPU. A function tells it what to do wrong by one byte through
-// its door:
-//   o  end the session: out of memory      m  misuse      d  device error (the process lives on)
-//   x  exit with status 9                  h  never answer a drain again
+// Plays a GPU server's part of wire/control.h without a GPU, for any number of sessions. A function tells it what to do
+// wrong by one byte through its door:
+//   o  end its session: out of memory      m  misuse      d  device error (the process lives on)
+//   x  exit with status 9                  h  its work never ends: answer no drain, and do not close
 //   g  answer one byte: the gate's state as a digit
 #include <poll.h>
 #include <unistd.h>
@@ -9,7 +9,9 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string_view>
+#include <vector>
 
 #include "remoting/wire/control.h"
 
@@ -17,13 +19,26 @@ namespace {
 
 using namespace mignificient;
 
+struct Session {
+  os::UniqueFd door;
+  wire::Gate gate;
+  bool hung = false;
+};
+
 struct Fake {
   int control;
-  os::UniqueFd door;
-  std::optional<wire::Gate> gate;
-  bool hung = false;
+  std::map<uint32_t, Session> sessions;
 
   void Send(wire::ControlMessage message) { (void)wire::SendControl(control, message); }
+
+  void Open(wire::ReceivedControl received) {
+    os::UniqueFd door = std::move(received.fds.at(0));
+    (void)os::SetNonBlocking(door.get(), true);
+    auto gate = wire::Gate::FromFd(std::move(received.fds.at(1)));
+    sessions.emplace(received.message.session, Session{std::move(door), std::move(*gate)});
+    received.message.kind = wire::ControlKind::kSessionOpened;
+    Send(received.message);
+  }
 
   // False when the owner has closed the socket.
   bool OnControl() {
@@ -31,50 +46,69 @@ struct Fake {
     if (!received || !*received) return false;
     wire::ControlMessage message = (*received)->message;
     if (message.kind == wire::ControlKind::kOpenSession) {
-      door = std::move((*received)->fds.at(0));
-      (void)os::SetNonBlocking(door.get(), true);
-      gate = std::move(*wire::Gate::FromFd(std::move((*received)->fds.at(1))));
-      message.kind = wire::ControlKind::kSessionOpened;
-      Send(message);
-    } else if (message.kind == wire::ControlKind::kDrain && !hung) {
+      Open(std::move(**received));
+      return true;
+    }
+    const auto session = sessions.find(message.session);
+    if (session == sessions.end() || session->second.hung) return true;
+    if (message.kind == wire::ControlKind::kDrain) {
       message.kind = wire::ControlKind::kDrained;
       Send(message);
+    } else if (message.kind == wire::ControlKind::kCloseSession) {
+      sessions.erase(session);
+      End(message.session, wire::SessionEnd::kClosed, "");
     }
     return true;
   }
 
-  void End(wire::SessionEnd end, std::string_view text) {
+  void End(uint32_t session, wire::SessionEnd end, std::string_view text) {
     wire::ControlMessage message;
     message.kind = wire::ControlKind::kSessionEnded;
-    message.session = 1;
+    message.session = session;
     message.end = end;
     wire::SetText(message, text);
     Send(message);
   }
 
-  void OnDoor() {
+  void OnDoor(uint32_t id) {
+    Session& session = sessions.at(id);
     std::array<std::byte, 16> bytes{};
-    const auto caller = os::Accept(door.get());
+    const auto caller = os::Accept(session.door.get());
     if (!caller) return;
     const auto packet = os::ReceivePacket(caller->get(), bytes);
     if (!packet || packet->size == 0) return;
     switch (static_cast<char>(bytes[0])) {
       case 'o':
-        return End(wire::SessionEnd::kOutOfMemory, "the budget is used up");
+        return End(id, wire::SessionEnd::kOutOfMemory, "the budget is used up");
       case 'm':
-        return End(wire::SessionEnd::kMisuse, "garbage in the ring");
+        return End(id, wire::SessionEnd::kMisuse, "garbage in the ring");
       case 'd':
-        return End(wire::SessionEnd::kDeviceError, "illegal address");
+        return End(id, wire::SessionEnd::kDeviceError, "illegal address");
       case 'x':
         ::_exit(9);
       case 'h':
-        hung = true;
+        session.hung = true;
         return;
       case 'g': {
-        const std::byte state{static_cast<unsigned char>('0' + static_cast<uint32_t>(gate->Get()))};
+        const std::byte state{static_cast<unsigned char>('0' + static_cast<uint32_t>(session.gate.Get()))};
         (void)os::SendPacket(caller->get(), std::span(&state, 1));
       }
     }
+  }
+
+  // False when the owner has closed the socket. The doors first: a function speaks before it returns, and a drain
+  // follows its return.
+  bool Serve() {
+    std::vector<pollfd> events = {{control, POLLIN, 0}};
+    std::vector<uint32_t> ids;
+    for (const auto& [id, session] : sessions) {
+      events.push_back({session.door.get(), POLLIN, 0});
+      ids.push_back(id);
+    }
+    if (::poll(events.data(), events.size(), -1) < 0) return false;
+    for (size_t i = 0; i < ids.size(); ++i)
+      if (events[1 + i].revents != 0) OnDoor(ids[i]);
+    return events[0].revents == 0 || OnControl();
   }
 };
 
@@ -87,11 +121,7 @@ int main(int argc, char** argv) {
   wire::ControlMessage ready;
   ready.kind = wire::ControlKind::kReady;
   fake.Send(ready);
-  for (;;) {
-    std::array<pollfd, 2> events = {{{fake.control, POLLIN, 0}, {fake.door.get(), POLLIN, 0}}};
-    if (::poll(events.data(), events.size(), -1) < 0) return 1;
-    // The door first: a function speaks before it returns, and a drain follows its return.
-    if (events[1].revents != 0 && events[1].fd >= 0) fake.OnDoor();
-    if (events[0].revents != 0 && !fake.OnControl()) return 0;
+  while (fake.Serve()) {
   }
+  return 0;
 }
