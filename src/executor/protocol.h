@@ -5,7 +5,7 @@
 //     spawn: PROGRAM --channel-fd N --memory-fd M --payload-capacity B --result-capacity B
 //            --function FILE --handler SYMBOL [--module NAME]...
 //                                             <- kReady | kFailed        it can be invoked, or why not
-//     payload into memory, kInvoke ->         <- kYielded (at most once) the function needs no GPU any more
+//     payload into memory, kInvoke ->         <- kYielded (any number)   the function needs no GPU for now
 //                                             <- kReturned | kThrew | kFailed
 //     close the socket                        the executor exits
 //

@@ -25,7 +25,10 @@ namespace {
 namespace json = boost::json;
 
 // One key: where its value lives and what is allowed. A std::string with choices is one of them.
-using Place = std::variant<std::string*, bool*, double*, uint16_t*, uint32_t*, uint64_t*, std::vector<std::string>*>;
+using Texts = std::map<std::string, std::string>;
+using Numbers = std::map<std::string, double>;
+using Place = std::variant<std::string*, bool*, double*, uint16_t*, uint32_t*, uint64_t*, std::vector<std::string>*,
+                           Texts*, Numbers*>;
 struct Key {
   std::string_view name;
   Place place;
@@ -33,10 +36,16 @@ struct Key {
   std::vector<std::string_view> choices = {};
 };
 
+const std::vector<std::string_view> kSharingModels = {"sequential", "overlap_cpu", "overlap_cpu_memcpy",
+                                                      "full_overlap"};
+
 std::vector<Key> Keys(Config& c) {
   return {
       {"name", &c.name},
-      {"sharing-model", &c.sharing_model, 0, 0, {"sequential"}},
+      {"sharing-model", &c.sharing_model, 0, 0, kSharingModels},
+      {"sharing-models", &c.sharing_models, 0, 0, kSharingModels},
+      {"quantum-ms", &c.quantum_ms, 0, 1e6},
+      {"idle-release-us", &c.idle_release_us, 0, 1e9},
       {"compatible-status", &c.compatible_status},
       {"devices", &c.devices},
       {"http.address", &c.http.address},
@@ -49,9 +58,13 @@ std::vector<Key> Keys(Config& c) {
       {"limits.payload", &c.limits.payload_bytes, 1, 1ull << 32},
       {"limits.result", &c.limits.result_bytes, 1, static_cast<double>(executor::kResultLimit)},
       {"limits.queue", &c.limits.queue, 1, 1000000},
+      {"limits.function-queue", &c.limits.function_queue, 1, 1000000},
+      {"limits.running", &c.limits.running, 1, 1000},
       {"limits.timeout", &c.limits.timeout_s, 0.001, 1e6},
       {"limits.timeout-max", &c.limits.timeout_max_s, 0.001, 1e6},
       {"limits.log", &c.limits.log_bytes, 4096, 1ull << 40},
+      {"weights", &c.weights, 0.001, 1000},
+      {"containers.remove-after", &c.containers.remove_after_s, 0, 1e9},
       {"functions.allowed-paths", &c.functions.allowed_paths},
       {"functions.allow-ld-preload", &c.functions.allow_ld_preload},
       {"executor.python", &c.executor.python},
@@ -139,6 +152,22 @@ Result<> Assign(const Key& key, std::vector<std::string>* place, const json::val
   return {};
 }
 
+Result<> Assign(const Key& key, Texts* place, const json::value& value) {
+  Texts texts;
+  if (!value.is_object()) return BadKey(key.name, "{} is given; an object is allowed.", json::serialize(value));
+  for (const auto& [name, member] : value.as_object()) MIG_TRY(Assign(key, &texts[std::string(name)], member));
+  *place = std::move(texts);
+  return {};
+}
+
+Result<> Assign(const Key& key, Numbers* place, const json::value& value) {
+  Numbers numbers;
+  if (!value.is_object()) return BadKey(key.name, "{} is given; an object is allowed.", json::serialize(value));
+  for (const auto& [name, member] : value.as_object()) MIG_TRY(Assign(key, &numbers[std::string(name)], member));
+  *place = std::move(numbers);
+  return {};
+}
+
 Result<> Assign(const Key& key, const json::value& value) {
   return std::visit([&](auto* place) { return Assign(key, place, value); }, key.place);
 }
@@ -181,15 +210,11 @@ bool IsSection(const std::vector<Key>& keys, std::string_view name) {
   return std::ranges::any_of(keys, below, &Key::name) || std::ranges::any_of(kIgnored, below, &Ignored::name);
 }
 
-// The original's choices of a sharing model and an executor are known words; saying that they are not there yet is
-// better than calling them wrong.
+// The original's choices of an executor are known words; saying that they are not there yet is better than calling
+// them wrong.
 Result<> CheckOriginalsChoices(std::string_view name, const json::value& value) {
-  if (!value.is_string()) return {};
-  const std::string_view text(value.as_string().data(), value.as_string().size());
-  if (name == "sharing-model" && (text == "overlap_cpu" || text == "overlap_cpu_memcpy" || text == "full_overlap"))
-    return BadKey(name, "\"{}\" does not exist yet in this version; allowed is sequential.", text);
-  if (name == "executor.type" && text != "bare-metal")
-    return BadKey(name, "\"{}\" does not exist yet in this version; allowed is bare-metal.", text);
+  if (name == "executor.type" && value.is_string() && value.as_string() != "bare-metal")
+    return BadKey(name, "{} does not exist yet in this version; allowed is bare-metal.", json::serialize(value));
   return {};
 }
 
@@ -263,10 +288,15 @@ Result<json::object> ParseObject(std::string_view text) {
 json::value ToJson(const Place& place) {
   return std::visit(
       [](auto* at) -> json::value {
-        if constexpr (std::is_same_v<decltype(at), std::vector<std::string>*>)
+        if constexpr (std::is_same_v<decltype(at), std::vector<std::string>*>) {
           return json::array(at->begin(), at->end());
-        else
+        } else if constexpr (std::is_same_v<decltype(at), Texts*> || std::is_same_v<decltype(at), Numbers*>) {
+          json::object object;
+          for (const auto& [name, member] : *at) object[name] = member;
+          return object;
+        } else {
           return json::value(*at);
+        }
       },
       place);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,9 +16,12 @@ namespace mignificient::node {
 
 struct Config {
   std::string name = "mignificient-orchestrator";
-  std::string sharing_model = "sequential";  // the only one that exists yet
-  bool compatible_status = false;            // timeout and GPU out-of-memory answer 200, as the original did
-  std::string devices;                       // path of devices.json; empty: discover
+  std::string sharing_model = "sequential";           // sched::Name of a SharingModel
+  std::map<std::string, std::string> sharing_models;  // of partitions, by uuid, mig size or instance size
+  double quantum_ms = 0;         // an owner gives the GPU up after so long if others need it; 0: when it ends or yields
+  double idle_release_us = 200;  // an owner without GPU work gives way after so long under overlap_*; 0: never
+  bool compatible_status = false;  // timeout and GPU out-of-memory answer 200, as the original did
+  std::string devices;             // path of devices.json; empty: discover
 
   struct Http {
     std::string address = "127.0.0.1";
@@ -32,11 +36,19 @@ struct Config {
   struct Limits {
     uint64_t payload_bytes = 64u << 20;
     uint64_t result_bytes = 64u << 20;
-    uint32_t queue = 1000;  // invocations of one user that wait or run at once
-    double timeout_s = 60;  // of a request that names none
+    uint32_t queue = 1000;           // invocations of one user that wait or run at once
+    uint32_t function_queue = 1000;  // of one function
+    uint32_t running = 16;           // that run at once on one partition where the sharing model lets them
+    double timeout_s = 60;           // of a request that names none
     double timeout_max_s = 3600;
     uint64_t log_bytes = 16u << 20;  // of one container
   } limits;
+
+  std::map<std::string, double> weights;  // of users, for their turns: 1 for those that are not named
+
+  struct Containers {
+    double remove_after_s = 600;  // idle for so long; 0: kept until their memory is needed
+  } containers;
 
   struct Functions {
     std::vector<std::string> allowed_paths;  // a function's file must lie below one of them; empty: none may run

@@ -38,8 +38,12 @@ TEST(ConfigTest, ErrorsNameTheKeyWhatWasGivenAndWhatIsAllowed) {
   EXPECT_EQ(MessageOf(R"({"http": {"port": "x"}})"),
             "Key [http.port]: \"x\" is given; a whole number from 0 to 65535 is allowed.");
   EXPECT_EQ(MessageOf(R"({"http": 3})"), "Key [http]: 3 is given; an object is allowed.");
-  EXPECT_EQ(MessageOf(R"({"sharing-model": "full_overlap"})"),
-            "Key [sharing-model]: \"full_overlap\" does not exist yet in this version; allowed is sequential.");
+  EXPECT_EQ(MessageOf(R"({"sharing-model": "overlap"})"),
+            "Key [sharing-model]: \"overlap\" is given; allowed is sequential, overlap_cpu, overlap_cpu_memcpy, "
+            "full_overlap.");
+  EXPECT_EQ(MessageOf(R"({"sharing-models": {"3g": 3}})"), "Key [sharing-models]: 3 is given; a string is allowed.");
+  EXPECT_EQ(MessageOf(R"({"weights": {"alice": 0}})"),
+            "Key [weights]: 0 is given; a number from 0.001 to 1000 is allowed.");
   EXPECT_EQ(MessageOf(R"({"gpu-server": {"share": "all"}})"),
             "Key [gpu-server.share]: \"all\" is given; allowed is none, user.");
   EXPECT_EQ(MessageOf(R"({"log-level": "loud"})"),

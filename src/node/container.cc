@@ -29,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kChannelFd = 3, kMemoryFd = 4;  // in the executor
 constexpr int kMessagesAtOnce = 16;
+constexpr uint32_t kMostYields = 100'000;  // of one invocation
 
 double Milliseconds(Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
@@ -88,6 +89,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   void Run(uint64_t invocation, const std::string& payload) override {
     invocation_ = invocation;
+    yields_ = 0;
     function_state_ = FunctionState::kRunning;
     if (log_) {
       log_->Pump();
@@ -95,16 +97,17 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     }
     std::memcpy(memory_.data(), payload.data(), payload.size());
     memory_.data()[payload.size()] = std::byte{0};
-    gate_->Set(wire::GateState::kFull);
     const auto sent = executor::SendMessage(
         channel_.native_handle(),
         {.kind = executor::MessageKind::kInvoke, .invocation = invocation, .payload_size = payload.size()});
     if (!sent) End({EndReason::Kind::kMisuse, "The executor does not read its channel: " + sent.error().message()});
   }
 
-  uint64_t Drain() override { return server_->Drain(session_); }
+  uint64_t Drain(wire::Hold hold, std::chrono::microseconds idle) override {
+    return server_->Drain(session_, hold, idle);
+  }
 
-  void CloseGate() override { gate_->Set(wire::GateState::kLocked); }
+  void SetGate(wire::GateState state) override { gate_->Set(state); }
 
   std::string ReadResult(uint64_t size) const override {
     return {reinterpret_cast<const char*>(memory_.data() + setup_->layout.result_offset()), size};
@@ -206,6 +209,11 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   void On(const SessionDrained& drained) { listener_.event(WorkDrained{drained.tag}); }
 
+  // What came to the gate before it was set last has been answered by that.
+  void On(const SessionWaits& waits) {
+    if (waits.gate_word == gate_->word().load(std::memory_order_relaxed)) listener_.event(WaitsAtGate{});
+  }
+
   void On(const SessionFailed& failed) {
     switch (failed.end) {
       case wire::SessionEnd::kOutOfMemory:
@@ -266,7 +274,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     using executor::MessageKind;
     using enum FunctionState;
     const FunctionState before = function_state_;
-    const bool answers = (before == kRunning || before == kYielded) && message.invocation == invocation_;
+    const bool answers = before == kRunning && message.invocation == invocation_;
     switch (message.kind) {
       case MessageKind::kReady:
         if (before != kLoading) break;
@@ -276,8 +284,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
         if (before == kIdle) break;
         return OnLoadFailed(message);
       case MessageKind::kYielded:
-        if (!answers || before == kYielded) break;
-        function_state_ = kYielded;
+        if (!answers) break;
+        if (++yields_ > kMostYields)
+          return End({EndReason::Kind::kMisuse, fmt::format("The function has yielded {} times.", kMostYields)});
         return listener_.event(YieldAsked{});
       case MessageKind::kReturned:
         if (!answers) break;
@@ -393,9 +402,10 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   bool session_open_ = false, session_closed_ = true, started_ = false;
   bool ending_ = false, stopped_ = false, gone_ = false;
   std::string unusable_;
-  // What the executor may say follows from it: kReady or kFailed; nothing; one yield, then one answer; one answer.
-  enum class FunctionState { kLoading, kIdle, kRunning, kYielded } function_state_ = FunctionState::kLoading;
+  // What the executor may say follows from it: kReady or kFailed; nothing; yields, then one answer.
+  enum class FunctionState { kLoading, kIdle, kRunning } function_state_ = FunctionState::kLoading;
   uint64_t invocation_ = 0;
+  uint32_t yields_ = 0;
 };
 
 }  // namespace

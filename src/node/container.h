@@ -22,6 +22,7 @@
 #include "executor/protocol.h"
 #include "node/gpu_server.h"
 #include "node/request.h"
+#include "remoting/wire/control.h"
 
 namespace mignificient::node {
 
@@ -54,9 +55,10 @@ struct EndReason {
     kOutOfMemory,
     kMisuse,  // a tenant's process broke a protocol
     kTimeout,
-    kKilled,    // on request
-    kEvicted,   // idle, and its memory is needed
-    kUnusable,  // its GPU context is broken; found after an invocation
+    kKilled,         // on request
+    kEvicted,        // idle, and its memory is needed
+    kUnusable,       // its GPU context is broken; found after an invocation
+    kPartitionLost,  // its GPU or partition is gone, or not to be used any more
     kShutdown,
   } kind;
   std::string sentence;
@@ -74,7 +76,8 @@ struct YieldAsked {};
 struct WorkDrained {
   uint64_t tag;  // of Drain
 };
-using ContainerEvent = std::variant<Returned, Threw, YieldAsked, WorkDrained>;
+struct WaitsAtGate {};  // the gate as it is now does not let its next command pass
+using ContainerEvent = std::variant<Returned, Threw, YieldAsked, WorkDrained, WaitsAtGate>;
 
 class Container {
  public:
@@ -92,13 +95,12 @@ class Container {
                                           ContainerSpec spec, std::shared_ptr<const ContainerSetup> setup,
                                           Listener listener);
 
-  // Writes the payload, opens the gate and tells the function to run.
+  // Writes the payload and tells the function to run, behind the gate as it is.
   virtual void Run(uint64_t invocation, const std::string& payload) = 0;
-  // Asks the GPU server to say WorkDrained when all GPU work issued so far is done.
-  // Returns the tag that WorkDrained will carry.
-  virtual uint64_t Drain() = 0;
-  // Closes the gate: to the owner of no turn.
-  virtual void CloseGate() = 0;
+  // Asks the GPU server to hold the gate and say WorkDrained (wire::Hold); the gate holds until SetGate. Instead of
+  // what was asked for before. Returns the tag that WorkDrained will carry.
+  virtual uint64_t Drain(wire::Hold hold, std::chrono::microseconds idle = {}) = 0;
+  virtual void SetGate(wire::GateState state) = 0;
   // The first `size` bytes of the result area, copied. `size` must be within the capacity.
   virtual std::string ReadResult(uint64_t size) const = 0;
   // Ends the executor and the session. Only the first call counts.

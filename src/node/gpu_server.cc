@@ -109,9 +109,11 @@ Result<uint32_t> GpuServer::OpenSession(SessionOptions options) {
   return last_session_;
 }
 
-uint64_t GpuServer::Drain(uint32_t session) {
+uint64_t GpuServer::Drain(uint32_t session, wire::Hold hold, std::chrono::microseconds idle) {
   wire::ControlMessage message;
   message.kind = wire::ControlKind::kDrain;
+  message.hold = hold;
+  message.idle_us = static_cast<uint32_t>(idle.count());
   message.session = session;
   message.drain_tag = ++last_drain_;
   Send(message);
@@ -179,6 +181,8 @@ void GpuServer::On(const wire::ControlMessage& message) {
       return Tell(message.session, SessionOpened{});
     case wire::ControlKind::kDrained:
       return Tell(message.session, SessionDrained{message.drain_tag});
+    case wire::ControlKind::kWaiting:
+      return Tell(message.session, SessionWaits{message.gate_word});
     case wire::ControlKind::kSessionEnded:
       return OnSessionEnded(message.session, message.end, text);
     default:

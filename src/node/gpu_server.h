@@ -40,6 +40,9 @@ struct SessionOpened {};  // callers at its door are served
 struct SessionDrained {
   uint64_t tag;  // of Drain
 };
+struct SessionWaits {  // a command has come to its gate and cannot pass
+  uint32_t gate_word;  // what the gate was then
+};
 struct SessionFailed {  // this one alone; the server goes on
   wire::SessionEnd end;
   std::string text;
@@ -53,7 +56,7 @@ struct ServerLost {  // it has died, is killed, or cannot start; SessionClosed f
 };
 struct SessionClosed {};  // the last: its GPU work is over and its memory is free
 using SessionEvent =
-    std::variant<SessionOpened, SessionDrained, SessionFailed, ContextBroken, ServerLost, SessionClosed>;
+    std::variant<SessionOpened, SessionDrained, SessionWaits, SessionFailed, ContextBroken, ServerLost, SessionClosed>;
 
 class GpuServer : public std::enable_shared_from_this<GpuServer> {
  public:
@@ -72,8 +75,9 @@ class GpuServer : public std::enable_shared_from_this<GpuServer> {
 
   // The session's number. Its events begin after the return.
   Result<uint32_t> OpenSession(SessionOptions options);
-  // Asks for SessionDrained when all GPU work that the session has issued so far is done; returns its tag.
-  uint64_t Drain(uint32_t session);
+  // Asks for SessionDrained: from then on the session's gate holds until it is set again (wire::Hold). Instead of what
+  // was asked for before. Returns the tag of SessionDrained.
+  uint64_t Drain(uint32_t session, wire::Hold hold, std::chrono::microseconds idle = {});
   // SessionClosed follows once its GPU work has ended; where that takes longer than close_timeout, the server is
   // killed, as it is when no other session is left. Nothing else is told of this session any more.
   void CloseSession(uint32_t session);

@@ -1,17 +1,10 @@
 #include "node/node.h"
 
-#include <fcntl.h>
-#include <signal.h>
-
 #include <algorithm>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cmath>
 
 #include "base/log.h"
 #include "node/function_log.h"
-#include "os/child.h"
 
 namespace mignificient::node {
 namespace {
@@ -23,25 +16,8 @@ double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-std::vector<sched::PartitionSpec> Specs(const std::vector<device::Partition>& partitions, const Config& config) {
-  std::vector<sched::PartitionSpec> specs;
-  for (const device::Partition& partition : partitions) {
-    const std::string& context = config.gpu_server.context_memory_mib;
-    const uint64_t automatic = partition.driver == device::Driver::kCuda ? 512 : 0;
-    specs.push_back({partition.uuid, partition.mig_size, partition.instance_size, partition.memory_mib,
-                     context == "auto" ? automatic : std::stoull(context)});
-  }
-  return specs;
-}
-
-// Nobody shares a container with another user or function, and no name can imitate another pair. `modules` say how a
-// container is started, not what it is.
-std::string Owner(const Request& request) {
-  std::string owner = request.language == Language::kPython ? "python:" : "cpp:";
-  for (const std::string* part :
-       {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
-    owner += fmt::format("{}:{}", part->size(), *part);
-  return owner;
+double Seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
 }
 
 Answer Failure(Outcome outcome, std::string error) {
@@ -62,38 +38,30 @@ Answer Failed(Answer answer, const Answer& failure) {
   return Failed(std::move(answer), failure.outcome, failure.error);
 }
 
-double Seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 // Once a function has answered, only the end of the GPU work that it left takes its answer back: not what its process
 // does next.
 bool ConcernsGpuWork(const EndReason& reason) {
   return reason.kind == EndReason::Kind::kOutOfMemory || reason.kind == EndReason::Kind::kGpuServerDied;
 }
 
-void LogStarted(const Container& container) {
-  log::Info("container_started", {{"id", container.spec().id},
-                                  {"user", container.spec().user},
-                                  {"function", container.spec().function},
-                                  {"partition", container.spec().partition.uuid},
-                                  {"executor_pid", container.executor_pid()},
-                                  {"gpu_server_pid", container.gpu_server_pid()}});
-}
-
-void LogEnding(const Container& container, const EndReason& reason) {
-  log::Info("container_ending", {{"id", container.spec().id}, {"reason", reason.sentence}});
-}
-
-void LogGone(const Container& container) {
-  log::Info("container_gone", {{"id", container.spec().id}});
-}
-
-void LogStranger(pid_t pid) {
-  log::Warning("stranger_killed", {{"pid", pid}});
-}
-
 }  // namespace
+
+std::string OwnerOf(const Request& request) {
+  std::string owner = request.language == Language::kPython ? "python:" : "cpp:";
+  for (const std::string* part :
+       {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
+    owner += fmt::format("{}:{}", part->size(), *part);
+  return owner;
+}
+
+sched::Demand DemandOf(const Request& request) {
+  return {.owner = OwnerOf(request),
+          .user = request.user,
+          .mig_instance = request.mig_instance,
+          .memory_mib = request.gpu_memory_mib,
+          .concurrency = request.scaling.concurrency,
+          .max_containers = request.scaling.max_containers};
+}
 
 Answer AnswerTo(const EndReason& reason) {
   using Kind = EndReason::Kind;
@@ -123,19 +91,14 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
       partitions_(device::Partitions(inventory_)),
       setup_(std::move(setup)),
       gpu_servers_(executor, setup_->gpu_server),
-      scheduler_(Specs(partitions_, config)),
+      scheduler_(Specs(), {.weights = config.weights, .idle_release = config.idle_release_us > 0}),
       quiet_(executor) {}
 
 Node::~Node() = default;
 
 asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
-  if (stopping_) co_return Failure(Outcome::kNoCapacity, "The node is stopping.");
-  uint32_t& of_user = calls_of_user_[request.user];
-  if (of_user >= config_.limits.queue)
-    co_return Failure(Outcome::kQueueFull,
-                      fmt::format("User [{}] has {} invocations that wait or run (limits.queue is {}).", request.user,
-                                  of_user, config_.limits.queue));
-  ++of_user;
+  if (auto refusal = RefuseForLimits(request)) co_return std::move(*refusal);
+  Count(request, 1);
   const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
   calls_[call->id] = call;
   caller.on_leave_ = [weak = std::weak_ptr(call)] {
@@ -145,51 +108,83 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   caller.on_leave_ = nullptr;
   answer.timing.total = MillisecondsSince(call->request.accepted);
   calls_.erase(call->id);
-  if (const auto found = calls_of_user_.find(call->request.user); --found->second == 0) calls_of_user_.erase(found);
+  Count(call->request, -1);
   if (stopping_) quiet_.Post(0);
   co_return answer;
 }
 
-// Waits for the turn, then runs. Where the container ends under it through no fault of its own, it is placed again.
+std::optional<Answer> Node::RefuseForLimits(const Request& request) {
+  if (stopping_) return Failure(Outcome::kNoCapacity, "The node is stopping.");
+  const auto full = [&](const std::map<std::string, uint32_t>& counts, const std::string& name, uint32_t limit) {
+    const auto found = counts.find(name);
+    return found != counts.end() && found->second >= limit;
+  };
+  Answer refusal;
+  if (full(calls_of_user_, request.user, config_.limits.queue))
+    refusal = Failure(Outcome::kQueueFull, fmt::format("User [{}] has {} invocations that wait or run (limits.queue).",
+                                                       request.user, config_.limits.queue));
+  else if (full(calls_of_function_, OwnerOf(request), config_.limits.function_queue))
+    refusal = Failure(Outcome::kQueueFull,
+                      fmt::format("Function [{}] has {} invocations that wait or run (limits.function-queue).",
+                                  request.function, config_.limits.function_queue));
+  else
+    return std::nullopt;
+  refusal.retry_after_s = RetryAfter();
+  return refusal;
+}
+
+// When about half of what waits now will have run.
+double Node::RetryAfter() const {
+  const size_t running = calls_.size() - std::min(calls_.size(), scheduler_.Waiting());
+  const double seconds =
+      static_cast<double>(scheduler_.Waiting()) / 2 * mean_run_s_ / static_cast<double>(std::max<size_t>(1, running));
+  return std::clamp(std::ceil(seconds), 1.0, 60.0);
+}
+
+void Node::Count(const Request& request, int change) {
+  const auto count = [change](std::map<std::string, uint32_t>& counts, const std::string& name) {
+    const auto place = counts.try_emplace(name, 0).first;
+    place->second += static_cast<uint32_t>(change);
+    if (place->second == 0) counts.erase(place);
+  };
+  count(calls_of_user_, request.user);
+  count(calls_of_function_, OwnerOf(request));
+}
+
+void Node::Arrive(const Call& call) {
+  Tell(sched::Arrived{call.id, DemandOf(call.request)});
+}
+
+// Waits for the turn, then runs.
 asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
-  const sched::Demand demand{Owner(call->request), call->request.mig_instance, call->request.gpu_memory_mib};
-  Apply(scheduler_.On(sched::Arrived{call->id, demand}));
+  const Request& request = call->request;
+  Arrive(*call);
   for (;;) {
     std::optional<CallEvent> event = co_await call->inbox.Next(call->deadline());
-    if (!event || std::holds_alternative<CallerLeft>(*event) || std::holds_alternative<Stopping>(*event)) {
-      if (IsGranted(*call)) continue;  // too late to give up: the turn is next in the inbox
-      Apply(scheduler_.On(sched::Withdrawn{call->id}));
-      if (!event)
-        co_return Failure(Outcome::kTimeout,
-                          fmt::format("The invocation {} longer than its timeout of {} s.",
-                                      IsStarting(*call) ? "had its container starting" : "waited for its turn",
-                                      Seconds(call->request.timeout)));
-      const bool left = std::holds_alternative<CallerLeft>(*event);
-      co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
-    }
-    if (auto* rejected = std::get_if<Rejected>(&*event))
-      co_return Failure(Outcome::kNoCapacity, std::move(rejected->reason));
-    if (auto* ended = std::get_if<Ended>(&*event)) {
-      using Kind = EndReason::Kind;
-      const bool asked = ended->reason.kind == Kind::kKilled || ended->reason.kind == Kind::kShutdown;
-      if (!ended->had_started || asked || stopping_) co_return AnswerTo(ended->reason);
-      Apply(scheduler_.On(sched::Arrived{call->id, demand}));
-      continue;
-    }
-    if (auto* granted = std::get_if<Granted>(&*event)) {
-      Answer answer;
-      answer.granted = true;
-      const std::shared_ptr<Container> container = granted->container;
-      co_return co_await Run(call, container, std::move(answer));
-    }
+    if (event && std::holds_alternative<Granted>(*event)) co_return co_await Run(call);
+    if (event && std::holds_alternative<Rejected>(*event))
+      co_return Failure(Outcome::kNoCapacity, std::get<Rejected>(*event).reason);
+    if (event && std::holds_alternative<Ended>(*event)) co_return AnswerTo(std::get<Ended>(*event).reason);
+    if (call->container != 0) continue;  // too late to give up: the turn is next in the inbox
+    const bool starting = IsStarting(request);
+    Tell(sched::Withdrawn{call->id});
+    if (!event)
+      co_return Failure(Outcome::kTimeout, fmt::format("The invocation {} longer than its timeout of {} s.",
+                                                       starting ? "had its container starting" : "waited for its turn",
+                                                       Seconds(request.timeout)));
+    if (std::holds_alternative<Cancelled>(*event))
+      co_return Failure(Outcome::kFunctionError, "The call was cancelled.");
+    const bool left = std::holds_alternative<CallerLeft>(*event);
+    co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
   }
 }
 
-asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Container> container, Answer answer) {
-  Slot& slot = slots_.at(IdOf(*container));
-  answer.cold = slot.starter == call;
-  slot.starter.reset();
-  ++slot.invocations;
+asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
+  Answer answer;
+  Slot& slot = slots_.at(call->container);
+  const std::shared_ptr<Container> container = slot.container;
+  answer.granted = true;
+  answer.cold = slot.invocations++ == 0;
   answer.container = container->spec().id;
   answer.partition = container->spec().partition.uuid;
   answer.instance_size = container->spec().partition.instance_size;
@@ -202,185 +197,86 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call, std::shared_ptr<Co
 
   const auto began = Clock::now();
   container->Run(call->id, call->request.payload);
-  const std::optional<CallEvent> returned = co_await AwaitReturn(*call, *container);
+  std::optional<CallEvent> returned = co_await AwaitReturn(*call, *container);
   answer.timing.exec = MillisecondsSince(began);
-  if (!returned) {
-    std::string sentence =
-        fmt::format("The function was killed after its timeout of {} s.", Seconds(call->request.timeout));
+  const auto end_late = [&](std::string_view what) {
+    std::string sentence = fmt::format("{} its timeout of {} s.", what, Seconds(call->request.timeout));
     container->End({EndReason::Kind::kTimeout, sentence});
-    co_return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
-  }
+    return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
+  };
+  if (!returned) co_return end_late("The function was killed after");
   if (const auto* ended = std::get_if<Ended>(&*returned)) co_return Failed(std::move(answer), AnswerTo(ended->reason));
 
   // The result is taken before the container can be given to the next.
-  const uint64_t capacity = setup_->layout.result_capacity;
-  const auto* value = std::get_if<Returned>(&*returned);
-  if (const auto* threw = std::get_if<Threw>(&*returned))
-    answer = Failed(std::move(answer), Outcome::kFunctionError, WithLogTail(threw->sentence, container->LogTail()));
-  else if (value->value < 0)
-    answer = Failed(std::move(answer), Outcome::kFunctionError,
-                    WithLogTail(fmt::format("The function returned {}.", value->value), container->LogTail()));
-  else if (static_cast<uint64_t>(value->value) > capacity)
-    answer = Failed(std::move(answer), Outcome::kFunctionError,
-                    fmt::format("The function returned {} bytes (limits.result is {}).", value->value, capacity));
+  if (auto* threw = std::get_if<Threw>(&*returned))
+    answer = TakeResult(std::move(*threw), *container, std::move(answer));
   else
-    answer.body = container->ReadResult(static_cast<uint64_t>(value->value));
+    answer = TakeResult(std::get<Returned>(*returned), *container, std::move(answer));
 
   const std::optional<CallEvent> drained = co_await AwaitDrained(*call, *container);
-  if (!drained) {
-    std::string sentence =
-        fmt::format("The function's GPU work was not done after its timeout of {} s.", Seconds(call->request.timeout));
-    container->End({EndReason::Kind::kTimeout, sentence});
-    co_return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
-  }
+  if (!drained) co_return end_late("The function's GPU work was not done after");
   if (const auto* ended = std::get_if<Ended>(&*drained)) {
     if (answer.outcome != Outcome::kOk || !ConcernsGpuWork(ended->reason)) co_return answer;
     co_return Failed(std::move(answer), AnswerTo(ended->reason));
   }
-  container->CloseGate();
-  slots_.at(IdOf(*container)).running.reset();
-  if (container->unusable().empty())
-    Apply(scheduler_.On(sched::Finished{call->id}));
-  else
+  const double seconds = MillisecondsSince(began) / 1e3;
+  mean_run_s_ += 0.05 * (seconds - mean_run_s_);
+  slots_.at(call->container).running.reset();
+  if (container->unusable().empty()) {
+    container->SetGate(wire::GateState::kLocked);
+    BecameIdle(call->container);
+    Tell(sched::Finished{call->id, seconds * 1e6});
+  } else {
     container->End({EndReason::Kind::kUnusable, container->unusable()});
+  }
   co_return answer;
 }
 
-// Until the function has returned; a yield on the way gives the turn away.
+Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer) {
+  const uint64_t capacity = setup_->layout.result_capacity;
+  if (const auto* threw = std::get_if<Threw>(&result))
+    return Failed(std::move(answer), Outcome::kFunctionError, WithLogTail(threw->sentence, container.LogTail()));
+  const int64_t value = std::get<Returned>(result).value;
+  if (value < 0)
+    return Failed(std::move(answer), Outcome::kFunctionError,
+                  WithLogTail(fmt::format("The function returned {}.", value), container.LogTail()));
+  if (static_cast<uint64_t>(value) > capacity)
+    return Failed(std::move(answer), Outcome::kFunctionError,
+                  fmt::format("The function returned {} bytes (limits.result is {}).", value, capacity));
+  answer.body = container.ReadResult(static_cast<uint64_t>(value));
+  return answer;
+}
+
+// Until the function has returned. On the way it gives the GPU up when it yields, or when it is asked to.
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Container& container) {
-  uint64_t yield_tag = 0;
   for (;;) {
     std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline());
     if (!event) co_return event;
     if (std::holds_alternative<YieldAsked>(*event)) {
-      yield_tag = container.Drain();
+      if (!std::exchange(call.yielding, true)) call.release_tag = container.Drain(wire::Hold::kIssued);
     } else if (const auto* drained = std::get_if<WorkDrained>(&*event)) {
-      if (drained->tag != yield_tag) continue;
-      container.CloseGate();
-      Apply(scheduler_.On(sched::Yielded{call.id}));
+      if (drained->tag != call.release_tag) continue;
+      call.release_tag = 0;
+      call.yielding = false;
+      Tell(sched::Released{call.id});
+    } else if (std::holds_alternative<Cancelled>(*event)) {
+      container.End({EndReason::Kind::kKilled, "The call was cancelled."});
     } else if (!std::holds_alternative<CallerLeft>(*event) && !std::holds_alternative<Stopping>(*event)) {
       co_return event;
     }
   }
 }
 
+// Nothing of what the function issued is left on the GPU then, and nothing that it issues later passes its gate.
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitDrained(Call& call, Container& container) {
-  const uint64_t tag = container.Drain();
+  call.finishing = true;
+  const uint64_t tag = container.Drain(wire::Hold::kIssued);
   for (;;) {
     std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline());
     if (!event || std::holds_alternative<Ended>(*event)) co_return event;
     if (const auto* drained = std::get_if<WorkDrained>(&*event); drained != nullptr && drained->tag == tag)
       co_return event;
   }
-}
-
-void Node::Apply(std::vector<sched::Action> actions) {
-  for (const sched::Action& action : actions) std::visit([this](const auto& of_a_kind) { Act(of_a_kind); }, action);
-}
-
-void Node::Act(const sched::Start& action) {
-  ContainerSpec spec;
-  const std::shared_ptr<Call> starter = calls_.at(action.invocation);
-  const Request& request = starter->request;
-  spec = {fmt::format("c-{}", action.container),
-          request.user,
-          request.function,
-          request.handler,
-          request.path,
-          request.ld_preload,
-          request.language,
-          request.modules,
-          action.demand.memory_mib,
-          partitions_[action.partition]};
-  const sched::ContainerId id = action.container;
-  Container::Listener listener;
-  listener.started = [this, id] {
-    LogStarted(*slots_.at(id).container);
-    Apply(scheduler_.On(sched::Started{id}));
-  };
-  listener.event = [this, id](ContainerEvent event) {
-    Slot& slot = slots_.at(id);
-    if (!slot.running || slot.ended) return;
-    std::visit([&](auto& of_a_kind) { slot.running->inbox.Post(std::move(of_a_kind)); }, event);
-  };
-  listener.ending = [this, id](const EndReason& reason) { OnEnding(id, reason); };
-  listener.gone = [this, id] { asio::co_spawn(executor_, OnGone(id), asio::detached); };
-  slots_[id] = {.partition = action.partition, .starter = starter};
-  slots_[id].container = Container::Start(executor_, gpu_servers_, std::move(spec), setup_, std::move(listener));
-}
-
-void Node::Act(const sched::Grant& action) {
-  Slot& slot = slots_.at(action.container);
-  slot.running = calls_.at(action.invocation);
-  slot.running->inbox.Post(Granted{slot.container});
-}
-
-void Node::Act(const sched::Reject& action) {
-  calls_.at(action.invocation)->inbox.Post(Rejected{action.reason});
-}
-
-void Node::Act(const sched::Abandon& action) {
-  const Slot& slot = slots_.at(action.container);
-  calls_.at(action.invocation)->inbox.Post(Ended{*slot.ended, slot.container->started()});
-}
-
-void Node::Act(const sched::Evict& action) {
-  slots_.at(action.container).container->End({EndReason::Kind::kEvicted, "Its memory is needed by another function."});
-}
-
-void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
-  Slot& slot = slots_.at(id);
-  slot.ended = reason;
-  LogEnding(*slot.container, reason);
-  if (slot.running) slot.running->inbox.Post(Ended{reason, true});
-  Apply(scheduler_.On(sched::Ending{id}));
-}
-
-asio::awaitable<void> Node::OnGone(sched::ContainerId id) {
-  co_await EndStrangers();
-  LogGone(*slots_.at(id).container);
-  slots_.erase(id);
-  Apply(scheduler_.On(sched::Gone{id}));
-  if (stopping_) quiet_.Post(0);
-}
-
-// What a tenant detached from its process group and parent became our child.
-asio::awaitable<void> Node::EndStrangers() {
-  for (;;) {
-    std::vector<pid_t> known = strangers_;
-    for (const auto& [id, slot] : slots_)
-      for (const pid_t pid : {slot.container->executor_pid(), slot.container->gpu_server_pid()}) known.push_back(pid);
-    std::vector<os::Child> strangers = os::AdoptStrangers(known);
-    if (strangers.empty()) co_return;
-    for (os::Child& stranger : strangers) {
-      const pid_t pid = stranger.pid();
-      strangers_.push_back(pid);
-      LogStranger(pid);
-      (void)stranger.Signal(SIGKILL);
-      asio::posix::stream_descriptor pidfd(executor_, ::fcntl(stranger.pidfd(), F_DUPFD_CLOEXEC, 3));
-      boost::system::error_code ignored;
-      co_await pidfd.async_wait(asio::posix::stream_descriptor::wait_read,
-                                asio::redirect_error(asio::use_awaitable, ignored));
-      (void)stranger.TryReap();
-      std::erase(strangers_, pid);
-    }
-  }
-}
-
-bool Node::IsGranted(const Call& call) const {
-  return std::ranges::any_of(slots_, [&](const auto& entry) { return entry.second.running.get() == &call; });
-}
-
-bool Node::IsStarting(const Call& call) const {
-  return std::ranges::any_of(slots_, [&](const auto& entry) {
-    return entry.second.starter.get() == &call && !entry.second.container->started();
-  });
-}
-
-sched::ContainerId Node::IdOf(const Container& container) const {
-  for (const auto& [id, slot] : slots_)
-    if (slot.container.get() == &container) return id;
-  return 0;
 }
 
 Result<> Node::Kill(const std::string& user, const std::string& container) {
@@ -390,6 +286,21 @@ Result<> Node::Kill(const std::string& user, const std::string& container) {
     return {};
   }
   return Fail(Code::kNotFound, "User [{}] has no container [{}].", user, container);
+}
+
+Result<> Node::Cancel(const std::string& call_id) {
+  for (const auto& [id, call] : calls_) {
+    if (call->request.call_id != call_id) continue;
+    call->inbox.Post(Cancelled{});
+    return {};
+  }
+  return Fail(Code::kNotFound, "No call [{}] waits or runs.", call_id);
+}
+
+bool Node::IsStarting(const Request& request) const {
+  return std::ranges::any_of(slots_, [owner = OwnerOf(request)](const auto& entry) {
+    return entry.second.owner == owner && !entry.second.ended && !entry.second.container->started();
+  });
 }
 
 std::vector<ContainerInfo> Node::Containers() const {
@@ -407,8 +318,32 @@ std::vector<ContainerInfo> Node::Containers() const {
   return infos;
 }
 
+std::vector<PartitionInfo> Node::PartitionInfos() const {
+  std::vector<PartitionInfo> infos;
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    const device::Partition& partition = partitions_[i];
+    PartitionInfo info{.uuid = partition.uuid,
+                       .gpu_uuid = partition.gpu_uuid,
+                       .mig_size = partition.mig_size,
+                       .instance_size = partition.instance_size,
+                       .sharing_model = std::string(sched::Name(scheduler_.partitions()[i].model)),
+                       .open = scheduler_.IsOpen(i),
+                       .memory_mib = partition.memory_mib,
+                       .free_mib = scheduler_.FreeMemoryMib(i),
+                       .running = scheduler_.RunningOn(i),
+                       .waiting_for_gpu = scheduler_.WaitingForGpu(i),
+                       .owner = {}};
+    if (const auto owner = scheduler_.Owner(i))
+      if (const auto call = calls_.find(*owner); call != calls_.end() && call->second->container != 0)
+        info.owner = slots_.at(call->second->container).container->spec().id;
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
 asio::awaitable<void> Node::Stop(std::chrono::nanoseconds grace) {
   stopping_ = true;
+  Maintain({});
   for (const auto& [id, call] : calls_) call->inbox.Post(Stopping{});
   const auto deadline = Clock::now() + grace;
   while (!calls_.empty())

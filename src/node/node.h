@@ -5,16 +5,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/result.h"
 #include "device/inventory.h"
 #include "node/config.h"
 #include "node/container.h"
+#include "node/gpu_server.h"
 #include "node/mailbox.h"
 #include "node/request.h"
 #include "sched/scheduler.h"
@@ -45,8 +48,22 @@ class Node {
 
   // Ends a container. kNotFound where the user has none of this name.
   Result<> Kill(const std::string& user, const std::string& container);
+  // Ends the container that runs the call of this id, or takes the call out of the queue. kNotFound: it has ended.
+  Result<> Cancel(const std::string& call_id);
+
+  // Requests without payload, of functions whose `scaling` wants containers ahead: all there are, instead of those of
+  // the last call.
+  void Maintain(const std::vector<Request>& templates);
+
+  // What there is now. Partitions that are not in it take nothing any more and their containers are ended; new ones are
+  // used from now on.
+  void SetInventory(device::Inventory inventory);
+  // As for one that is gone, until an inventory without `uuid` and then one with it again. kNotFound.
+  Result<> ClosePartition(const std::string& uuid, const std::string& why);
 
   std::vector<ContainerInfo> Containers() const;
+  std::vector<PartitionInfo> PartitionInfos() const;
+  size_t Waiting() const { return scheduler_.Waiting(); }
   const device::Inventory& inventory() const { return inventory_; }
   bool stopping() const { return stopping_; }
 
@@ -55,70 +72,96 @@ class Node {
   boost::asio::awaitable<void> Stop(std::chrono::nanoseconds grace);
 
  private:
-  struct Granted {
-    std::shared_ptr<Container> container;
-  };
+  struct Granted {};
   struct Rejected {
     std::string reason;
   };
   struct Ended {  // its container ended, or will not start
     EndReason reason;
-    bool had_started;
   };
   struct CallerLeft {};
+  struct Cancelled {};
   struct Stopping {};
   using CallEvent =
-      std::variant<Granted, Rejected, Ended, CallerLeft, Stopping, Returned, Threw, YieldAsked, WorkDrained>;
+      std::variant<Granted, Rejected, Ended, CallerLeft, Cancelled, Stopping, Returned, Threw, YieldAsked, WorkDrained>;
   struct Call {
     Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
         : id(call_id), request(std::move(call_request)), inbox(std::move(executor)) {}
     sched::InvocationId id;
     Request request;
     Mailbox<CallEvent> inbox;
+    sched::ContainerId container = 0;  // since it was granted
+    uint64_t release_tag = 0;          // of the drain after which it has released the GPU; 0: none is under way
+    bool yielding = false;             // that drain is for its yield
+    bool finishing = false;            // its last drain is under way
     std::chrono::steady_clock::time_point deadline() const { return request.accepted + request.timeout; }
   };
   struct Slot {  // a container with what the node knows about it
     std::shared_ptr<Container> container;
     size_t partition = 0;
+    std::string owner;
     std::shared_ptr<Call> running;
-    std::shared_ptr<Call> starter;  // the call it was started for
     std::optional<EndReason> ended;
     uint64_t invocations = 0;
+    std::optional<std::chrono::nanoseconds> remove_after;
+    std::unique_ptr<boost::asio::steady_timer> expiry, quantum;
   };
 
+  // node.cc: lives
+  std::optional<Answer> RefuseForLimits(const Request& request);
+  double RetryAfter() const;
+  bool IsStarting(const Request& request) const;  // a container of its function
+  void Arrive(const Call& call);
   boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
-  boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call, std::shared_ptr<Container> container, Answer answer);
+  boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call);
+  Answer TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitReturn(Call& call, Container& container);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitDrained(Call& call, Container& container);
+  void Count(const Request& request, int change);
 
-  void Apply(std::vector<sched::Action> actions);
+  // acting.cc: what the scheduler wants done, and what it must hear
+  void Tell(const sched::Event& event);
   void Act(const sched::Start& action);
   void Act(const sched::Grant& action);
+  void Act(const sched::SetGate& action);
+  void Act(const sched::AskRelease& action);
   void Act(const sched::Reject& action);
   void Act(const sched::Abandon& action);
   void Act(const sched::Evict& action);
+  Container::Listener ListenTo(sched::ContainerId id);
+  void OnEvent(sched::ContainerId id, ContainerEvent event);
   void OnEnding(sched::ContainerId id, const EndReason& reason);
   boost::asio::awaitable<void> OnGone(sched::ContainerId id);
+  void SetGate(Slot& slot, sched::Gate gate);
+  void StartQuantum(Slot& slot);
+  void BecameIdle(sched::ContainerId id);
   boost::asio::awaitable<void> EndStrangers();
-  bool IsGranted(const Call& call) const;
-  bool IsStarting(const Call& call) const;  // the container that is started for it is not ready
-  sched::ContainerId IdOf(const Container& container) const;
+  sched::PartitionSpec SpecOf(const device::Partition& partition) const;
+  std::vector<sched::PartitionSpec> Specs() const;
+  void Close(size_t partition, const std::string& why);
 
   boost::asio::any_io_executor executor_;
   const Config& config_;
   device::Inventory inventory_;
-  std::vector<device::Partition> partitions_;
+  std::vector<device::Partition> partitions_;  // as the scheduler counts them; those that are gone, too
   std::shared_ptr<const ContainerSetup> setup_;
   GpuServers gpu_servers_;
   sched::Scheduler scheduler_;
   sched::InvocationId next_call_ = 1;
   std::map<sched::InvocationId, std::shared_ptr<Call>> calls_;
   std::map<sched::ContainerId, Slot> slots_;
-  std::map<std::string, uint32_t> calls_of_user_;
+  std::map<std::string, uint32_t> calls_of_user_, calls_of_function_;
+  std::map<std::string, Request> kept_;  // by owner
+  double mean_run_s_ = 0.1;              // of invocations: a moving average
   bool stopping_ = false;
   Mailbox<int> quiet_;            // while stopping: told when a container or a call has gone
   std::vector<pid_t> strangers_;  // being ended
 };
+
+// Nobody shares a container with another user or function, and no name can imitate another pair. `modules` say how a
+// container is started, not what it is.
+std::string OwnerOf(const Request& request);
+sched::Demand DemandOf(const Request& request);
 
 // The answer to what waited for or ran in a container that ended.
 Answer AnswerTo(const EndReason& reason);

@@ -58,14 +58,23 @@ struct Timing {
 
 struct Answer {
   Outcome outcome = Outcome::kOk;
-  std::string body;      // kOk: the function's output
-  std::string error;     // else: a sentence
-  bool granted = false;  // it had a turn: the rest is meant
-  bool cold = false;     // its container was started for it or while it waited
+  std::string body;          // kOk: the function's output
+  std::string error;         // else: a sentence
+  double retry_after_s = 0;  // kQueueFull: when it may be worth another try
+  bool granted = false;      // it had a turn: the rest is meant
+  bool cold = false;         // its container was started for it or while it waited
   Timing timing;
   std::string container;
   std::string partition;      // uuid
   std::string instance_size;  // of the partition
+};
+
+struct PartitionInfo {
+  std::string uuid, gpu_uuid, mig_size, instance_size, sharing_model;
+  bool open = true;  // false: gone or unhealthy, takes nothing
+  uint64_t memory_mib = 0, free_mib = 0;
+  size_t running = 0, waiting_for_gpu = 0;
+  std::string owner;  // container that owns the GPU; empty: nobody
 };
 
 struct ContainerInfo {

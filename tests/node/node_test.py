@@ -216,7 +216,7 @@ def test_a_client_that_sends_nothing_more_is_let_go(make_node):
 
 def test_a_user_may_not_queue_without_end(make_node, tmp_path):
     node = make_node(limits={"queue": 2})
-    running = [node.start("waits_for_file", str(tmp_path / "run")) for _ in range(2)]
+    running = [node.start("waits_for_file", str(tmp_path / "run"), mig_instance="3g") for _ in range(2)]
     until((tmp_path / "run").exists, "the first runs")
     refused = until(lambda: (a := node.invoke("nothing")).status == 429 and a, "both are known")
     assert (refused.type, refused.headers["Retry-After"]) == ("queue_full", "1")

@@ -38,12 +38,9 @@ Result<Handler> Load(const HostOptions& options) {
 struct Yield {
   int channel;
   uint64_t invocation;
-  bool done = false;
 
-  static void Once(void* context) {
-    auto& self = *static_cast<Yield*>(context);
-    if (self.done) return;
-    self.done = true;
+  static void Tell(void* context) {
+    const auto& self = *static_cast<Yield*>(context);
     // A channel that is closed means that this process is about to be killed.
     (void)SendMessage(self.channel, {.kind = MessageKind::kYielded, .invocation = self.invocation});
   }
@@ -54,7 +51,7 @@ Message Call(Handler handler, const HostOptions& options, const Message& request
   auto* bytes = reinterpret_cast<uint8_t*>(memory);
   const mignificient::Invocation invocation({bytes, request.payload_size},
                                             {bytes + options.layout.result_offset(), 0, options.layout.result_capacity},
-                                            &Yield::Once, &yield);
+                                            &Yield::Tell, &yield);
   Message answer{.kind = MessageKind::kReturned, .invocation = request.invocation};
   try {
     answer.value = handler(invocation);

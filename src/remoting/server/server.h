@@ -66,6 +66,7 @@ class Server {
   std::optional<uint32_t> FreeOrdinal() const;
   void Sweep();
   void FinishDrain(Open& open);
+  void ReportDeviceError(Open& open);
   void ReportWaiting(Open& open);
   void Report(const Session& session, wire::ControlKind kind, wire::ControlMessage message);
 

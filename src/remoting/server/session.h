@@ -34,12 +34,9 @@ struct Session {
   std::atomic<uint64_t> pinned_bytes{0};  // host memory
   std::atomic<uint64_t> copies{0};
   std::atomic<uint64_t> kernels{0};
-<<<<<<< HEAD
   std::atomic<uint32_t> waiting_word{0};  // what the gate was when a connection last came to it and could not pass
   std::atomic<uint32_t> held_turn{0};     // of the gate, at the last drain: who connects later holds, too
-=======
   std::atomic<uint32_t> device_error{0};  // the first CUresult that said that the context is broken
->>>>>>> d8f6721 (Tell the owner of a GPU server when the context is broken, before the drain is answered)
 
   // Takes `bytes` of `total`, or nothing. Release with fetch_sub.
   static bool Take(std::atomic<uint64_t>& used, uint64_t bytes, uint64_t total) {

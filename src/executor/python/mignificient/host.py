@@ -14,7 +14,7 @@ from .invocation import Invocation, Payload, Result
 
 
 class Turn:
-    """The right of one invocation to speak on the channel: at most one yield, and none after its answer."""
+    """The right of one invocation to speak on the channel: yields, and none after its answer."""
 
     def __init__(self, channel, invocation):
         self._channel = channel
@@ -25,7 +25,6 @@ class Turn:
     def gpu_yield(self):
         with self._lock:
             if self._may_yield:
-                self._may_yield = False
                 self._channel.send(protocol.YIELDED, invocation=self._invocation)
 
     def end(self):

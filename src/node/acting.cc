@@ -1,0 +1,286 @@
+// The node between the scheduler, which decides, and containers, which act.
+#include <fcntl.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "base/log.h"
+#include "node/node.h"
+#include "os/child.h"
+
+namespace mignificient::node {
+namespace {
+
+namespace asio = boost::asio;
+
+wire::GateState StateOf(sched::Gate gate) {
+  switch (gate) {
+    case sched::Gate::kLocked:
+      return wire::GateState::kLocked;
+    case sched::Gate::kCpuOnly:
+      return wire::GateState::kCpuOnly;
+    case sched::Gate::kMemcpy:
+      return wire::GateState::kMemcpy;
+    case sched::Gate::kFull:
+      return wire::GateState::kFull;
+  }
+  return wire::GateState::kLocked;
+}
+
+std::chrono::nanoseconds Duration(double seconds) {
+  return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
+}
+
+void LogStarted(const Container& container) {
+  log::Info("container_started", {{"id", container.spec().id},
+                                  {"user", container.spec().user},
+                                  {"function", container.spec().function},
+                                  {"partition", container.spec().partition.uuid},
+                                  {"executor_pid", container.executor_pid()},
+                                  {"gpu_server_pid", container.gpu_server_pid()}});
+}
+
+void LogEnding(const Container& container, const EndReason& reason) {
+  log::Info("container_ending", {{"id", container.spec().id}, {"reason", reason.sentence}});
+}
+
+void LogGone(const Container& container) {
+  log::Info("container_gone", {{"id", container.spec().id}});
+}
+
+void LogStranger(pid_t pid) {
+  log::Warning("stranger_killed", {{"pid", pid}});
+}
+
+}  // namespace
+
+// The most exact name counts: a partition's uuid, then its profile, then its size, then the node's own model.
+sched::PartitionSpec Node::SpecOf(const device::Partition& partition) const {
+  const std::string& context = config_.gpu_server.context_memory_mib;
+  const uint64_t automatic = partition.driver == device::Driver::kCuda ? 512 : 0;
+  std::string model = config_.sharing_model;
+  for (const std::string* name : {&partition.mig_size, &partition.instance_size, &partition.uuid})
+    if (const auto found = config_.sharing_models.find(*name); found != config_.sharing_models.end())
+      model = found->second;
+  return {.uuid = partition.uuid,
+          .mig_size = partition.mig_size,
+          .instance_size = partition.instance_size,
+          .memory_mib = partition.memory_mib,
+          .context_mib = context == "auto" ? automatic : std::stoull(context),
+          .model = sched::FindSharingModel(model).value_or(sched::SharingModel::kSequential),
+          .running_limit = config_.limits.running,
+          .shares_context = config_.gpu_server.share == "user"};
+}
+
+std::vector<sched::PartitionSpec> Node::Specs() const {
+  std::vector<sched::PartitionSpec> specs;
+  for (const device::Partition& partition : partitions_) specs.push_back(SpecOf(partition));
+  return specs;
+}
+
+void Node::Tell(const sched::Event& event) {
+  for (const sched::Action& action : scheduler_.On(event))
+    std::visit([this](const auto& of_a_kind) { Act(of_a_kind); }, action);
+}
+
+void Node::Act(const sched::Start& action) {
+  const Request& request =
+      action.invocation != 0 ? calls_.at(action.invocation)->request : kept_.at(action.demand.owner);
+  ContainerSpec spec = {fmt::format("c-{}", action.container),
+                        request.user,
+                        request.function,
+                        request.handler,
+                        request.path,
+                        request.ld_preload,
+                        request.language,
+                        request.modules,
+                        action.demand.memory_mib,
+                        partitions_[action.partition]};
+  Slot& slot = slots_[action.container];
+  slot.partition = action.partition;
+  slot.owner = action.demand.owner;
+  slot.remove_after = request.scaling.remove_after;
+  slot.expiry = std::make_unique<asio::steady_timer>(executor_);
+  slot.quantum = std::make_unique<asio::steady_timer>(executor_);
+  slot.container = Container::Start(executor_, gpu_servers_, std::move(spec), setup_, ListenTo(action.container));
+}
+
+Container::Listener Node::ListenTo(sched::ContainerId id) {
+  return {.started =
+              [this, id] {
+                LogStarted(*slots_.at(id).container);
+                BecameIdle(id);
+                Tell(sched::Started{id});
+              },
+          .event = [this, id](ContainerEvent event) { OnEvent(id, std::move(event)); },
+          .ending = [this, id](const EndReason& reason) { OnEnding(id, reason); },
+          .gone = [this, id] { asio::co_spawn(executor_, OnGone(id), asio::detached); }};
+}
+
+void Node::OnEvent(sched::ContainerId id, ContainerEvent event) {
+  const Slot& slot = slots_.at(id);
+  if (!slot.running || slot.ended) return;
+  if (std::holds_alternative<WaitsAtGate>(event)) return Tell(sched::Wants{slot.running->id});
+  std::visit(
+      [&](auto& of_a_kind) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(of_a_kind)>, WaitsAtGate>)
+          slot.running->inbox.Post(std::move(of_a_kind));
+      },
+      event);
+}
+
+void Node::Act(const sched::Grant& action) {
+  Slot& slot = slots_.at(action.container);
+  slot.running = calls_.at(action.invocation);
+  slot.running->container = action.container;
+  slot.expiry->cancel();
+  SetGate(slot, action.gate);
+  slot.running->inbox.Post(Granted{});
+}
+
+void Node::Act(const sched::SetGate& action) {
+  if (Slot& slot = slots_.at(action.container); slot.running) SetGate(slot, action.gate);
+}
+
+// Under a quantum the GPU is lent for so long at a time.
+void Node::SetGate(Slot& slot, sched::Gate gate) {
+  slot.container->SetGate(StateOf(gate));
+  if (gate == sched::Gate::kFull && config_.quantum_ms > 0) StartQuantum(slot);
+}
+
+void Node::StartQuantum(Slot& slot) {
+  slot.quantum->expires_after(Duration(config_.quantum_ms / 1e3));
+  slot.quantum->async_wait([this, call = slot.running](boost::system::error_code cancelled) {
+    if (!cancelled) Tell(sched::QuantumOver{call->id});
+  });
+}
+
+// One whose last drain is under way gives the GPU up with it.
+void Node::Act(const sched::AskRelease& action) {
+  const Slot& slot = slots_.at(action.container);
+  if (!slot.running || slot.running->finishing) return;
+  const bool now = action.when == sched::AskRelease::When::kNow;
+  const auto idle = std::chrono::microseconds(static_cast<int64_t>(config_.idle_release_us));
+  slot.running->yielding = false;
+  slot.running->release_tag = slot.container->Drain(now ? wire::Hold::kNow : wire::Hold::kIdle, idle);
+}
+
+void Node::Act(const sched::Reject& action) {
+  calls_.at(action.invocation)->inbox.Post(Rejected{action.reason});
+}
+
+void Node::Act(const sched::Abandon& action) {
+  calls_.at(action.invocation)->inbox.Post(Ended{*slots_.at(action.container).ended});
+}
+
+void Node::Act(const sched::Evict& action) {
+  slots_.at(action.container)
+      .container->End(
+          {EndReason::Kind::kEvicted, "It was idle; its memory is needed, or it was kept for long enough."});
+}
+
+void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
+  Slot& slot = slots_.at(id);
+  slot.ended = reason;
+  slot.expiry->cancel();
+  slot.quantum->cancel();
+  LogEnding(*slot.container, reason);
+  if (slot.running) slot.running->inbox.Post(Ended{reason});
+  Tell(sched::Ending{id});
+}
+
+asio::awaitable<void> Node::OnGone(sched::ContainerId id) {
+  co_await EndStrangers();
+  LogGone(*slots_.at(id).container);
+  slots_.erase(id);
+  Tell(sched::Gone{id});
+  if (stopping_) quiet_.Post(0);
+}
+
+void Node::BecameIdle(sched::ContainerId id) {
+  Slot& slot = slots_.at(id);
+  slot.quantum->cancel();
+  const auto remove_after = slot.remove_after.value_or(Duration(config_.containers.remove_after_s));
+  if (remove_after.count() == 0) return;
+  slot.expiry->expires_after(remove_after);
+  slot.expiry->async_wait([this, id](boost::system::error_code cancelled) {
+    if (!cancelled) Tell(sched::Expired{id});
+  });
+}
+
+void Node::Maintain(const std::vector<Request>& templates) {
+  sched::Keep keep;
+  kept_.clear();
+  for (const Request& request : templates) {
+    if (request.scaling.min_containers == 0) continue;
+    const sched::Demand demand = DemandOf(request);
+    kept_[demand.owner] = request;
+    keep.wishes.push_back({demand, request.scaling.min_containers});
+  }
+  Tell(keep);
+}
+
+void Node::SetInventory(device::Inventory inventory) {
+  inventory_ = std::move(inventory);
+  const std::vector<device::Partition> now = device::Partitions(inventory_);
+  const auto has = [](const std::vector<device::Partition>& partitions, const std::string& uuid) {
+    return std::ranges::find(partitions, uuid, &device::Partition::uuid) != partitions.end();
+  };
+  for (size_t i = 0; i < partitions_.size(); ++i)
+    if (!has(now, partitions_[i].uuid)) Close(i, "is gone");
+  for (const device::Partition& partition : now) {
+    const auto known = std::ranges::find(partitions_, partition.uuid, &device::Partition::uuid);
+    if (known == partitions_.end())
+      partitions_.push_back(partition);
+    else if (scheduler_.IsOpen(static_cast<size_t>(known - partitions_.begin())))
+      continue;
+    log::Info("partition_opened", {{"uuid", partition.uuid}, {"instance", partition.instance_size}});
+    Tell(sched::Opened{SpecOf(partition)});
+  }
+}
+
+Result<> Node::ClosePartition(const std::string& uuid, const std::string& why) {
+  const auto found = std::ranges::find(partitions_, uuid, &device::Partition::uuid);
+  if (found == partitions_.end()) return Fail(Code::kNotFound, "This node has no partition [{}].", uuid);
+  Close(static_cast<size_t>(found - partitions_.begin()), why);
+  return {};
+}
+
+void Node::Close(size_t partition, const std::string& why) {
+  if (!scheduler_.IsOpen(partition)) return;
+  log::Warning("partition_closed", {{"uuid", partitions_[partition].uuid}, {"why", why}});
+  Tell(sched::Closed{partition});
+  for (const auto& [id, slot] : slots_)
+    if (slot.partition == partition)
+      slot.container->End(
+          {EndReason::Kind::kPartitionLost, fmt::format("GPU partition [{}] {}.", partitions_[partition].uuid, why)});
+}
+
+// What a tenant detached from its process group and parent became our child.
+asio::awaitable<void> Node::EndStrangers() {
+  for (;;) {
+    std::vector<pid_t> known = strangers_;
+    for (const auto& [id, slot] : slots_)
+      for (const pid_t pid : {slot.container->executor_pid(), slot.container->gpu_server_pid()}) known.push_back(pid);
+    std::vector<os::Child> strangers = os::AdoptStrangers(known);
+    if (strangers.empty()) co_return;
+    for (os::Child& stranger : strangers) {
+      const pid_t pid = stranger.pid();
+      strangers_.push_back(pid);
+      LogStranger(pid);
+      (void)stranger.Signal(SIGKILL);
+      asio::posix::stream_descriptor pidfd(executor_, ::fcntl(stranger.pidfd(), F_DUPFD_CLOEXEC, 3));
+      boost::system::error_code ignored;
+      co_await pidfd.async_wait(asio::posix::stream_descriptor::wait_read,
+                                asio::redirect_error(asio::use_awaitable, ignored));
+      (void)stranger.TryReap();
+      std::erase(strangers_, pid);
+    }
+  }
+}
+
+}  // namespace mignificient::node
