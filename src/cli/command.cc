@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
@@ -13,6 +15,16 @@ CLI::Option* AddAddress(CLI::App& app, std::string& address) {
   return app.add_option("--address", address, "Where the node listens: http://HOST:PORT or unix:/PATH")
       ->envname("MIGNIFICIENT_ADDRESS")
       ->capture_default_str();
+}
+
+CLI::Option* AddToken(CLI::App& app, std::string& token) {
+  const auto printable = [](const std::string& given) {
+    const bool good = std::all_of(given.begin(), given.end(), [](char c) { return c > ' ' && c < 127; });
+    return std::string(good ? "" : "The token has characters that a token cannot have (allowed: visible ASCII).");
+  };
+  return app.add_option("--token", token, "Bearer token for a node that asks for one")
+      ->envname("MIGNIFICIENT_TOKEN")
+      ->check(CLI::Validator(printable, ""));
 }
 
 int Complain(std::string_view command, const Error& error) {

@@ -33,6 +33,10 @@ Command AddVersion(CLI::App& parent);
 // --address, also from MIGNIFICIENT_ADDRESS.
 CLI::Option* AddAddress(CLI::App& app, std::string& address);
 
+// --token, also from MIGNIFICIENT_TOKEN (which other users of the machine cannot read): who we are to a node that has a
+// token file. Only what may stand in a header.
+CLI::Option* AddToken(CLI::App& app, std::string& token);
+
 // Writes `mignificient COMMAND: <sentence>` to standard error; returns the exit status of the error.
 int Complain(std::string_view command, const Error& error);
 

@@ -76,7 +76,8 @@ std::string_view Answer::Header(std::string_view name) const {
 
 class HttpClient::Connection {
  public:
-  explicit Connection(Address address) : address_(std::move(address)), socket_(context_) {}
+  Connection(Address address, const std::string& token)
+      : address_(std::move(address)), authorization_(token.empty() ? "" : "Bearer " + token), socket_(context_) {}
 
   Result<> Open() {
     if (StillOpen()) return {};
@@ -105,6 +106,7 @@ class HttpClient::Connection {
     request.keep_alive(true);
     request.set(http::field::host, address_.host.empty() ? "localhost" : address_.host + ":" + address_.port);
     request.set(http::field::user_agent, "mignificient");
+    if (!authorization_.empty()) request.set(http::field::authorization, authorization_);
     request.prepare_payload();
     boost::system::error_code write_error, error;
     http::write(socket_, request, write_error);
@@ -163,12 +165,14 @@ class HttpClient::Connection {
   }
 
   Address address_;
+  std::string authorization_;  // the header's value; empty: none
   asio::io_context context_;
   asio::generic::stream_protocol::socket socket_;
   beast::flat_buffer buffer_;
 };
 
-HttpClient::HttpClient(Address address) : connection_(std::make_unique<Connection>(std::move(address))) {}
+HttpClient::HttpClient(Address address, std::string token)
+    : connection_(std::make_unique<Connection>(std::move(address), token)) {}
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;

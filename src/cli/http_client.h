@@ -33,8 +33,8 @@ struct Answer {
 
 class HttpClient {
  public:
-  // Does not connect yet.
-  explicit HttpClient(Address address);
+  // Does not connect yet. `token`, where not empty, goes with each request as a bearer token (RFC 6750).
+  explicit HttpClient(Address address, std::string token = {});
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
   ~HttpClient();

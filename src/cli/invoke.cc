@@ -21,6 +21,7 @@ namespace json = boost::json;
 
 struct Options {
   std::string address = LoadDescription{}.address;
+  std::string token;
   std::string target;  // a description file, or a function's name
   unsigned input = 0;
   std::string function, path, handler, language, user, uuid, instance;
@@ -116,7 +117,7 @@ int Invoke(const Options& options, bool address_given) {
   if (!request) return Complain("invoke", request.error());
   auto address = Address::Parse(address_text);
   if (!address) return Complain("invoke", address.error());
-  HttpClient client(std::move(*address));
+  HttpClient client(std::move(*address), options.token);
   const auto start = std::chrono::steady_clock::now();
   const auto answer = client.Post("/invoke", json::serialize(*request));
   const auto elapsed = std::chrono::steady_clock::now() - start;
@@ -136,6 +137,7 @@ Command AddInvoke(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("invoke", "Run a function once and print its result");
   const auto options = std::make_shared<Options>();
   CLI::Option* address = AddAddress(*app, options->address);
+  AddToken(*app, options->token);
   app->add_option("target", options->target, "A load description (NAME.json), or the name of a function");
   app->add_option("--input", options->input, "Which of the description's inputs to send")->capture_default_str();
   app->add_option("--function", options->function, "Name of the function");

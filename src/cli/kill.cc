@@ -15,6 +15,7 @@ namespace {
 
 struct Options {
   std::string address = LoadDescription{}.address;
+  std::string token;
   std::string user = "user";
   std::string container;
 };
@@ -22,7 +23,7 @@ struct Options {
 int Kill(const Options& options) {
   auto address = Address::Parse(options.address);
   if (!address) return Complain("kill", address.error());
-  HttpClient client(std::move(*address));
+  HttpClient client(std::move(*address), options.token);
   const boost::json::object request{{"user", options.user}, {"container", options.container}};
   const auto answer = client.Post("/kill", boost::json::serialize(request));
   if (!answer) return Complain("kill", answer.error());
@@ -38,6 +39,7 @@ Command AddKill(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("kill", "End a container, whatever it is doing");
   const auto options = std::make_shared<Options>();
   AddAddress(*app, options->address);
+  AddToken(*app, options->token);
   app->add_option("container", options->container, "Its id, as `mignificient ps` prints it")->required();
   app->add_option("--user", options->user, "Whose container it is")->capture_default_str();
   return {app, [options] { return Kill(*options); }};

@@ -20,6 +20,7 @@ namespace json = boost::json;
 
 struct Options {
   std::string address = LoadDescription{}.address;
+  std::string token;
   std::string user;
   bool as_json = false;
 };
@@ -69,7 +70,7 @@ const json::array* ContainersIn(const json::value& body) {
 int Ps(const Options& options) {
   auto address = Address::Parse(options.address);
   if (!address) return Complain("ps", address.error());
-  HttpClient client(std::move(*address));
+  HttpClient client(std::move(*address), options.token);
   const auto answer =
       client.Get(options.user.empty() ? "/containers" : "/containers?user=" + PercentEncode(options.user));
   if (!answer) return Complain("ps", answer.error());
@@ -94,6 +95,7 @@ Command AddPs(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("ps", "List the containers of a node");
   const auto options = std::make_shared<Options>();
   AddAddress(*app, options->address);
+  AddToken(*app, options->token);
   app->add_option("--user", options->user, "Only this user's containers");
   app->add_flag("--json", options->as_json, "Print a JSON list");
   return {app, [options] { return Ps(*options); }};

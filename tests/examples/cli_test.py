@@ -21,6 +21,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.answer()
 
     def answer(self):
+        self.server.authorizations.append(self.headers["Authorization"])
         status, headers, body = self.server.reply
         self.send_response(status)
         for key, value in headers.items():
@@ -38,7 +39,8 @@ def answering(status, headers=None, body=b""):
     """A server that gives one answer to everything; keeps what was posted to it."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     server.daemon_threads = True
-    server.reply, server.bodies = (status, headers or {}, body), []
+    server.reply = (status, headers or {}, body)
+    server.bodies, server.authorizations = [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     server.address = f"http://127.0.0.1:{server.server_port}"
     try:
@@ -110,6 +112,22 @@ def test_address_comes_from_the_environment_and_the_command_line_wins():
         assert mignificient("ps", env={"MIGNIFICIENT_ADDRESS": server.address}).returncode == 0
         assert mignificient("ps", "--address", "unix:/no/such/socket",
                             env={"MIGNIFICIENT_ADDRESS": server.address}).returncode == 3
+
+
+@pytest.mark.parametrize("arguments", [["invoke", "f"], ["ps"], ["kill", "c"]])
+def test_token_goes_with_every_command_as_a_bearer_token(arguments):
+    with answering(200, body=b"[]") as server:
+        mignificient(*arguments, "--address", server.address, env={"MIGNIFICIENT_TOKEN": "from-environment"})
+        mignificient(*arguments, "--address", server.address, "--token", "given",
+                     env={"MIGNIFICIENT_TOKEN": "from-environment"})
+        mignificient(*arguments, "--address", server.address)
+    assert server.authorizations == ["Bearer from-environment", "Bearer given", None]
+
+
+def test_a_token_that_would_break_the_header_is_refused():
+    result = mignificient("ps", "--token", "a\r\nX-Admin: 1")
+    assert result.returncode == 2
+    assert "visible ASCII" in result.stderr and "X-Admin" not in result.stderr
 
 
 @pytest.mark.parametrize("status, kind, exit_status", [
