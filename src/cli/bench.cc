@@ -1,130 +1,125 @@
-// `mignificient bench`: sends load as a description says and reports latencies.
+// `mignificient bench`: sends load to a node and reports latencies.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <fstream>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
 #include <memory>
-#include <optional>
 
 #include <boost/json/serialize.hpp>
 
+#include "cli/bench_plan.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "cli/load.h"
+#include "cli/plot.h"
+#include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/sample_log.h"
+#include "cli/version.h"
 
 namespace mignificient::cli {
 namespace {
 
-constexpr int kOpenLoopConnections = 64;
+namespace json = boost::json;
 
-struct Options {
-  std::string address;
-  std::string description, csv;
-  std::optional<int> concurrency, request_count;
-  std::optional<double> request_rate;
-  std::string distribution = "constant";
-  int warmup = 0;
-  bool as_json = false;
-};
-
-Result<LoadPlan> MakePlan(const Options& options) {
-  MIG_ASSIGN(LoadDescription description, ReadLoadDescription(options.description));
-  LoadPlan plan;
-  MIG_ASSIGN(plan.address, Address::Parse(options.address.empty() ? description.address : options.address));
-  plan.inputs = std::move(description.inputs);
-  plan.different_users = description.different_users;
-  plan.iterations = description.iterations;
-  plan.workers = options.concurrency.value_or(description.parallel_requests);
-  plan.requests = options.request_count.value_or(plan.iterations * plan.workers);
-  plan.warmup_requests = options.warmup;
-  if (options.request_rate) {
-    plan.pace = Pace::kOpen;
-    plan.workers = std::min(options.concurrency.value_or(kOpenLoopConnections), plan.requests);
-    plan.due = options.distribution == "poisson" ? PoissonSchedule(plan.requests, *options.request_rate)
-                                                 : ConstantSchedule(plan.requests, *options.request_rate);
-  } else if (options.concurrency || options.request_count) {
-    plan.pace = Pace::kCounted;
-  } else {
-    plan.pace = description.mode == LoadMode::kBatches ? Pace::kBatches : Pace::kIndependent;
-  }
-  return plan;
-}
-
-// A line that is drawn over itself, on terminals only, a hundred times at most.
-class ProgressLine {
+// Everything that wants to know of each request.
+class Audience : public LoadObserver {
  public:
-  explicit ProgressLine(int total) : total_(total), shown_(isatty(STDERR_FILENO) == 1) {}
-  ~ProgressLine() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-  }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
+  Audience(Report& report, SampleLog& samples, ProgressLine& line) : report_(report), samples_(samples), line_(line) {}
 
-  void Update(int done) {
-    const int percent = static_cast<int>(100LL * done / total_);
-    if (!shown_ || percent == percent_) return;
-    percent_ = percent;
-    fmt::print(stderr, "\r{:3} % of {} requests", percent, total_);
-    std::fflush(stderr);
+  void OnExchange(const Exchange& exchange) override {
+    const bool failed = !report_.Add(exchange).empty();
+    const std::string_view start = exchange.start_type.empty() ? "answered" : exchange.start_type;
+    samples_.Add(exchange, failed ? SampleLog::kFailed : start);
   }
+  void OnTick(const LoadProgress& progress) override { line_.Update(progress, report_.failed()); }
 
  private:
-  int total_;
-  int percent_ = -1;
-  bool shown_;
+  Report& report_;
+  SampleLog& samples_;
+  ProgressLine& line_;
 };
 
-Result<> WriteCsv(const std::string& file, const LoadResult& result) {
-  if (file.empty()) return {};
-  std::ofstream out(file, std::ios::binary);
-  out << SamplesCsv(result);
-  out.close();
-  if (!out) return Fail(Code::kOs, "File ({}) cannot be written.", file);
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+// Opened before the load: a typing error in its name must not cost an hour's measurement.
+Result<File> OpenPlot(const std::string& name) {
+  File file(nullptr, std::fclose);
+  if (name.empty()) return file;
+  file.reset(std::fopen(name.c_str(), "we"));
+  if (file == nullptr)
+    return std::unexpected(FailErrno("open", errno).error().While(fmt::format("writing the plot ({})", name)));
+  return file;
+}
+
+Result<> WritePlot(File file, const std::string& title, const SampleLog& samples) {
+  if (file == nullptr) return {};
+  const std::string svg =
+      PlotSvg({.title = title, .kinds = samples.kinds(), .samples = samples.samples(), .requests = samples.count()});
+  const bool written = std::fwrite(svg.data(), 1, svg.size(), file.get()) == svg.size();
+  if (std::fclose(file.release()) != 0 || !written) return FailErrno("write", errno);
   return {};
 }
 
-int Bench(const Options& options) {
-  const auto plan = MakePlan(options);
-  if (!plan) return Complain("bench", plan.error());
-  Result<LoadResult> result;
-  {
-    ProgressLine line(RecordedRequests(*plan));
-    result = RunLoad(*plan, [&line](int done) { line.Update(done); });
-  }
-  if (!result) return Complain("bench", result.error());
-  if (auto written = WriteCsv(options.csv, *result); !written) return Complain("bench", written.error());
-  const LoadSummary summary = Summarize(*result);
+std::string Title(const BenchPlan& plan) {
+  const json::array& functions = plan.parameters.at("functions").as_array();
+  std::string title(functions.front().as_string());
+  if (functions.size() > 1) title += fmt::format(" and {} more", functions.size() - 1);
+  if (const json::value* rate = plan.parameters.if_contains("request_rate"))
+    return fmt::format("{}, {} requests/s ({})", title, rate->as_double(),
+                       std::string(plan.parameters.at("request_distribution").as_string()));
+  if (plan.load.pace == Pace::kOpen) return fmt::format("{}, replay", title);
+  return fmt::format("{}, {} workers ({})", title, plan.load.workers,
+                     std::string(plan.parameters.at("mode").as_string()));
+}
+
+json::object ReportJson(const BenchPlan& plan, const LoadSummary& summary, std::time_t begin) {
+  const std::string_view version = Version();
+  json::object report{{"version", json::string_view(version.data(), version.size())},
+                      {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(begin))},
+                      {"parameters", plan.parameters}};
+  for (auto& [key, value] : SummaryJson(summary)) report[key] = std::move(value);
+  return report;
+}
+
+Result<LoadEnd> Measure(const BenchPlan& plan, Report& report, SampleLog& samples) {
+  ProgressLine line(PlannedRequests(plan.load), plan.load.measurement_interval);
+  Audience audience(report, samples, line);
+  return RunLoad(plan.load, audience);
+}
+
+Result<int> Bench(const BenchOptions& options) {
+  MIG_ASSIGN(const BenchPlan plan, MakeBenchPlan(options));
+  for (const std::string& notice : plan.notices) fmt::print(stderr, "mignificient bench: {}\n", notice);
+  const auto order =
+      plan.load.pace == Pace::kIndependent ? SampleLog::Order::kByWorker : SampleLog::Order::kByIteration;
+  MIG_ASSIGN(SampleLog samples, SampleLog::Create(options.csv.empty() ? options.csv_option : options.csv, order));
+  MIG_ASSIGN(File plot, OpenPlot(options.plot));
+  Report report(plan.load, options.latency_threshold_ms.value_or(0));
+  const std::time_t begin = std::time(nullptr);
+  MIG_ASSIGN(const LoadEnd end, Measure(plan, report, samples));
+  const LoadSummary summary = report.Summarize(end);
   if (options.as_json)
-    fmt::print("{}\n", boost::json::serialize(SummaryJson(summary)));
+    fmt::print("{}\n", json::serialize(ReportJson(plan, summary, begin)));
   else
     fmt::print("{}", SummaryText(summary));
-  return summary.failed == 0 ? kExitOk : kExitFunctionError;
+  MIG_TRY(samples.Finish());
+  MIG_TRY(WritePlot(std::move(plot), Title(plan), samples));
+  if (std::fflush(stdout) != 0) return FailErrno("write", errno);
+  return ExitOfLoad(summary);
 }
 
 }  // namespace
 
 Command AddBench(CLI::App& parent) {
-  CLI::App* app = parent.add_subcommand("bench", "Send load as a description says and report latencies");
-  const auto options = std::make_shared<Options>();
-  app->add_option("--address", options->address, "Where the node listens (default: the description's address)")
-      ->envname("MIGNIFICIENT_ADDRESS");
-  app->add_option("description", options->description, "The load description (JSON)")->required();
-  app->add_option("csv", options->csv, "Write `iteration,worker,time` (microseconds) to this file");
-  app->add_option("--concurrency", options->concurrency,
-                  "Connections; without --request-rate each one sends its next request when it is answered")
-      ->check(CLI::Range(1, 100000));
-  app->add_option("--request-count", options->request_count, "Requests to send in all")->check(CLI::Range(1, 1 << 30));
-  app->add_option("--warmup-request-count", options->warmup, "Requests to send before, not recorded")
-      ->check(CLI::Range(0, 1 << 30));
-  app->add_option("--request-rate", options->request_rate,
-                  "Requests per second, sent whether or not earlier ones are answered; measured from when each was due")
-      ->check(CLI::Range(1e-3, 1e7));
-  app->add_option("--request-distribution", options->distribution, "Gaps at that rate: constant or poisson")
-      ->check(CLI::IsMember({"constant", "poisson"}))
-      ->capture_default_str();
-  app->add_flag("--json", options->as_json, "Print the summary as a JSON object");
-  return {app, [options] { return Bench(*options); }};
+  CLI::App* app = parent.add_subcommand("bench", "Send load to a node and report latencies");
+  const auto options = std::make_shared<BenchOptions>();
+  AddBenchOptions(*app, *options);
+  return {app, [options] {
+            const auto exit = Bench(*options);
+            return exit ? *exit : Complain("bench", exit.error());
+          }};
 }
 
 }  // namespace mignificient::cli

@@ -32,13 +32,6 @@ struct Options {
   bool quiet = false;
 };
 
-// -d as curl reads it: the text itself, `@file`, or `@-` for standard input.
-Result<std::string> PayloadText(const std::string& given) {
-  if (given == "@-") return ReadAll(stdin);
-  if (given.starts_with('@')) return ReadFile(given.substr(1));
-  return given;
-}
-
 bool IsDescription(const std::string& target) {
   return target.ends_with(".json");
 }
@@ -66,7 +59,7 @@ void SetText(json::object& request, std::string_view key, const std::string& val
 
 Result<> AddPayload(const Options& options, json::object& request) {
   if (options.payload) {
-    MIG_ASSIGN(request["input-payload"], PayloadText(*options.payload));
+    MIG_ASSIGN(request["input-payload"], ReadPayload(*options.payload));
     return {};
   }
   if (request.contains("input-payload")) return {};

@@ -1,17 +1,19 @@
-// Sends load to a node and measures each request. Threads with one keep-alive connection each; a request's time is
-// taken with the steady clock, from just before it is sent (closed loop) or from when it should have been sent (open
-// loop: a load generator that waits for a slow node would hide exactly the delays it is there to see).
+// Sends load to a node and measures each request: one thread, one coroutine per connection that is in use. A request's
+// time is taken with the steady clock, from just before it is sent (closed loop) or from when it should have been sent
+// (open loop: a load generator that waits for a slow node would hide exactly the delays it is there to see).
 #pragma once
 
 #include <chrono>
-#include <functional>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "cli/description.h"
 #include "cli/http_client.h"
+#include "cli/load_request.h"
+#include "cli/schedule.h"
 
 namespace mignificient::cli {
 
@@ -21,46 +23,70 @@ enum class Pace {
   // on on their own with iterations 1 to `iterations`.
   kIndependent,
   kBatches,  // as the original's `batches`: iterations 0 to `iterations` - 1, all workers in step
-  kCounted,  // closed loop: `requests` in all, each worker sends the next one when it is free
-  kOpen,     // open loop: request n is due at due[n], whether or not the ones before it are answered
+  kClosed,   // closed loop: each worker sends the next request when its last one is answered
+  kOpen,     // open loop: requests are sent when `schedule` says, whether or not the ones before are answered
 };
 
 struct LoadPlan {
   Address address;
-  std::vector<boost::json::object> inputs;
-  bool different_users = false;
+  std::vector<LoadRequest> requests;  // worker w sends requests[w % size]; an arrival of a trace names its own
+  std::vector<std::string> users;     // worker w is users[w % size]
   Pace pace = Pace::kIndependent;
+  // Closed loops: connections. Open loop: in whose names requests are sent in turn, and connections of the warm-up.
   int workers = 1;
   int iterations = 1;
-  int requests = 1;                           // kCounted and kOpen
-  int warmup_requests = 0;                    // sent before, in a closed loop; not recorded
-  std::vector<std::chrono::nanoseconds> due;  // kOpen: since the start of the load, ascending
+  int warmup_requests = 0;  // sent before, in a closed loop; not measured
+  // kClosed and kOpen end with the first of these, kOpen also with its schedule. Neither: only on a signal.
+  std::optional<uint64_t> request_count;
+  std::optional<std::chrono::nanoseconds> measurement_interval;  // nothing is sent after it; what was is waited for
+  Schedule schedule;                                             // kOpen
+  int max_connections = 1;                                       // kOpen
 };
 
-struct Sample {
-  int iteration = 0;  // kCounted and kOpen: number of the request
+// One request that is over. Views are valid during the call that it is passed to.
+struct Exchange {
+  uint64_t iteration = 0;  // kClosed and kOpen: number of the request
   int worker = 0;
-  std::chrono::nanoseconds time{};
-  std::chrono::nanoseconds late{};  // kOpen: how long after it was due the request was sent
-  std::string start_type;           // X-Start-Type
-  std::string error_type;           // empty: answered with success; "connection": no answer
-  std::string error;                // a sentence
+  size_t request = 0;                           // index in LoadPlan::requests
+  std::chrono::nanoseconds begin{};             // since the start of the load: when it was due (kOpen) or sent
+  std::chrono::nanoseconds time{};              // from then to the end of the answer
+  std::chrono::nanoseconds late{};              // kOpen: how long after it was due it was sent
+  bool queued = false;                          // kOpen: all connections were busy when it was due
+  unsigned status = 0;                          // 0: no answer
+  std::string_view start_type;                  // X-Start-Type
+  std::string_view error_type;                  // X-Function-Error
+  std::string_view server_timing;               // Server-Timing
+  std::string_view body;                        // of the answer; without one, why there is none
+  uint64_t bytes_sent = 0, bytes_received = 0;  // of HTTP, headers included
 };
 
-struct LoadResult {
-  std::vector<Sample> samples;         // kIndependent: by worker, then iteration; else by iteration, then worker
-  std::chrono::nanoseconds elapsed{};  // without the warm-up
+struct LoadProgress {
+  uint64_t done = 0;
+  uint64_t in_flight = 0;  // sent, or due and waiting for a connection
+  std::chrono::nanoseconds elapsed{};
 };
 
-// `progress` is called after each recorded request, from any worker, one at a time, with the number done so far.
-// kUnavailable when the node cannot be reached at the start; later failures are samples with an error.
-Result<LoadResult> RunLoad(const LoadPlan& plan, const std::function<void(int done)>& progress);
+// Told of what happens, on the thread of RunLoad.
+class LoadObserver {
+ public:
+  virtual ~LoadObserver() = default;
+  virtual void OnExchange(const Exchange& exchange) = 0;
+  virtual void OnTick(const LoadProgress& progress) = 0;  // a few times a second
+};
 
-// How many requests RunLoad records.
-int RecordedRequests(const LoadPlan& plan);
+struct LoadEnd {
+  std::chrono::nanoseconds elapsed{};  // from the first request to the last answer, without the warm-up
+  int signal = 0;                      // SIGINT or SIGTERM if that ended it
+  uint64_t abandoned = 0;              // requests that a signal left without an answer
+  int warmup_failed = 0;               // requests of the warm-up that were not answered with success
+  int connections = 0;                 // that were used
+};
 
-// When `requests` requests are due at `rate` per second: evenly, or with exponential gaps (the same ones each time).
-std::vector<std::chrono::nanoseconds> ConstantSchedule(int requests, double rate);
-std::vector<std::chrono::nanoseconds> PoissonSchedule(int requests, double rate);
+// kUnavailable when the node cannot be reached at the start; later failures are exchanges with status 0. SIGINT and
+// SIGTERM end the load at once. For one call at a time in a process.
+Result<LoadEnd> RunLoad(const LoadPlan& plan, LoadObserver& observer);
+
+// How many requests the plan has; nullopt where only time or the schedule ends it.
+std::optional<uint64_t> PlannedRequests(const LoadPlan& plan);
 
 }  // namespace mignificient::cli

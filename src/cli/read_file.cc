@@ -25,4 +25,10 @@ Result<std::string> ReadFile(const std::filesystem::path& file) {
   return text;
 }
 
+Result<std::string> ReadPayload(const std::string& given) {
+  if (given == "@-") return ReadAll(stdin);
+  if (given.starts_with('@')) return ReadFile(given.substr(1));
+  return given;
+}
+
 }  // namespace mignificient::cli

@@ -67,7 +67,7 @@ def test_no_command_names_the_commands():
     (["bench", "--request-rat=5", "x.json"], "Did you mean `--request-rate`?"),
     (["config", "chek", "x"], "Command (chek) is unknown. Did you mean `check`?"),
     (["config"], "Name a command: check."),
-    (["bench"], "description is required"),
+    (["bench"], "Name what to load"),
     (["bench", "a.json", "b.csv", "c"], "Argument (c) is unknown."),
     (["bench", "a.json", "--request-distribution", "gauss"], "gauss"),
     (["invoke", "--timeout", "soon", "f"], "--timeout"),
@@ -180,13 +180,14 @@ def test_bench_names_workers_and_users_as_the_original_did(tmp_path):
     assert sent == {(f"invoc-{i}-{w}", f"user-{w}", "ab"[w]) for i in range(3) for w in range(2)}
 
 
-def test_bench_counts_errors_and_exits_with_1(tmp_path):
+def test_bench_counts_refusals_and_exits_with_4(tmp_path):
     description = tmp_path / "load.json"
     with answering(429, *error("Too many.", "queue_full")) as server:
         description.write_text(json.dumps({"address": server.address, "inputs": {"function": "a"}}))
         result = mignificient("bench", "--json", description)
-    assert result.returncode == 1
-    assert json.loads(result.stdout)["errors"] == {"queue_full": {"count": 2, "first": "Too many."}}
+    assert result.returncode == 4
+    refused = json.loads(result.stdout)["errors"]["queue_full"]
+    assert (refused["count"], refused["first"]) == (2, "Too many.")
 
 
 def test_bad_description_exits_with_2_and_names_the_key(tmp_path):
