@@ -155,7 +155,7 @@ class Drawing {
   void OverTime() {
     const double last = Range([](const Sample& sample) { return InSeconds(sample.begin); }).second;
     const auto [fastest, slowest] = Range([](const Sample& sample) { return InSeconds(sample.time); });
-    const Unit time = UnitFor(last), latency = UnitFor(slowest);
+    const Unit time = last < 1 ? UnitFor(last) : UnitFor(std::max(last, 10.0)), latency = UnitFor(slowest);
     const Axis x(0, last * time.per_second, kLeft, kRight, false);
     const Axis y(fastest * latency.per_second, slowest * latency.per_second, kTimeBottom, kTimeTop, true);
     Axes(x, y, kTimeTop, kTimeBottom, fmt::format("time of the request ({})", time.name),
@@ -196,17 +196,17 @@ class Drawing {
     const Unit unit = UnitFor(all.back());
     const Axis x(all.front() * unit.per_second, all.back() * unit.per_second, kLeft, kRight, true);
     const Axis y(0, 100, kCdfBottom, kCdfTop, false);
+    std::vector<std::pair<size_t, std::vector<double>>> curves;
+    for (size_t kind = 0; kind < plot_.kinds.size(); ++kind)
+      if (std::vector<double> times = Times(kind); kind != failed_ && !times.empty())
+        curves.emplace_back(kind, std::move(times));
     Axes(x, y, kCdfTop, kCdfBottom,
-         fmt::format("latency of successful requests ({}{})", unit.name, x.logarithmic() ? ", logarithmic" : ""),
+         fmt::format("latency of successful requests ({}{}){}", unit.name, x.logarithmic() ? ", logarithmic" : "",
+                     curves.size() > 1 ? "; dashed: all of them" : ""),
          "share of requests (%)");
-    size_t curves = 0;
-    for (size_t kind = 0; kind < plot_.kinds.size(); ++kind) {
-      const std::vector<double> times = Times(kind);
-      if (kind == failed_ || times.empty()) continue;
-      ++curves;
+    for (const auto& [kind, times] : curves)
       Curve(times, x, y, unit, fmt::format("stroke=\"{}\"", Colour(plot_.kinds[kind], kind)), "line");
-    }
-    if (curves > 1) Curve(all, x, y, unit, "stroke-dasharray=\"5 4\"", "line all");
+    if (curves.size() > 1) Curve(all, x, y, unit, "stroke-dasharray=\"5 4\"", "line all");
     Mark(all, 0.50, x, unit, kCdfTop - 8);
     Mark(all, 0.99, x, unit, kCdfTop - 22);
   }
@@ -251,14 +251,32 @@ double RoundStep(double span) {
   return 10 * power;
 }
 
+// The greatest of 1, 2 and 5 times a power of ten that is not above `value`.
+double RoundBelow(double value) {
+  const double power = std::pow(10, std::floor(std::log10(value) + 1e-9));
+  for (const double factor : {5.0, 2.0})
+    if (factor * power <= value * (1 + 1e-9)) return factor * power;
+  return power;
+}
+
+// The value `step` steps above `low` in the row 1, 2, 5, 10, 20, ...; `low` is in it.
+double LogarithmicTick(double low, int step) {
+  constexpr std::array kRow = {1.0, 2.0, 5.0};
+  const double power = std::pow(10, std::floor(std::log10(low) + 1e-9));
+  const double first = low / power;
+  const int place = (first < 1.5 ? 0 : first < 3.5 ? 1 : 2) + step;
+  return kRow[static_cast<size_t>(place % 3)] * power * std::pow(10, place / 3);
+}
+
 }  // namespace
 
 Axis::Axis(double low, double high, double from_pixel, double to_pixel, bool may_be_logarithmic)
     : low_(low), high_(high), from_pixel_(from_pixel), to_pixel_(to_pixel) {
   logarithmic_ = may_be_logarithmic && low > 0 && high / low >= 50;
   if (logarithmic_) {
-    low_ = std::pow(10, std::floor(std::log10(low) + 1e-9));
-    high_ = std::pow(10, std::ceil(std::log10(high) - 1e-9));
+    low_ = RoundBelow(low);
+    high_ = low_;
+    for (int step = 0; high_ < high * (1 - 1e-9); ++step) high_ = LogarithmicTick(low_, step);
     return;
   }
   low_ = 0;  // a linear axis that does not begin at 0 exaggerates
@@ -279,12 +297,13 @@ std::vector<double> Axis::Ticks() const {
     for (int i = 0; step_ * i <= high_ * (1 + 1e-9); ++i) ticks.push_back(step_ * i);
     return ticks;
   }
-  const double decades = std::round(std::log10(high_ / low_));
-  const auto factors = decades <= 3 ? std::vector<double>{1, 2, 5} : std::vector<double>{1};
-  for (int decade = 0; decade <= decades; ++decade)
-    for (const double factor : factors)
-      if (const double tick = low_ * std::pow(10, decade) * factor; tick <= high_ * (1 + 1e-9)) ticks.push_back(tick);
-  return ticks;
+  const bool decades_only = high_ / low_ > 1e4;
+  for (int step = 0;; ++step) {
+    const double tick = LogarithmicTick(low_, step);
+    if (tick > high_ * (1 + 1e-9)) return ticks;
+    const double exponent = std::log10(tick);
+    if (!decades_only || std::abs(exponent - std::round(exponent)) < 1e-9) ticks.push_back(tick);
+  }
 }
 
 std::string PlotSvg(const Plot& plot) {

@@ -76,7 +76,8 @@ TEST_F(ReportTest, LatenciesRatesAndStarts) {
 
 TEST_F(ReportTest, FailuresAreCountedByTypeAndStatusAndLeaveTheLatencies) {
   AddHundred();
-  EXPECT_EQ(report_.Add(Failed(504, "timeout", R"({"result": null, "error": "Too slow.", "type": "timeout"})")), "timeout");
+  EXPECT_EQ(report_.Add(Failed(504, "timeout", R"({"result": null, "error": "Too slow.", "type": "timeout"})")),
+            "timeout");
   report_.Add(Failed(200, "timeout", "{}"));  // compatible-status
   report_.Add(Failed(418, "", "not JSON"));
   report_.Add(Failed(0, "", "Hung up."));
@@ -206,8 +207,10 @@ TEST(OpenReportTest, LateRequestsAreToldApartByTheirReason) {
   EXPECT_EQ(summary.late.count, 2u);
   EXPECT_EQ(summary.late.queued, 1u);
   EXPECT_DOUBLE_EQ(summary.late.max_ms, 20);
-  EXPECT_THAT(SummaryText(summary), HasSubstr("2 requests were sent over 1 ms after they were due (at most 20.000 ms); 1 "
-                                              "because all 7 connections were busy: raise --max-connections"));
+  EXPECT_THAT(SummaryText(summary),
+              HasSubstr("2 requests were sent over 1 ms after they were due (at most 20.000 ms); 1 "
+                        "because all 7 connections were busy: raise --max-connections; 1 "
+                        "because a connection was opened first"));
 }
 
 TEST(OpenReportTest, JsonHoldsEverything) {

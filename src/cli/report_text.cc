@@ -26,7 +26,7 @@ std::string Percentiles(const LatencySummary& ms) {
 }
 
 void Line(std::string& text, std::string_view label, std::string_view words) {
-  fmt::format_to(std::back_inserter(text), "{:<12}{}\n", label, words);
+  fmt::format_to(std::back_inserter(text), "{:<13}{}\n", label, words);
 }
 
 void AddRates(std::string& text, const LoadSummary& summary) {
@@ -84,13 +84,17 @@ void AddErrors(std::string& text, const LoadSummary& summary) {
 
 void AddEnd(std::string& text, const LoadSummary& summary) {
   const LateSummary& late = summary.late;
-  if (late.count > 0)
-    Line(text, "late",
-         fmt::format("{} requests were sent over 1 ms after they were due (at most {:.3f} ms){}", late.count,
-                     late.max_ms,
-                     late.queued > 0 ? fmt::format("; {} because all {} connections were busy: raise --max-connections",
-                                                   late.queued, summary.end.connections)
-                                     : ""));
+  if (late.count > 0) {
+    std::string words =
+        fmt::format("{} requests were sent over 1 ms after they were due (at most {:.3f} ms)", late.count, late.max_ms);
+    if (late.queued > 0)
+      words += fmt::format("; {} because all {} connections were busy: raise --max-connections", late.queued,
+                           summary.end.connections);
+    if (late.queued < late.count)
+      words += fmt::format("; {} because a connection was opened first, or because this machine is too slow",
+                           late.count - late.queued);
+    Line(text, "late", words);
+  }
   if (summary.end.warmup_failed > 0)
     Line(text, "warm-up", fmt::format("{} requests failed", summary.end.warmup_failed));
   if (summary.end.signal != 0)

@@ -1,6 +1,7 @@
 """The invoker against a real node: the original's description in, the original's CSV out."""
 import csv
 import json
+import xml.etree.ElementTree
 
 import pytest
 
@@ -59,6 +60,19 @@ def test_open_loop_sends_every_request(node, description, distribution):
                       "--request-count", 20, description())
     assert result.returncode == 0, result.stdout + result.stderr
     assert json.loads(result.stdout)["succeeded"] == 20
+
+
+def test_trace_is_played_by_the_inputs_of_those_names(node, description, tmp_path):
+    trace = tmp_path / "trace.csv"
+    trace.write_text("function,time\n" + "".join(f"vector_add_ptx,{i / 100}\n" for i in range(10)))
+    result = node.run("bench", "--json", "--trace", trace, "--plot", tmp_path / "out.svg", "--csv", tmp_path / "out.csv",
+                      description())
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = json.loads(result.stdout)
+    assert report["functions"]["vector_add_ptx"]["succeeded"] == 10 == len(rows(tmp_path / "out.csv"))
+    assert {"queue", "exec", "total"} <= set(report["phases_ms"])
+    assert report["phases_ms"]["total"]["mean"] <= report["latency_ms"]["mean"]
+    xml.etree.ElementTree.parse(tmp_path / "out.svg")
 
 
 def test_failures_are_counted_by_type(node, description):
