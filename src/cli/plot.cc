@@ -229,8 +229,12 @@ class Drawing {
   }
 
   void Mark(const std::vector<double>& sorted, double fraction, const Axis& x, const Unit& unit, double label_y) {
+    // As the report's percentiles.
+    const double rank = fraction * static_cast<double>(sorted.size() - 1);
+    const auto below = static_cast<size_t>(rank);
+    const double high = sorted[std::min(below + 1, sorted.size() - 1)];
     const double value =
-        sorted[static_cast<size_t>(std::ceil(fraction * static_cast<double>(sorted.size()))) - 1] * unit.per_second;
+        (sorted[below] + (high - sorted[below]) * (rank - static_cast<double>(below))) * unit.per_second;
     const double at = x.Pixel(value);
     Add("<path class=\"mark\" stroke-dasharray=\"2 3\" d=\"M{:.1f} {}V{}\"/>\n", at, label_y + 3, kCdfBottom);
     const bool left = at > (kLeft + kRight) / 2;
