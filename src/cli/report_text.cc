@@ -90,9 +90,9 @@ void AddEnd(std::string& text, const LoadSummary& summary) {
     if (late.queued > 0)
       words += fmt::format("; {} because all {} connections were busy: raise --max-connections", late.queued,
                            summary.end.connections);
+    const std::string others = late.queued > 0 ? fmt::format("; {}", late.count - late.queued) : ",";
     if (late.queued < late.count)
-      words += fmt::format("; {} because a connection was opened first, or because this machine is too slow",
-                           late.count - late.queued);
+      words += others + " because a connection was opened first, or because this machine is too slow";
     Line(text, "late", words);
   }
   if (summary.end.warmup_failed > 0)
