@@ -7,7 +7,10 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 namespace mignificient::cli {
 namespace {

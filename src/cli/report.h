@@ -1,8 +1,12 @@
 // What `bench` reports about a load: collected request by request, in memory that does not grow with the load.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json/object.hpp>

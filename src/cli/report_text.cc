@@ -1,7 +1,9 @@
 // How a LoadSummary is written: for a person, and as JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
 
 #include "cli/report.h"
 
