@@ -1,5 +1,7 @@
 #include "remoting/client/memory.h"
 
+#include <atomic>
+
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
@@ -23,8 +25,13 @@ CUresult DeviceMemory::CarryOut(const AddressSpace::Plan& plan) {
   for (const Extent& extent : plan.unmap)
     if (const CUresult result = PostExtent(wire::Command::kUnmapExtent, extent); result != CUDA_SUCCESS) return result;
   if (!plan.map) return CUDA_SUCCESS;
-  if (!TheChannel()->shared() && space_.mapped_bytes() <= sure_bytes_)
-    return PostExtent(wire::Command::kMapExtent, *plan.map);
+  if (!TheChannel()->shared() && space_.mapped_bytes() <= sure_bytes_) {
+    const CUresult posted = PostExtent(wire::Command::kMapExtent, *plan.map);
+    // Pairs with the server's fence: it carries out what is published before whoever comes takes memory, or has said by
+    // now that somebody comes.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (posted != CUDA_SUCCESS || !TheChannel()->shared()) return posted;
+  }
   const wire::ExtentBody body{plan.map->address, plan.map->bytes};
   const CUresult result =
       Call(static_cast<uint16_t>(wire::Command::kMapExtent), std::as_bytes(std::span(&body, 1)), {});

@@ -131,6 +131,7 @@ bool Connection::ResolveMipmappedArray(uint64_t name, CUmipmappedArray& out) {
 }
 
 bool Connection::CreateArray(uint16_t slot, const wire::ArrayCreateBody& body) {
+  if (!AwaitSettled()) return false;
   if (arrays_.full() || mipmapped_arrays_.full()) return AnswerName(slot, CUDA_ERROR_OUT_OF_MEMORY, 0);
   CUarray array = nullptr;
   CUmipmappedArray mipmapped = nullptr;

@@ -95,6 +95,7 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   const auto barrier = options.asymmetric_barrier ? ring::Barrier::kAsymmetric : ring::Barrier::kSymmetric;
   std::unique_ptr<Connection> connection(new Connection(
       device, std::move(session), std::move(socket), std::move(region), std::move(window), barrier, std::move(notify)));
+  connection->shared_ = options.shared;
   connection->thread_ = std::thread([self = connection.get()] { self->Run(); });
   return connection;
 }
@@ -157,12 +158,14 @@ void Connection::Run() {
     }
   }
   TearDown();
-  ended_.store(true, std::memory_order_release);
+  ended_.store(true);
+  EndSettle();
   notify_();
 }
 
 bool Connection::Step() {
   ServeDrain();
+  ServeSettle();
   auto record = consumer_.Next();
   if (!record) return Misuse(record.error().message());
   if (!*record) return Idle();

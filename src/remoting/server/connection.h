@@ -56,8 +56,10 @@ class Connection {
     uint32_t idle_us : 30 = 0;
   };
   void RequestDrain(Drain drain);  // instead of one that is not complete
-  // Tells the client whether other processes share its session.
-  void SetShared(bool shared) { header().shared.store(shared, std::memory_order_release); }
+  // Tells the client whether other processes share its session. It maps memory without asking while there are none; so
+  // whoever comes takes no memory (AwaitSettled) before what it has sent until now is carried out. On the control
+  // thread.
+  void SetShared(bool shared);
   uint32_t drained_tag() const { return drained_tag_.load(std::memory_order_acquire); }
   bool ended() const { return ended_.load(std::memory_order_acquire); }
   const ConnectionEnd& end() const { return end_; }  // valid once ended()
@@ -152,6 +154,10 @@ class Connection {
   std::vector<CUstream> BusyStreams();  // forgets those that are idle
 
   // --- commands, by family: memory.cc, copies.cc, code.cc, launch.cc, streams.cc ---
+  void ServeSettle();  // memory.cc
+  void EndSettle();
+  bool AwaitSettled();  // false: the connection ends
+
   bool DispatchMemory(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   bool MapExtent(uint16_t slot, const wire::ExtentBody& body);
   bool UnmapExtent(uint16_t slot, const wire::ExtentBody& body);
@@ -314,3 +320,6 @@ const T* Connection::Body(std::span<const std::byte>& body) {
 }
 
 }  // namespace mignificient::server
+  std::optional<uint64_t> settle_position_;
+  bool shared_ = false;  // what the client was told; of the control thread
+  std::atomic<bool> settle_{false};

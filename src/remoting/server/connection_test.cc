@@ -29,7 +29,8 @@ class Client {
  public:
   explicit Client(const Device& device, wire::GateState gate = wire::GateState::kFull)
       : Client(device, std::make_shared<Session>(1, kBudget, wire::Gate::Create(gate).value())) {}
-  Client(const Device& device, std::shared_ptr<Session> session) : session_(std::move(session)) {
+  Client(const Device& device, std::shared_ptr<Session> session, Connection::Options options = {})
+      : session_(std::move(session)) {
     auto ends = os::SocketPair().value();
     connection_ = Connection::Accept(device, session_, std::move(ends.first), {}, [this] { Notified(); }).value();
     socket_ = std::move(ends.second);
@@ -89,6 +90,7 @@ class Client {
   wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
   Connection& connection() { return *connection_; }
   Session& session() { return *session_; }
+  std::shared_ptr<Session> shared_session() { return session_; }
   const wire::Welcome& welcome() const { return welcome_; }
   std::byte* ring() { return region_.data() + wire::kRingOffset; }
   int socket() const { return socket_.get(); }
@@ -152,6 +154,44 @@ TEST_F(ConnectionTest, ExtentBeyondTheBudgetIsRefusedWhenAskedAndFatalWhenAssume
   client.Send(Command::kMapExtent, extent);
   client.WaitForEnd();
   EXPECT_EQ(client.connection().end().reason, wire::SessionEnd::kOutOfMemory);
+}
+
+// A process that is alone maps without asking. What it has sent when another one comes is carried out first.
+TEST_F(ConnectionTest, MapInFlightWhenAnotherProcessComesIsNotOvertaken) {
+  Client first(device_, wire::GateState::kLocked);
+  first.Send(Command::kCopyInline, wire::CopyBody{4096, 0, 0, 0, 0, 0});  // waits at the gate
+  const wire::ExtentBody half{first.welcome().window_base, kBudget / 2};
+  first.Send(Command::kMapExtent, half);
+  first.connection().SetShared(true);
+  Client second(device_, first.shared_session(), {.ordinal = 1, .shared = true});
+  const wire::ExtentBody whole{second.welcome().window_base, kBudget};
+  second.header().replies[0].Arm();
+  second.Send(Command::kMapExtent, whole, 0);
+  first.session().gate.Set(wire::GateState::kFull);
+  EXPECT_EQ(second.Await(0), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_EQ(first.Ask(Command::kMapExtent, half), CUDA_SUCCESS) << "It has what it sent, and may ask.";
+  EXPECT_EQ(first.session().mapped_bytes.load(), kBudget / 2);
+  EXPECT_FALSE(first.connection().ended());
+}
+
+TEST_F(ConnectionTest, MapThatIsSentWithoutAskingOnceAnotherHasComeIsAskedAboutAndNotFatal) {
+  Client first(device_);
+  first.connection().SetShared(true);
+  Client second(device_, first.shared_session(), {.ordinal = 1, .shared = true});
+  EXPECT_EQ(second.Ask(Command::kMapExtent, wire::ExtentBody{second.welcome().window_base, kBudget}), CUDA_SUCCESS);
+  const wire::ExtentBody late{first.welcome().window_base, 1 << 20};
+  first.Send(Command::kMapExtent, late);
+  EXPECT_EQ(first.Ask(Command::kMapExtent, late), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_FALSE(first.connection().ended());
+}
+
+TEST_F(ConnectionTest, ConnectionThatEndsWhileItSettlesHoldsNobodyUp) {
+  Client first(device_, wire::GateState::kLocked);
+  first.Send(Command::kCopyInline, wire::CopyBody{4096, 0, 0, 0, 0, 0});
+  first.connection().SetShared(true);
+  Client second(device_, first.shared_session(), {.ordinal = 1, .shared = true});
+  first.connection().Stop();
+  EXPECT_EQ(second.Ask(Command::kMapExtent, wire::ExtentBody{second.welcome().window_base, kBudget}), CUDA_SUCCESS);
 }
 
 TEST_F(ConnectionTest, OverlappingAndForeignExtentsAreMisuse) {

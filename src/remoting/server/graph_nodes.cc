@@ -147,6 +147,7 @@ bool Connection::AddNode(uint16_t slot, std::span<const std::byte> body) {
     return true;
   }
   const GraphNames::Graph graph = *found;
+  if (charge > 0 && !AwaitSettled()) return false;
   const uint64_t charge = add->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ? params.driver.alloc.bytes : 0;
   if (charge > 0 && !Session::Take(session_->mapped_bytes, charge, session_->budget_bytes)) {
     Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);

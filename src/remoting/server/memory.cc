@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "os/futex.h"
 #include "os/socket.h"
 #include "remoting/server/connection.h"
 
@@ -79,13 +80,69 @@ bool Connection::DispatchMemory(wire::Command command, uint16_t slot, std::span<
   return Misuse("Memory command is too short.");
 }
 
+// --- The budget, while a client that was alone learns that it is not ------------------------------------------------
+
+void Connection::SetShared(bool shared) {
+  if (std::exchange(shared_, shared) == shared) return;
+  if (shared) session_->settling.store(1);
+  // Pairs with the client's fence between a map that it sends without asking and its look at this word: either it sees
+  // the word, or the map is published by now.
+  header().shared.store(shared);
+  if (!shared) return;
+  settle_.store(true);
+  attention_.fetch_add(1, std::memory_order_release);
+  os::FutexWakeAll(attention_);
+  if (ended_.load()) EndSettle();
+}
+
+void Connection::ServeSettle() {
+  if (!settle_.load(std::memory_order_acquire)) [[likely]]
+    return;
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // see SetShared
+  if (!settle_position_) settle_position_ = consumer_.published();
+  if (consumer_.position() < *settle_position_) return;
+  settle_position_.reset();
+  EndSettle();
+}
+
+void Connection::EndSettle() {
+  if (!settle_.exchange(false)) return;
+  session_->settling.store(0, std::memory_order_release);
+  os::FutexWakeAll(session_->settling);
+}
+
+bool Connection::AwaitSettled() {
+  // The one that settles does not wait for itself.
+  while (session_->settling.load(std::memory_order_acquire) != 0 && !settle_.load(std::memory_order_acquire)) {
+    const uint32_t attention = attention_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_acquire)) return false;
+    if (!waits_.empty()) PollWaits();
+    ServeDrain();  // the other one may wait at the gate
+    const os::FutexExpectation words[] = {{&session_->settling, 1}, {&attention_, attention}};
+    constexpr std::chrono::microseconds kPoll{500};
+    const bool polls = !waits_.empty() || Draining();
+    os::FutexWaitAny(words, polls ? std::optional<std::chrono::nanoseconds>(kPoll) : std::nullopt);
+  }
+  return true;
+}
+
 bool Connection::MapExtent(uint16_t slot, const wire::ExtentBody& body) {
+  if (slot != wire::kNoReply) {
+    if (!AwaitSettled()) return false;
+    if (window_->IsExtent(body.address, body.bytes)) {
+      Answer(slot, CUDA_SUCCESS);  // sent without asking, and then asked about, since another process had come
+      return true;
+    }
+  }
   const CUresult result = window_->Map(body.address, body.bytes);
   if (result == CUDA_ERROR_INVALID_VALUE)
     return Misuse(
         fmt::format("Extent [{:#x}, +{}) is not free whole granules of the window.", body.address, body.bytes));
-  if (result == CUDA_ERROR_OUT_OF_MEMORY && slot == wire::kNoReply)
-    // The client has been told that it has this memory, so nothing that follows can be right.
+  // A client that is not alone asks about a map that it has sent without asking. One that is alone, or was when it sent
+  // it, has been told that it has this memory, so nothing that follows can be right.
+  const bool asks = header().shared.load(std::memory_order_relaxed) != 0 && !settle_.load(std::memory_order_acquire);
+  if (result == CUDA_ERROR_OUT_OF_MEMORY && slot == wire::kNoReply) {
+    if (asks) return true;
     return End(wire::SessionEnd::kOutOfMemory,
                fmt::format("Mapping {} bytes of device memory fails ({} of {} bytes are mapped).", body.bytes,
                            session_->mapped_bytes.load(), session_->budget_bytes));
@@ -122,6 +179,7 @@ bool Connection::Fence(uint16_t slot, const wire::FenceBody& body) {
 bool Connection::CreateMemory(uint16_t slot, uint64_t bytes) {
   if (slot == wire::kNoReply) return Misuse("Creation of memory asks for no reply.");
   std::shared_ptr<Physical> memory;
+  if (!AwaitSettled()) return false;
   CUresult result = allocations_.full() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
   if (result == CUDA_SUCCESS) result = Physical::Create(device_, *session_, bytes, memory);
   return AnswerName(slot, result, result == CUDA_SUCCESS ? *allocations_.Add(std::move(memory)) : 0);

@@ -32,6 +32,9 @@ struct Session {
   wire::Gate gate;
   std::atomic<uint64_t> mapped_bytes{0};  // device memory, never above the budget
   std::atomic<uint64_t> pinned_bytes{0};  // host memory
+  // Futex word: 1 while a connection that was alone may still be sent maps that its client did not ask for. Nobody else
+  // takes of the budget meanwhile.
+  std::atomic<uint32_t> settling{0};
   std::atomic<uint64_t> copies{0};
   std::atomic<uint64_t> kernels{0};
   std::atomic<uint32_t> waiting_word{0};  // what the gate was when a connection last came to it and could not pass

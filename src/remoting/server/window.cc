@@ -57,6 +57,11 @@ bool Window::WholeExtents(uint64_t address, uint64_t bytes) const {
   return bytes != 0 && covered == bytes;
 }
 
+bool Window::IsExtent(uint64_t address, uint64_t bytes) const {
+  const auto extent = extents_.find(address);
+  return extent != extents_.end() && extent->second.bytes == bytes;
+}
+
 CUresult Window::Map(uint64_t address, uint64_t bytes) {
   if (!Allowed(address, bytes)) return CUDA_ERROR_INVALID_VALUE;
   std::shared_ptr<Physical> memory;

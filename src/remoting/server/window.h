@@ -49,6 +49,8 @@ class Window {
   // CUDA_ERROR_INVALID_VALUE: not whole granules inside the window, or overlapping what is mapped.
   // CUDA_ERROR_OUT_OF_MEMORY: as of Physical.
   CUresult Map(uint64_t address, uint64_t bytes);
+  // Map has mapped exactly this.
+  bool IsExtent(uint64_t address, uint64_t bytes) const;
   // [offset, offset + bytes) of `memory`, without access. CUDA_ERROR_INVALID_VALUE: as above, or not inside `memory`.
   CUresult Map(uint64_t address, uint64_t bytes, uint64_t offset, std::shared_ptr<Physical> memory);
   // Of whole extents that lie side by side; CUDA_ERROR_INVALID_VALUE for anything else.
