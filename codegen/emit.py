@@ -125,8 +125,12 @@ def _client_checks(entry):
         if argument.type_name == "string":
             lines.append(f"  const size_t {argument.name}_length = std::strlen({argument.name});")
             lines.append(f"  if ({argument.name}_length > kMaxStringBytes) {invalid}")
+    covered = [address for address, _ in entry.covers]
+    for address, size in entry.covers:
+        lines.append(f"  if (const CUresult outside = CheckRange({address}, {size}, {entry.stream}); outside != CUDA_SUCCESS)")
+        lines.append("    return outside;")
     for argument in entry.inputs:
-        if argument.type_name == "ptr":
+        if argument.type_name == "ptr" and argument.name not in covered:
             lines.append(f"  if (const CUresult hole = CheckAddress({argument.name}); hole != CUDA_SUCCESS) return hole;")
     return lines
 

@@ -53,6 +53,11 @@ class ClientTest(unittest.TestCase):
         self.assertIn("CheckAddress(dst)", text(emit.client_forward, MEMSET))
         self.assertNotIn("CheckAddress", text(emit.client_forward, GLOBAL))
 
+    def test_covered_memory_is_looked_at_whole_and_once(self):
+        out = text(emit.client_forward, MEMSET + "  covers dst count\n")
+        self.assertIn("CheckRange(dst, count, default_stream)", out)
+        self.assertNotIn("CheckAddress", out)
+
     def test_cached_call_asks_the_cache(self):
         self.assertIn("CallCached(Command::kOpcode", text(emit.client_forward, GET))
 

@@ -100,6 +100,7 @@ class Entry:
     arguments: list = field(default_factory=list)
     call: str = ""  # the driver table's entry
     call_arguments: list = field(default_factory=list)
+    covers: list = field(default_factory=list)  # (address, bytes in C++): memory that must lie in one allocation
     refuses: str = ""  # a condition on the arguments that the client answers with CUDA_ERROR_INVALID_VALUE
 
     @property
@@ -150,6 +151,7 @@ _LISTED = re.compile(rf"\s+{_SYMBOL}{_VERSIONS}$")
 _PLAIN = re.compile(rf"(?P<decision>client|hand|refuse)\s+{_SYMBOL}{_VERSIONS}\s*:\s*(?P<reason>\S.*)$")
 _FORWARD = re.compile(rf"forward\s+(?P<options>[a-z() ]+?)\s+{_SYMBOL}\((?P<arguments>[^)]*)\){_VERSIONS}$")
 _CALLS = re.compile(r"\s+calls\s+(?P<call>cu[A-Z]\w*)\((?P<arguments>[^)]*)\)$")
+_COVERS = re.compile(r"\s+covers\s+(?P<address>\w+)\s+(?P<bytes>\S.*)$")
 _REFUSES = re.compile(r"\s+refuses\s+(?P<condition>\S.*)$")
 _ARGUMENT = re.compile(r"(?:(?P<out>out\??)\s+)?(?P<type>\w+)\s+(?P<name>[a-z]\w*)$")
 
@@ -231,6 +233,14 @@ def _check_forward(entry):
     for name in re.findall(r"\b[a-z]\w*", entry.refuses):
         if name not in names:
             raise ApiError(f"{where}: [{name}] is no argument of [{entry.symbol}].")
+    for address, expression in entry.covers:
+        if not any(a.name == address and a.type_name == "ptr" for a in entry.inputs):
+            raise ApiError(f"{where}: [{address}] is no address that [{entry.symbol}] takes.")
+        for name in re.findall(r"\b[a-z]\w*", expression):
+            if name not in names:
+                raise ApiError(f"{where}: [{name}] is no argument of [{entry.symbol}].")
+    if entry.covers and not entry.stream:
+        raise ApiError(f"{where}: [{entry.symbol}] covers memory, but for no stream.")
     if entry.destroys and not any(a.type.table and not a.out for a in entry.arguments):
         raise ApiError(f"{where}: [{entry.symbol}] destroys nothing that the server has named.")
     if entry.cached:
@@ -270,6 +280,11 @@ class _Parser:
                 raise ApiError(f"{where}: `calls` belongs under a forward entry.")
             last.call = match["call"]
             last.call_arguments = _split(match["arguments"])
+        elif match := _COVERS.match(text):
+            last = self.entries[-1] if self.entries else None
+            if self.header or not last or last.decision != "forward":
+                raise ApiError(f"{where}: `covers` belongs under a forward entry.")
+            last.covers.append((match["address"], match["bytes"]))
         elif match := _REFUSES.match(text):
             last = self.entries[-1] if self.entries else None
             if self.header or not last or last.decision != "forward":

@@ -79,6 +79,12 @@ class MistakeTest(unittest.TestCase):
         self.mistake("forward sync cuF(u32 a)  2.0\n  refuses a > 1 || bee > 2", "[bee]")
         self.mistake("client cuF  2.0: here\n  refuses a > 1", "belongs under a forward entry")
 
+    def test_covered_address_must_be_one_that_is_taken(self):
+        self.mistake("forward async cuF(u64 a, stream s)  2.0\n  covers a 4", "no address")
+        self.mistake("forward async cuF(ptr a, stream s)  2.0\n  covers a bytes", "[bytes]")
+        self.mistake("forward async cuF(ptr a)  2.0\n  covers a 4", "for no stream")
+        self.mistake("client cuF  2.0: here\n  covers a 4", "belongs under a forward entry")
+
     def test_argument_of_calls_must_exist(self):
         self.mistake("forward sync cuF(u32 a)  2.0\n  calls cuG(b)", "[b]")
 

@@ -29,7 +29,7 @@ int main() {
   SHOW(cudaLaunchKernelEx(&config, Add, memory, 5));
   SHOW(cudaGetLastError());
   SHOW(cudaDeviceSynchronize());
-  // Past the end of what they name; behind a GPU server the wait tells.
+  // Past the end of what they name.
   SHOW(cudaMemset(memory, 0, size_t{1} << 40));
   SHOW(cudaDeviceSynchronize());
   SHOW(cudaMemcpyAsync(memory, memory + 2, size_t{1} << 40, cudaMemcpyDeviceToDevice, stream));

@@ -76,6 +76,19 @@ bool IsStream(CUstream stream);
 // virtual_memory.cc.
 CUresult CheckAddress(CUdeviceptr address);
 
+// CUDA_ERROR_INVALID_VALUE for [address, address + bytes) of the device's window that does not lie in one allocation of
+// the program's, or in mappings side by side that it may use. A stream that captures is not told, as in CUDA. Memory
+// outside of the window is the server's to know. Defined in memory.cc.
+CUresult CheckRange(CUdeviceptr address, uint64_t bytes, CUstream stream);
+// What `height` rows of `width` elements reach over; 2^64 - 1 for more than there can be.
+inline uint64_t RowBytes(uint64_t pitch, uint64_t width, uint64_t element, uint64_t height) {
+  uint64_t rows = 0, row = 0, bytes = 0;
+  if (width == 0 || height == 0) return 0;
+  const bool over = __builtin_mul_overflow(pitch, height - 1, &rows) || __builtin_mul_overflow(width, element, &row) ||
+                    __builtin_add_overflow(rows, row, &bytes);
+  return over ? ~uint64_t{0} : bytes;
+}
+
 // Logs once per name and process that a refused entry point was called; returns CUDA_ERROR_NOT_SUPPORTED, and before
 // cuInit CUDA_ERROR_NOT_INITIALIZED, as everything does then.
 CUresult Refused(const char* name);

@@ -82,6 +82,7 @@ bool Fits(size_t bytes) {
 }
 
 CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream, Until until) {
+  if (const CUresult outside = CheckRange(dst, bytes, stream); outside != CUDA_SUCCESS) return outside;
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (src == nullptr || dst == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
@@ -165,6 +166,7 @@ class Collector {
 };
 
 CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
+  if (const CUresult outside = CheckRange(src, bytes, stream); outside != CUDA_SUCCESS) return outside;
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (dst == nullptr || src == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;

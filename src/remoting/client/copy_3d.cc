@@ -168,12 +168,28 @@ CUresult Check(const CUDA_MEMCPY3D& copy) {
       __builtin_mul_overflow(bytes, copy.depth, &bytes) || bytes > Device().total_bytes)
     return CUDA_ERROR_INVALID_VALUE;
   const auto side = [&](int type, const void* host, CUdeviceptr device, CUarray array, size_t x, size_t pitch) {
+// Device memory within its allocation, from the first byte that is copied to the last.
+CUresult CheckRanges(const CUDA_MEMCPY3D& copy, CUstream stream) {
+  const auto side = [&](int type, CUdeviceptr device, const Place& place) {
+    if (type != kDevice) return CUDA_SUCCESS;
+    uint64_t slices, rows;
+    if (__builtin_mul_overflow(place.height, place.z, &slices) ||
+        __builtin_mul_overflow(place.height, copy.depth - 1, &rows))
+      return CUDA_ERROR_INVALID_VALUE;
+    const uint64_t first = (slices + place.y) * place.pitch + place.x;
+    return CheckRange(device + first, RowBytes(place.pitch, copy.width_bytes, 1, rows + copy.height), stream);
+  };
+  const CUresult source = side(copy.src_memory_type, copy.src_device, SourceOf(copy));
+  return source == CUDA_SUCCESS ? side(copy.dst_memory_type, copy.dst_device, TargetOf(copy)) : source;
+}
+
     if (type < kHost || type > CU_MEMORYTYPE_UNIFIED) return false;
     if (type == CU_MEMORYTYPE_ARRAY) return IsA(wire::HandleKind::kArray, array);
     if (pitch != 0 && pitch < x + copy.width_bytes) return false;
     return type == kHost ? host != nullptr : device != 0;
   };
   const bool source =
+  if (const CUresult outside = CheckRanges(copy, stream); outside != CUDA_SUCCESS) return outside;
       side(copy.src_memory_type, copy.src_host, copy.src_device, copy.src_array, copy.src_x_bytes, copy.src_pitch);
   const bool target =
       side(copy.dst_memory_type, copy.dst_host, copy.dst_device, copy.dst_array, copy.dst_x_bytes, copy.dst_pitch);

@@ -90,6 +90,9 @@ uint64_t ThreadStreamName() {
 CUresult CheckAddress(CUdeviceptr) {
   return CUDA_SUCCESS;
 }
+CUresult CheckRange(CUdeviceptr address, uint64_t bytes, CUstream) {
+  return bytes <= fake::Get().allocation_bytes || address == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
 CUresult Refused(const char* name) {
   fake::Get().refused.push_back(name);
   return CUDA_ERROR_NOT_SUPPORTED;

@@ -33,6 +33,7 @@ struct State {
   std::vector<Command> commands;
   std::function<CUresult(const Command&, std::span<std::byte> reply)> answer;
   std::vector<std::string> refused;
+  uint64_t allocation_bytes = ~uint64_t{0};  // as many lie behind every address
 };
 State& Get();
 

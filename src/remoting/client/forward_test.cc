@@ -15,12 +15,13 @@ CUresult cuMemsetD32Async(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuMemsetD32Async_ptsz(CUdeviceptr, unsigned, size_t, CUstream);
 CUresult cuModuleGetGlobal_v2(CUdeviceptr*, size_t*, CUmodule, const char*);
 CUresult cuKernelSetAttribute(int, int, CUkernel, CUdevice);
+CUresult cuMemsetD2D8_v2(CUdeviceptr, size_t, unsigned char, size_t, size_t);
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr, CUdeviceptr, size_t, CUstream);
 CUresult cuOccupancyMaxActiveClusters(int*, CUfunction, const CUlaunchConfig*);
 CUresult cuStreamCopyAttributes(CUstream, CUstream);
 CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned);
 CUresult cuFuncGetAttribute(int*, int, CUfunction);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
-CUresult cuGraphNodeGetType(CUgraphNode, int*);
 CUresult cuGLInit();
 CUresult cuGraphicsMapResources_ptsz();
 }
@@ -121,7 +122,6 @@ TEST_F(ForwardTest, WhatIsNoNameOfItsKindIsNotSent) {
   EXPECT_EQ(cuStreamWaitEvent(nullptr, nullptr, 0), CUDA_ERROR_INVALID_HANDLE);
   EXPECT_EQ(cuFuncGetAttribute(&value, 0, nullptr), CUDA_ERROR_INVALID_HANDLE);
   EXPECT_EQ(cuGraphLaunch(nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
-  EXPECT_EQ(cuGraphNodeGetType(Handle<CUgraphNode>(wire::HandleKind::kGraph), &value), CUDA_ERROR_INVALID_VALUE);
   EXPECT_TRUE(fake::Get().commands.empty());
 }
 
@@ -154,6 +154,22 @@ TEST_F(ForwardTest, ShapeOfALaunchArrivesWithoutItsHandles) {
   EXPECT_EQ(again.attributes[0].id, wire::kClusterDimensionAttribute);
   EXPECT_EQ(std::memcmp(again.attributes[0].value, cluster, sizeof cluster), 0);
   EXPECT_EQ(cuOccupancyMaxActiveClusters(&clusters, kFunction, nullptr), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST_F(ForwardTest, WhatLeavesItsAllocationIsToldAtTheCallAndNotSent) {
+  fake::Get().allocation_bytes = 1000;
+  const size_t sent = fake::Get().commands.size();
+  EXPECT_EQ(cuMemsetD8_v2(1, 0, 1001), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuMemsetD32Async(4, 0, 251, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuMemsetD32Async(4, 0, (size_t{1} << 62) + 1, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuMemsetD2D8_v2(1, 512, 0, 489, 2), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cuMemcpyDtoDAsync_v2(1, 2, 1001, nullptr), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(fake::Get().commands.size(), sent);
+  EXPECT_EQ(cuMemsetD8_v2(1, 0, 1000), CUDA_SUCCESS);
+  EXPECT_EQ(cuMemsetD32Async(4, 0, 250, nullptr), CUDA_SUCCESS);
+  EXPECT_EQ(cuMemsetD2D8_v2(1, 512, 0, 488, 2), CUDA_SUCCESS);
+  EXPECT_EQ(cuMemcpyDtoDAsync_v2(1, 2, 1000, nullptr), CUDA_SUCCESS);
+  EXPECT_EQ(fake::Get().commands.size(), sent + 4);
 }
 
 TEST_F(ForwardTest, RefusalsNameTheirSymbol) {

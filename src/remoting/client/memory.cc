@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "remoting/client/allocations.h"
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
@@ -136,6 +137,14 @@ bool IsDeviceMemory(CUdeviceptr address) {
   return TheDeviceMemory().InWindow(address) || TheGlobals().Find(address);
 }
 
+CUresult CheckRange(CUdeviceptr address, uint64_t bytes, CUstream stream) {
+  const auto look = [](uint64_t of) { return TheVirtualMemory().Accessible(of); };
+  if (bytes == 0 || TheAllocations().Contain(address, bytes, look)) [[likely]]
+    return CUDA_SUCCESS;
+  if (!TheDeviceMemory().InWindow(address) || IsCapturing(stream)) return CUDA_SUCCESS;
+  return CUDA_ERROR_INVALID_VALUE;
+}
+
 DeviceMemory& TheDeviceMemory() {
   static DeviceMemory& memory = *[] {
     const wire::Welcome& welcome = TheChannel()->welcome();
@@ -147,7 +156,9 @@ DeviceMemory& TheDeviceMemory() {
 namespace {
 
 CUresult Allocate(uint64_t bytes, CUdeviceptr& ptr) {
-  return WithMemoryReleased([&] { return TheDeviceMemory().Allocate(bytes, ptr); });
+  const CUresult result = WithMemoryReleased([&] { return TheDeviceMemory().Allocate(bytes, ptr); });
+  if (result == CUDA_SUCCESS) TheAllocations().Insert({ptr, bytes});
+  return result;
 }
 
 CUresult AllocatePitch(CUdeviceptr* ptr, size_t* pitch, size_t width, size_t height, unsigned element) {
@@ -180,6 +191,7 @@ MIG_EXPORT CUresult cuMemFree_v2(CUdeviceptr ptr) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (const CUresult permitted = CheckCapturePermits(); permitted != CUDA_SUCCESS) return permitted;
   if (ptr == 0) return CUDA_SUCCESS;
+  TheAllocations().Erase(ptr);
   // CUDA does not wait for memory of a pool: the program says that its use is over.
   if (TheMemoryPools().Free(ptr, std::nullopt)) return CUDA_SUCCESS;
   if (TheDeviceMemory().InWindow(ptr)) return TheDeviceMemory().Free(ptr);

@@ -1,6 +1,7 @@
 // Stream-ordered allocation and the pools behind it. In a stream that captures, allocations and frees become nodes of
 // the graph, whose memory is the driver's.
 
+#include "remoting/client/allocations.h"
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
@@ -73,7 +74,9 @@ CUresult Allocate(CUdeviceptr* ptr, size_t bytes, CUmemoryPool pool, CUstream st
     return CUDA_SUCCESS;
   }
   if (IsCapturing(stream)) return AllocateCaptured(ptr, bytes, stream);
-  return pools.Allocate(pool, bytes, StreamKey(stream), *ptr);
+  const CUresult result = pools.Allocate(pool, bytes, StreamKey(stream), *ptr);
+  if (result == CUDA_SUCCESS) TheAllocations().Insert({*ptr, bytes});
+  return result;
 }
 
 CUresult AllocateFrom(CUdeviceptr* ptr, size_t bytes, CUmemoryPool pool, CUstream stream) {
@@ -87,6 +90,7 @@ CUresult Free(CUdeviceptr ptr, CUstream stream) {
   if (!IsStream(stream)) return CUDA_ERROR_INVALID_HANDLE;
   if (ptr == 0) return CUDA_SUCCESS;
   if (IsCapturing(stream)) return FreeCaptured(ptr, stream);
+  TheAllocations().Erase(ptr);
   if (TheMemoryPools().Free(ptr, StreamKey(stream))) return CUDA_SUCCESS;
   // Memory of cuMemAlloc may be freed so as well; it is used again once all streams have come as far.
   if (TheDeviceMemory().InWindow(ptr)) return TheDeviceMemory().Free(ptr);
@@ -181,20 +185,25 @@ MIG_EXPORT CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
 // The one device always has access to its own pools, and there is no other.
 MIG_EXPORT CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc* access, size_t count) {
   if (const CUresult ready = Initialized(); ready != CUDA_SUCCESS) return ready;
-  if (!TheMemoryPools().Has(pool) || (access == nullptr && count != 0)) return CUDA_ERROR_INVALID_VALUE;
+  if (!TheMemoryPools().Has(pool) || access == nullptr) return CUDA_ERROR_INVALID_VALUE;
   for (size_t i = 0; i < count; ++i) {
-    if (access[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+    const bool known =
+        access[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE || access[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+    if (access[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_NOT_SUPPORTED;
+    if (access[i].flags == CU_MEM_ACCESS_FLAGS_PROT_READ) return CUDA_ERROR_NOT_SUPPORTED;
     if (access[i].location.id != 0) return CUDA_ERROR_INVALID_DEVICE;
-    if (access[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE) return CUDA_ERROR_INVALID_VALUE;
+    if (!known) return CUDA_ERROR_INVALID_VALUE;
+    if (access[i].flags == CU_MEM_ACCESS_FLAGS_PROT_NONE) return CUDA_ERROR_INVALID_DEVICE;  // its own it keeps
   }
   return CUDA_SUCCESS;
 }
 MIG_EXPORT CUresult cuMemPoolGetAccess(int* flags, CUmemoryPool pool, CUmemLocation* location) {
   if (const CUresult ready = Initialized(); ready != CUDA_SUCCESS) return ready;
   if (flags == nullptr || location == nullptr || !TheMemoryPools().Has(pool)) return CUDA_ERROR_INVALID_VALUE;
-  if (location->type != CU_MEM_LOCATION_TYPE_DEVICE) return CUDA_ERROR_INVALID_VALUE;
-  if (location->id != 0) return CUDA_ERROR_INVALID_DEVICE;
-  *flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+  const bool host = location->type == CU_MEM_LOCATION_TYPE_HOST || location->type == CU_MEM_LOCATION_TYPE_HOST_NUMA;
+  const bool device = location->type == CU_MEM_LOCATION_TYPE_DEVICE && location->id == 0;
+  if (!host && !device) return CUDA_ERROR_INVALID_VALUE;
+  *flags = device ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE : CU_MEM_ACCESS_FLAGS_PROT_NONE;
   return CUDA_SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "remoting/client/allocations.h"
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/fence.h"
@@ -104,6 +105,7 @@ CUresult VirtualMemory::Unmap(CUdeviceptr address, uint64_t bytes) {
     const CUresult result = Ask(Command::kMemUnmap, wire::ExtentBody{extent.address, extent.bytes});
     if (result != CUDA_SUCCESS) return result;
     if (const auto gone = space_.Unmapped(extent.address)) Gone(gone->first, gone->second);
+    TheAllocations().Changed();
   }
   return CUDA_SUCCESS;
 }
@@ -113,6 +115,7 @@ CUresult VirtualMemory::SetAccess(CUdeviceptr address, uint64_t bytes, int flags
   if (!space_.WholeMappings(address, bytes)) return CUDA_ERROR_INVALID_VALUE;
   const CUresult result = Ask(Command::kMemSetAccess, wire::MemAccessBody{address, bytes, flags, 0});
   if (result == CUDA_SUCCESS) space_.SetAccess(address, bytes, flags);
+  TheAllocations().Changed();
   return result;
 }
 
@@ -126,6 +129,12 @@ std::optional<Extent> VirtualMemory::FindReservation(CUdeviceptr address) {
   if (!reserves_.load(std::memory_order_relaxed)) return std::nullopt;
   const std::lock_guard lock(lock_);
   return space_.FindReservation(address);
+}
+
+std::optional<Extent> VirtualMemory::Accessible(CUdeviceptr address) {
+  if (!reserves_.load(std::memory_order_relaxed)) return std::nullopt;
+  const std::lock_guard lock(lock_);
+  return space_.FindAccessible(address);
 }
 
 bool VirtualMemory::IsHole(CUdeviceptr address) {

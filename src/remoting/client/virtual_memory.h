@@ -29,6 +29,8 @@ class VirtualMemory {
 
   std::optional<VirtualSpace::Mapping> FindMapping(CUdeviceptr address);
   std::optional<Extent> FindReservation(CUdeviceptr address);
+  // Mappings side by side around `address` that work may use.
+  std::optional<Extent> Accessible(CUdeviceptr address);
   // Reserved, and nothing is mapped there.
   bool IsHole(CUdeviceptr address);
 

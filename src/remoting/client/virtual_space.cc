@@ -64,14 +64,15 @@ bool VirtualSpace::InReservation(uint64_t address, uint64_t bytes) const {
 }
 
 CUresult VirtualSpace::MayMap(uint64_t address, uint64_t bytes, uint64_t offset, Handle handle) const {
-  if (bytes == 0 || address % granule_ != 0 || bytes % granule_ != 0 || offset % granule_ != 0)
-    return CUDA_ERROR_INVALID_VALUE;
-  if (Properties(handle) == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  if (bytes == 0 || Properties(handle) == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  // What is no part of the memory comes before where it would be, as driver 580 has it.
+  const uint64_t whole = memory_.at(handle).bytes;
+  if (bytes % granule_ != 0 || offset % granule_ != 0 || offset > whole || bytes > whole - offset)
+    return CUDA_ERROR_NOT_SUPPORTED;
+  if (address % granule_ != 0) return CUDA_ERROR_INVALID_VALUE;
   if (!InReservation(address, bytes) || FindMapping(address)) return CUDA_ERROR_INVALID_VALUE;
   const auto next = mappings_.lower_bound(address);
-  if (next != mappings_.end() && next->first - address < bytes) return CUDA_ERROR_INVALID_VALUE;
-  const uint64_t whole = memory_.at(handle).bytes;
-  return offset > whole || bytes > whole - offset ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
+  return next != mappings_.end() && next->first - address < bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
 void VirtualSpace::Mapped(uint64_t address, uint64_t bytes, Handle handle) {
@@ -117,6 +118,21 @@ std::optional<VirtualSpace::Mapping> VirtualSpace::FindMapping(uint64_t address)
   const auto it = Before(mappings_, address);
   if (it == mappings_.end() || address - it->first >= it->second.extent.bytes) return std::nullopt;
   return it->second;
+}
+
+std::optional<Extent> VirtualSpace::FindAccessible(uint64_t address) const {
+  const auto usable = [](const auto& it) { return it->second.access != CU_MEM_ACCESS_FLAGS_PROT_NONE; };
+  const auto at = Before(mappings_, address);
+  if (at == mappings_.end() || address - at->first >= at->second.extent.bytes || !usable(at)) return std::nullopt;
+  Extent found = at->second.extent;
+  for (auto it = at; it != mappings_.begin();) {
+    --it;
+    if (!usable(it) || it->first + it->second.extent.bytes != found.address) break;
+    found = {it->first, found.bytes + it->second.extent.bytes};
+  }
+  for (auto it = std::next(at); it != mappings_.end() && usable(it) && it->first == found.address + found.bytes; ++it)
+    found.bytes += it->second.extent.bytes;
+  return found;
 }
 
 std::optional<Extent> VirtualSpace::FindReservation(uint64_t address) const {

@@ -48,6 +48,8 @@ class VirtualSpace {
   };
   std::optional<Mapping> FindMapping(uint64_t address) const;
   std::optional<Extent> FindReservation(uint64_t address) const;
+  // Mappings side by side around `address` that work may use.
+  std::optional<Extent> FindAccessible(uint64_t address) const;
 
  private:
   struct Reservation {

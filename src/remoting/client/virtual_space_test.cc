@@ -49,9 +49,10 @@ TEST_F(VirtualSpaceTest, RangesAreFreedWithTheSizeThatWasGivenAndWithoutMappings
 
 TEST_F(VirtualSpaceTest, MappingsAreAlignedInsideTheReservationAndTheMemoryAndDoNotOverlap) {
   EXPECT_EQ(space_.MayMap(kBase + 4096, kGranule, 0, kHandle), CUDA_ERROR_INVALID_VALUE);
-  EXPECT_EQ(space_.MayMap(kBase, 4096, 0, kHandle), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(space_.MayMap(kBase, 4096, 0, kHandle), CUDA_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(space_.MayMap(kBase, 0, 0, kHandle), CUDA_ERROR_INVALID_VALUE);
-  EXPECT_EQ(space_.MayMap(kBase, kGranule, 4096, kHandle), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(space_.MayMap(kBase, kGranule, 4096, kHandle), CUDA_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(space_.MayMap(kBase + 4096, 4096, 0, kHandle), CUDA_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(space_.MayMap(kBase, kGranule, 0, kHandle + 1), CUDA_ERROR_INVALID_VALUE);
   EXPECT_EQ(Map(0, 5), CUDA_ERROR_NOT_SUPPORTED) << "More than there is.";
   EXPECT_EQ(Map(0, 2, 3), CUDA_ERROR_NOT_SUPPORTED);

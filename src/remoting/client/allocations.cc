@@ -1,0 +1,66 @@
+#include "remoting/client/allocations.h"
+
+#include <mutex>
+
+namespace mignificient::client {
+namespace {
+
+// What a thread has named: the allocation of the last address, and one for each of some addresses, by their hash.
+struct Recent {
+  static constexpr size_t kSlots = 32;
+  const Allocations* of = nullptr;
+  uint64_t generation = 0;
+  Extent last;
+  Extent slots[kSlots];
+
+  Extent& SlotOf(uint64_t address) {
+    constexpr uint64_t kSpread = 0x9e3779b97f4a7c15;  // of Fibonacci hashing
+    constexpr int kAlignBits = 9, kSlotBits = 5;      // allocations begin at multiples of 512
+    static_assert(size_t{1} << kSlotBits == kSlots);
+    return slots[((address >> kAlignBits) * kSpread) >> (64 - kSlotBits)];
+  }
+};
+constinit thread_local Recent recent;
+
+}  // namespace
+
+void Allocations::Insert(Extent extent) {
+  const std::lock_guard lock(lock_);
+  extents_.insert_or_assign(extent.address, extent.bytes);
+}
+
+void Allocations::Erase(uint64_t address) {
+  {
+    const std::lock_guard lock(lock_);
+    if (extents_.erase(address) == 0) return;
+  }
+  Changed();
+}
+
+std::optional<Extent> Allocations::Find(uint64_t address) const {
+  const std::shared_lock lock(lock_);
+  auto it = extents_.upper_bound(address);
+  if (it == extents_.begin()) return std::nullopt;
+  --it;
+  if (address - it->first >= it->second) return std::nullopt;
+  return Extent{it->first, it->second};
+}
+
+bool Allocations::IsRecent(uint64_t address, uint64_t bytes) const {
+  Recent& mine = recent;
+  if (mine.of != this || mine.generation != generation_.load(std::memory_order_acquire)) return false;
+  return Holds(mine.last, address, bytes) || Holds(mine.SlotOf(address), address, bytes);
+}
+
+void Allocations::Remember(const Extent& extent, uint64_t address, uint64_t generation) const {
+  Recent& mine = recent;
+  if (mine.of != this || mine.generation != generation) mine = {this, generation, {}, {}};
+  mine.last = mine.SlotOf(address) = extent;
+}
+
+Allocations& TheAllocations() {
+  static Allocations& allocations = *new Allocations;
+  return allocations;
+}
+
+}  // namespace mignificient::client

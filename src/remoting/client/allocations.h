@@ -1,0 +1,59 @@
+// What the program may name of its device memory: each allocation with the bytes that it asked for. For calls that have
+// to tell at once when a copy or a set leaves its allocation, and that must not wait for whoever allocates meanwhile.
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <shared_mutex>
+
+#include "abi/cuda.h"
+#include "remoting/client/address_space.h"
+
+namespace mignificient::client {
+
+class Allocations {
+ public:
+  void Insert(Extent extent);
+  // Before the memory is freed, so that nobody else is given it first.
+  void Erase(uint64_t address);
+  // Something that was found outside of here has changed (Look).
+  void Changed() { generation_.fetch_add(1, std::memory_order_release); }
+
+  // Whether [address, address + bytes) lies within one allocation. The few that the thread has named last are known to
+  // it without a lock; `look(address)` finds memory that is not listed here: the extent around an address, or nullopt.
+  template <typename Look>
+  bool Contain(uint64_t address, uint64_t bytes, Look look) {
+    if (IsRecent(address, bytes)) [[likely]]
+      return true;
+    // Read first: what changes after this makes the entry stale.
+    const uint64_t generation = generation_.load(std::memory_order_acquire);
+    auto extent = Find(address);
+    if (!extent) extent = look(address);
+    if (!extent) return false;
+    Remember(*extent, address, generation);
+    return Holds(*extent, address, bytes);
+  }
+
+  // The allocation that contains `address`.
+  std::optional<Extent> Find(uint64_t address) const;
+
+ private:
+  static bool Holds(const Extent& extent, uint64_t address, uint64_t bytes) {
+    const uint64_t offset = address - extent.address;
+    return offset < extent.bytes && bytes <= extent.bytes - offset;
+  }
+  bool IsRecent(uint64_t address, uint64_t bytes) const;
+  void Remember(const Extent& extent, uint64_t address, uint64_t generation) const;
+
+  std::atomic<uint64_t> generation_{1};  // raised after each change that takes something away
+  mutable std::shared_mutex lock_;       // held while the map is looked at or changed, and never longer
+  std::map<uint64_t, uint64_t> extents_;
+};
+
+// Leaked on purpose.
+Allocations& TheAllocations();
+
+}  // namespace mignificient::client
