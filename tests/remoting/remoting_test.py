@@ -67,7 +67,7 @@ aligned: 1
 the range is the reservation: 1 8
 the address range is the mapping: 1 2
 mapped 1
-cuPointerGetAttribute(&mapped, CU_POINTER_ATTRIBUTE_MAPPED, p + 3 * granule): 0
+cuPointerGetAttribute(&mapped, CU_POINTER_ATTRIBUTE_MAPPED, p + 3 * granule): 1
 access 3
 the retained handle is the same: 1
 properties 1 0 1 0

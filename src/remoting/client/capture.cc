@@ -99,11 +99,15 @@ CUresult End(CUstream stream, CUgraph* graph) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *graph = nullptr;
-  if (OfAnotherThread(StreamName(stream))) return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+  const bool wrong_thread = OfAnotherThread(StreamName(stream));
   wire::HandleBody reply{};
   const CUresult result = CallFor(Command::kCaptureEnd, wire::HandleBody{StreamName(stream)}, reply);
   // Whatever the outcome, this stream captures no longer, except where another one has to end first.
   if (result != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED) Ended(StreamName(stream));
+  if (wrong_thread) {  // which ends the capture for its own thread as well
+    if (result == CUDA_SUCCESS) CallHandle(Command::kGraphDestroy, reply.handle);
+    return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+  }
   if (result == CUDA_SUCCESS) *graph = HandleOf<CUgraph>(reply.handle);
   return result;
 }

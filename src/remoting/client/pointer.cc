@@ -106,23 +106,9 @@ CUresult Attribute(const Pointer& pointer, CUdeviceptr ptr, int attribute, void*
   }
 }
 
-// Of addresses that the program has reserved and not mapped.
-CUresult Unmapped(const Pointer& pointer, int attribute, void* data) {
-  switch (attribute) {
-    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
-      return Put(data, static_cast<CUdeviceptr>(pointer.extent.address));
-    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
-      return Put(data, static_cast<size_t>(pointer.extent.bytes));
-    case CU_POINTER_ATTRIBUTE_MAPPED:
-      return Put(data, 0u);
-    default:
-      return CUDA_ERROR_INVALID_VALUE;
-  }
-}
-
 CUresult Answer(const Pointer& pointer, CUdeviceptr ptr, int attribute, void* data) {
-  if (pointer.memory_type != 0) return Attribute(pointer, ptr, attribute, data);
-  return pointer.extent.bytes != 0 ? Unmapped(pointer, attribute, data) : CUDA_ERROR_INVALID_VALUE;
+  // Nothing is known of addresses that the program has reserved and not mapped.
+  return pointer.memory_type != 0 ? Attribute(pointer, ptr, attribute, data) : CUDA_ERROR_INVALID_VALUE;
 }
 
 // What cuPointerGetAttributes reports about a pointer that CUDA does not know: nothing, as zeros, but for the pointer

@@ -97,7 +97,8 @@ CUresult Record(CUevent event, CUstream stream, unsigned flags) {
   if (const CUresult checked = CheckStream(stream); checked != CUDA_SUCCESS) return checked;
   if (!Events().Find(Name(event))) return CUDA_ERROR_INVALID_HANDLE;
   constexpr unsigned kExternal = 1;  // a node of its own, in a capture alone
-  if (flags > kExternal || (flags == kExternal && !IsCapturing(stream))) return CUDA_ERROR_INVALID_VALUE;
+  if (flags > kExternal) return CUDA_ERROR_INVALID_VALUE;
+  if (flags == kExternal && !IsCapturing(stream)) return CUDA_ERROR_ILLEGAL_STATE;
   return IssueBody(static_cast<uint16_t>(Command::kEventRecord),
                    wire::EventRecordBody{Name(event), StreamName(stream), flags});
 }
