@@ -452,13 +452,14 @@ void Memory() {
   CUgraphNodeParams set = Memset(9);
   set.memset.dst = address;
   CUgraphNode filled = nullptr, freed = nullptr;
-  SAY(cuGraphAddNode_v2(&filled, graph, &node, nullptr, 1, &set));
+  SAY(cuGraphAddNode_v2(&filled, graph, &node, nullptr, 1, &set));  // whose memory tells no context
+  CUcontext context = nullptr;
+  MUST(cuDevicePrimaryCtxRetain(&context, 0));
+  SAY(cuGraphAddMemsetNode(&filled, graph, &node, 1, &set.memset, context));
   CUDA_MEMCPY3D copy = ToHost(nullptr, 4);
   copy.src_device = address;
   copy.dst_memory_type = kDevice;
   copy.dst_device = word;
-  CUcontext context = nullptr;
-  MUST(cuDevicePrimaryCtxRetain(&context, 0));
   CUgraphNode copied = nullptr;
   SAY(cuGraphAddMemcpyNode(&copied, graph, &filled, 1, &copy, context));
   CUgraphNodeParams free = Of(CU_GRAPH_NODE_TYPE_MEM_FREE);

@@ -403,6 +403,37 @@ TEST_F(DriverGraphTest, AFaultInsideIsStickyAndEndsTheRest) {
   EXPECT_EQ(ran.load(), 0);
 }
 
+TEST_F(DriverGraphTest, AnExecutableKeepsItsKindsOfMemoryAndOneDimension) {
+  const CUgraph graph = NewGraph();
+  unsigned value = 3, other = 5;
+  CUgraphNodeParams copy = Of(CU_GRAPH_NODE_TYPE_MEMCPY);
+  copy.memcpy.copy.src_memory_type = static_cast<int>(CU_MEMORYTYPE_HOST);
+  copy.memcpy.copy.src_host = &value;
+  copy.memcpy.copy.dst_memory_type = static_cast<int>(CU_MEMORYTYPE_DEVICE);
+  copy.memcpy.copy.dst_device = word;
+  copy.memcpy.copy.width_bytes = sizeof value;
+  copy.memcpy.copy.height = copy.memcpy.copy.depth = 1;
+  const CUgraphNode first = Add(graph, copy), set = Add(graph, Memset(9));
+  const CUgraphExec exec = Instantiate(graph);
+  CUgraphNodeParams changed = copy;
+  changed.memcpy.copy.src_host = &other;
+  EXPECT_OK(cu->cuGraphExecNodeSetParams(exec, first, &changed));
+  changed.memcpy.copy.width_bytes = 0;
+  EXPECT_CUDA(cu->cuGraphExecNodeSetParams(exec, first, &changed), CUDA_ERROR_INVALID_VALUE);
+  changed = copy;
+  changed.memcpy.copy.width_bytes = changed.memcpy.copy.height = 2;
+  EXPECT_CUDA(cu->cuGraphExecNodeSetParams(exec, first, &changed), CUDA_ERROR_INVALID_VALUE);
+  changed = copy;
+  std::swap(changed.memcpy.copy.src_memory_type, changed.memcpy.copy.dst_memory_type);
+  changed.memcpy.copy.src_device = word;
+  changed.memcpy.copy.dst_host = &other;
+  EXPECT_CUDA(cu->cuGraphExecNodeSetParams(exec, first, &changed), CUDA_ERROR_INVALID_VALUE);
+  CUgraphNodeParams rows = Memset(1);
+  rows.memset.height = 2;
+  rows.memset.pitch = 8;
+  EXPECT_CUDA(cu->cuGraphExecNodeSetParams(exec, set, &rows), CUDA_ERROR_INVALID_VALUE);
+}
+
 TEST_F(DriverGraphTest, HandlesOfNothingAreRefused) {
   const auto graph = reinterpret_cast<CUgraph>(0x1230);
   const auto node = reinterpret_cast<CUgraphNode>(NewStream(0));

@@ -147,12 +147,28 @@ CUresult SetChild(Context& context, const GraphNode& node, CUgraph handle) {
   return GraphExec::UpdateInside(*node.child(), *graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+bool IsFlat(const CUDA_MEMCPY3D& copy) {
+  return copy.height <= 1 && copy.depth <= 1 && copy.width_bytes > 0;
+}
+
+// In an executable copies and sets stay between the kinds of memory that they had, and have one dimension.
+bool MayChange(const NodeWork& before, const CUgraphNodeParams& params) {
+  if (const auto* copy = std::get_if<CopyNode>(&before)) {
+    const CUDA_MEMCPY3D &was = copy->copy, &is = params.memcpy.copy;
+    return IsFlat(was) && IsFlat(is) && was.src_memory_type == is.src_memory_type &&
+           was.dst_memory_type == is.dst_memory_type;
+  }
+  if (const auto* set = std::get_if<MemsetNode>(&before)) return set->memset.height <= 1 && params.memset.height <= 1;
+  return true;
+}
+
 CUresult GraphExecNodeSetParams(CUgraphExec handle, CUgraphNode node_handle, CUgraphNodeParams* params) {
   return OnExec(handle, [&](Context& context, GraphExec& exec) {
     GraphNode* node = exec.Find(node_handle);
     if (node == nullptr || params == nullptr) return CUDA_ERROR_INVALID_VALUE;
     if (node->child() != nullptr && params->type == CU_GRAPH_NODE_TYPE_GRAPH)
       return SetChild(context, *node, params->graph.graph);
+    if (params->type == node->type() && !MayChange(*node->work, *params)) return CUDA_ERROR_INVALID_VALUE;
     return Set(context, *node, params);
   });
 }

@@ -14,7 +14,6 @@
 #include "remoting/client/memory.h"
 #include "remoting/wire/commands.h"
 
-extern "C" CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* user_data);
 // Generated.
 extern "C" CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream);
 
@@ -56,22 +55,20 @@ CUresult ThroughChunks(CUdeviceptr dst, const std::byte* src, size_t bytes, CUst
   return CUDA_SUCCESS;
 }
 
-// Pageable memory in a graph: see graph_copy.h.
-CUresult CapturedToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream) {
-  StagedCopy* staged = nullptr;
-  CUresult result = StageLinear(src, bytes, true, staged);
-  if (result == CUDA_SUCCESS) result = cuLaunchHostFunc(stream, StagedCopy::Carry, staged);
-  if (result != CUDA_SUCCESS) return result;
-  return PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), reinterpret_cast<uint64_t>(staged->pinned), 0, 0});
-}
-
-CUresult CapturedToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream) {
-  StagedCopy* staged = nullptr;
-  CUresult result = StageLinear(dst, bytes, false, staged);
-  if (result == CUDA_SUCCESS)
-    result =
-        PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), reinterpret_cast<uint64_t>(staged->pinned), 0, 0});
-  return result == CUDA_SUCCESS ? cuLaunchHostFunc(stream, StagedCopy::Carry, staged) : result;
+// Pageable memory in a graph, as CUDA describes such a copy.
+CUresult CaptureLinear(bool to_device, const void* host, CUdeviceptr device, size_t bytes, CUstream stream) {
+  constexpr int kHost = static_cast<int>(CU_MEMORYTYPE_HOST), kDevice = static_cast<int>(CU_MEMORYTYPE_DEVICE);
+  CUDA_MEMCPY3D copy{};
+  copy.src_memory_type = to_device ? kHost : kDevice;
+  copy.dst_memory_type = to_device ? kDevice : kHost;
+  (to_device ? copy.dst_device : copy.src_device) = device;
+  if (to_device)
+    copy.src_host = host;
+  else
+    copy.dst_host = const_cast<void*>(host);
+  copy.width_bytes = bytes;
+  copy.height = copy.depth = 1;
+  return CaptureCopy(copy, stream);
 }
 
 enum class Until { kIssued, kComplete };
@@ -82,15 +79,15 @@ bool Fits(size_t bytes) {
 }
 
 CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream stream, Until until) {
-  if (const CUresult outside = CheckRange(dst, bytes, stream); outside != CUDA_SUCCESS) return outside;
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (src == nullptr || dst == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
+  if (const CUresult outside = CheckRange(dst, bytes, stream); outside != CUDA_SUCCESS) return outside;
   if (const uint64_t pinned = ThePinnedMemory().OnDevice(src, bytes); pinned != 0) {
     const CUresult result = PostCopy(Command::kCopyFromHost, {dst, bytes, Name(stream), pinned, 0, 0});
     return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
   }
-  if (IsCapturing(stream)) return CapturedToDevice(dst, src, bytes, stream);
+  if (IsCapturing(stream)) return CaptureLinear(true, src, dst, bytes, stream);
   const auto* source = static_cast<const std::byte*>(src);
   // As in CUDA, a copy from pageable memory returns when the source may be changed again.
   if (bytes > kInlineBytes) return ThroughChunks(dst, source, bytes, stream);
@@ -166,15 +163,15 @@ class Collector {
 };
 
 CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
-  if (const CUresult outside = CheckRange(src, bytes, stream); outside != CUDA_SUCCESS) return outside;
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (bytes == 0) return CUDA_SUCCESS;
   if (dst == nullptr || src == 0 || !Fits(bytes)) return CUDA_ERROR_INVALID_VALUE;
+  if (const CUresult outside = CheckRange(src, bytes, stream); outside != CUDA_SUCCESS) return outside;
   if (const uint64_t pinned = ThePinnedMemory().OnDevice(dst, bytes); pinned != 0) {
     const CUresult result = PostCopy(Command::kCopyToHost, {src, bytes, Name(stream), pinned, 0, 0});
     return result == CUDA_SUCCESS && until == Until::kComplete ? Synchronize(stream) : result;
   }
-  if (IsCapturing(stream)) return CapturedToHost(dst, src, bytes, stream);
+  if (IsCapturing(stream)) return CaptureLinear(false, dst, src, bytes, stream);
   auto* target = static_cast<std::byte*>(dst);
   if (bytes <= wire::kReplyBytes) return ThroughReply(target, src, bytes, stream);
   return Collector(target, src, bytes, stream).Run();

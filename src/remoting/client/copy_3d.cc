@@ -14,7 +14,6 @@
 #include "remoting/wire/array.h"
 #include "remoting/wire/commands.h"
 
-extern "C" CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* user_data);
 extern "C" CUresult cuStreamSynchronize(CUstream stream);
 extern "C" CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream);
 extern "C" CUresult cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t bytes);
@@ -150,17 +149,6 @@ CUresult ToPageable(const CUDA_MEMCPY3D& copy, CUstream stream) {
   });
 }
 
-CUresult Captured(CUDA_MEMCPY3D copy, CUstream stream) {
-  StagedCopy* staged = nullptr;
-  CUresult result = StageSide(copy, staged);
-  if (result == CUDA_SUCCESS && staged != nullptr && staged->to_device)
-    result = cuLaunchHostFunc(stream, StagedCopy::Carry, staged);
-  if (result == CUDA_SUCCESS) result = PostCopy(copy, stream, wire::kNoChunk);
-  if (result == CUDA_SUCCESS && staged != nullptr && !staged->to_device)
-    result = cuLaunchHostFunc(stream, StagedCopy::Carry, staged);
-  return result;
-}
-
 // What CUDA refuses whatever the memory is like.
 CUresult Check(const CUDA_MEMCPY3D& copy) {
   size_t bytes;  // a copy of more than the device has is refused before the host's side is read or written
@@ -168,6 +156,18 @@ CUresult Check(const CUDA_MEMCPY3D& copy) {
       __builtin_mul_overflow(bytes, copy.depth, &bytes) || bytes > Device().total_bytes)
     return CUDA_ERROR_INVALID_VALUE;
   const auto side = [&](int type, const void* host, CUdeviceptr device, CUarray array, size_t x, size_t pitch) {
+    if (type < kHost || type > CU_MEMORYTYPE_UNIFIED) return false;
+    if (type == CU_MEMORYTYPE_ARRAY) return IsA(wire::HandleKind::kArray, array);
+    if (pitch != 0 && pitch < x + copy.width_bytes) return false;
+    return type == kHost ? host != nullptr : device != 0;
+  };
+  const bool source =
+      side(copy.src_memory_type, copy.src_host, copy.src_device, copy.src_array, copy.src_x_bytes, copy.src_pitch);
+  const bool target =
+      side(copy.dst_memory_type, copy.dst_host, copy.dst_device, copy.dst_array, copy.dst_x_bytes, copy.dst_pitch);
+  return source && target ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 // Device memory within its allocation, from the first byte that is copied to the last.
 CUresult CheckRanges(const CUDA_MEMCPY3D& copy, CUstream stream) {
   const auto side = [&](int type, CUdeviceptr device, const Place& place) {
@@ -183,28 +183,16 @@ CUresult CheckRanges(const CUDA_MEMCPY3D& copy, CUstream stream) {
   return source == CUDA_SUCCESS ? side(copy.dst_memory_type, copy.dst_device, TargetOf(copy)) : source;
 }
 
-    if (type < kHost || type > CU_MEMORYTYPE_UNIFIED) return false;
-    if (type == CU_MEMORYTYPE_ARRAY) return IsA(wire::HandleKind::kArray, array);
-    if (pitch != 0 && pitch < x + copy.width_bytes) return false;
-    return type == kHost ? host != nullptr : device != 0;
-  };
-  const bool source =
-  if (const CUresult outside = CheckRanges(copy, stream); outside != CUDA_SUCCESS) return outside;
-      side(copy.src_memory_type, copy.src_host, copy.src_device, copy.src_array, copy.src_x_bytes, copy.src_pitch);
-  const bool target =
-      side(copy.dst_memory_type, copy.dst_host, copy.dst_device, copy.dst_array, copy.dst_x_bytes, copy.dst_pitch);
-  return source && target ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
 CUresult Copy(CUDA_MEMCPY3D copy, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (copy.width_bytes == 0 || copy.height == 0 || copy.depth == 0) return CUDA_SUCCESS;
   if (const CUresult checked = Check(copy); checked != CUDA_SUCCESS) return checked;
   Settle(copy.src_memory_type, copy.src_host, copy.src_device);
   Settle(copy.dst_memory_type, copy.dst_host, copy.dst_device);
+  if (const CUresult outside = CheckRanges(copy, stream); outside != CUDA_SUCCESS) return outside;
   const bool from_host = copy.src_memory_type == kHost, to_host = copy.dst_memory_type == kHost;
   if (from_host && to_host) return OnHost(copy, stream);
-  if (IsCapturing(stream)) return Captured(copy, stream);
+  if (IsCapturing(stream)) return CaptureCopy(copy, stream);
   if (from_host && !ReachPinned(copy, SourceOf(copy), copy.src_host)) return FromPageable(copy, stream);
   if (to_host && !ReachPinned(copy, TargetOf(copy), copy.dst_host)) return ToPageable(copy, stream);
   const CUresult result = PostCopy(copy, stream, wire::kNoChunk);

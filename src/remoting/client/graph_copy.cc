@@ -1,8 +1,15 @@
 #include "remoting/client/graph_copy.h"
 
+#include <bit>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
 
+#include "remoting/client/graph.h"
+#include "remoting/client/host_function.h"
 #include "remoting/client/memory.h"
+#include "remoting/wire/array.h"
 
 namespace mignificient::client {
 namespace {
@@ -15,7 +22,55 @@ bool IsHost(int type, const void* host, CUdeviceptr unified, const std::byte*& a
   return type == kHost || (type == CU_MEMORYTYPE_UNIFIED && !IsDeviceMemory(unified));
 }
 
+// Stand-ins that nobody has, by bytes. Leaked on purpose: graphs may go after the program's destructors.
+struct Spare {
+  std::mutex lock;
+  std::multimap<size_t, std::byte*> by_bytes;
+};
+Spare& TheSpare() {
+  static Spare& spare = *new Spare;
+  return spare;
+}
+
+// Gives the spare ones back to the session. False: there was none.
+bool FreeSpare() {
+  std::multimap<size_t, std::byte*> spare;
+  {
+    const std::lock_guard lock(TheSpare().lock);
+    spare.swap(TheSpare().by_bytes);
+  }
+  for (const auto& [bytes, data] : spare) ThePinnedMemory().Free(data, PinnedMemory::Kind::kAllocated);
+  return !spare.empty();
+}
+
 }  // namespace
+
+CUresult StandIn::Take(size_t bytes, std::unique_ptr<StandIn>& stand_in) {
+  constexpr size_t kLeast = 4096, kMost = size_t{1} << 62;
+  if (bytes > kMost) return CUDA_ERROR_OUT_OF_MEMORY;
+  bytes = std::bit_ceil(std::max(bytes, kLeast));
+  {
+    const std::lock_guard lock(TheSpare().lock);
+    if (auto spare = TheSpare().by_bytes.extract(bytes); !spare.empty()) {
+      stand_in.reset(new StandIn(spare.mapped(), bytes));
+      return CUDA_SUCCESS;
+    }
+  }
+  void* pinned = nullptr;
+  const auto allocate = [&] { return ThePinnedMemory().Allocate(bytes, 0, PinnedMemory::Kind::kAllocated, pinned); };
+  CUresult result = allocate();
+  if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+    ForgetEndedHostFunctions();
+    if (FreeSpare()) result = allocate();
+  }
+  if (result == CUDA_SUCCESS) stand_in.reset(new StandIn(static_cast<std::byte*>(pinned), bytes));
+  return result;
+}
+
+StandIn::~StandIn() {
+  const std::lock_guard lock(TheSpare().lock);
+  TheSpare().by_bytes.emplace(bytes_, data_);
+}
 
 void StagedCopy::Carry(void* user_data) {
   const auto& copy = *static_cast<const StagedCopy*>(user_data);
@@ -29,24 +84,9 @@ void StagedCopy::Carry(void* user_data) {
     }
 }
 
-CUresult StageLinear(const void* host, size_t bytes, bool to_device, StagedCopy*& staged) {
-  void* pinned = nullptr;
-  if (const CUresult result = ThePinnedMemory().Allocate(bytes, 0, PinnedMemory::Kind::kAllocated, pinned);
-      result != CUDA_SUCCESS)
-    return result;
-  staged = new StagedCopy{static_cast<std::byte*>(const_cast<void*>(host)),
-                          static_cast<std::byte*>(pinned),
-                          bytes,
-                          1,
-                          1,
-                          bytes,
-                          bytes,
-                          to_device};
-  return CUDA_SUCCESS;
-}
-
-CUresult StageSide(CUDA_MEMCPY3D& copy, StagedCopy*& staged) {
+CUresult StageSide(CUDA_MEMCPY3D& copy, std::shared_ptr<StagedCopy>& staged) {
   staged = nullptr;
+  const CUDA_MEMCPY3D given = copy;
   const std::byte* address = nullptr;
   const auto stage = [&](bool to_device, int& type, size_t x, size_t y, size_t z, size_t pitch, size_t height,
                          auto& side) -> CUresult {
@@ -61,19 +101,12 @@ CUresult StageSide(CUDA_MEMCPY3D& copy, StagedCopy*& staged) {
       side = reinterpret_cast<std::byte*>(reach - first);
       return CUDA_SUCCESS;
     }
-    void* pinned = nullptr;
-    if (const CUresult result = ThePinnedMemory().Allocate(first + bytes, 0, PinnedMemory::Kind::kAllocated, pinned);
-        result != CUDA_SUCCESS)
-      return result;
-    auto* base = static_cast<std::byte*>(pinned);
-    staged = new StagedCopy{const_cast<std::byte*>(address) + first,
-                            base + first,
-                            copy.width_bytes,
-                            copy.height,
-                            copy.depth,
-                            pitch,
-                            pitch * height,
-                            to_device};
+    std::unique_ptr<StandIn> stand_in;
+    if (const CUresult result = StandIn::Take(first + bytes, stand_in); result != CUDA_SUCCESS) return result;
+    std::byte* const base = stand_in->data();
+    staged = std::make_shared<StagedCopy>(std::move(stand_in), const_cast<std::byte*>(address) + first, base + first,
+                                          copy.width_bytes, copy.height, copy.depth, pitch, pitch * height, to_device,
+                                          given);
     type = kHost;
     side = base;
     return CUDA_SUCCESS;
@@ -89,6 +122,29 @@ CUresult StageSide(CUDA_MEMCPY3D& copy, StagedCopy*& staged) {
     return stage(false, copy.dst_memory_type, copy.dst_x_bytes, copy.dst_y, copy.dst_z, copy.dst_pitch, copy.dst_height,
                  copy.dst_host);
   return CUDA_SUCCESS;
+}
+
+CUresult StageNode(CUDA_MEMCPY3D& copy, uint64_t& carry) {
+  carry = 0;
+  std::shared_ptr<StagedCopy> staged;
+  const CUresult result = StageSide(copy, staged);
+  if (result != CUDA_SUCCESS || staged == nullptr) return result;
+  return KeepHostFunction({.function = StagedCopy::Carry, .user_data = staged.get(), .repeats = true, .staged = staged},
+                          carry);
+}
+
+CUresult CaptureCopy(CUDA_MEMCPY3D copy, CUstream stream) {
+  wire::MemcpyNode node{};
+  if (const CUresult result = StageNode(copy, node.carry); result != CUDA_SUCCESS) return result;
+  if (node.carry == 0) {
+    const wire::Copy3DBody body{copy, StreamName(stream), wire::kNoChunk, 0};
+    return IssueBody(static_cast<uint16_t>(wire::Command::kCopy3D), body);
+  }
+  node.copy = copy;
+  const CUresult result = CallWith(wire::Command::kCaptureCopy, wire::HandleBody{StreamName(stream)}, {},
+                                   std::as_bytes(std::span(&node, 1)));
+  if (result != CUDA_SUCCESS) ForgetHostFunction(node.carry);
+  return result;
 }
 
 }  // namespace mignificient::client

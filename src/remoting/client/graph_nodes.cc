@@ -42,12 +42,22 @@ CUresult PutKernel(const CUDA_KERNEL_NODE_PARAMS& params, std::vector<std::byte>
   return CUDA_SUCCESS;
 }
 
-CUresult PutHost(const CUDA_HOST_NODE_PARAMS& params, std::vector<std::byte>& payload) {
+bool IsAllocated(CUdeviceptr address) {
+  return IsDeviceMemory(address) || ThePinnedMemory().Find(address);
+}
+
+// `kept` names the host function that the node has; 0: none.
+CUresult PutHost(const CUDA_HOST_NODE_PARAMS& params, std::vector<std::byte>& payload, uint64_t& kept) {
   if (params.function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  uint64_t id = 0;
   const HostFunction function{.function = params.function, .user_data = params.user_data, .repeats = true};
-  if (const CUresult kept = KeepHostFunction(function, id); kept != CUDA_SUCCESS) return kept;
-  Append(payload, wire::HostNode{id});
+  if (const CUresult result = KeepHostFunction(function, kept); result != CUDA_SUCCESS) return result;
+  Append(payload, wire::HostNode{kept});
+  return CUDA_SUCCESS;
+}
+
+CUresult PutMemcpy(CUDA_MEMCPY3D copy, std::vector<std::byte>& payload, uint64_t& kept) {
+  if (const CUresult result = StageNode(copy, kept); result != CUDA_SUCCESS) return result;
+  Append(payload, wire::MemcpyNode{copy, kept});
   return CUDA_SUCCESS;
 }
 
@@ -60,21 +70,22 @@ CUresult PutMemoryOps(const CUDA_BATCH_MEM_OP_NODE_PARAMS& params, std::vector<s
   return CUDA_SUCCESS;
 }
 
-CUresult Put(const CUgraphNodeParams& params, std::vector<std::byte>& payload) {
+CUresult Put(const CUgraphNodeParams& params, std::vector<std::byte>& payload, uint64_t& kept) {
   switch (params.type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
       return PutKernel(params.kernel, payload);
     case CU_GRAPH_NODE_TYPE_MEMCPY:
-      Append(payload, wire::MemcpyNode{params.memcpy.copy});
-      return CUDA_SUCCESS;
+      return PutMemcpy(params.memcpy.copy, payload, kept);
     case CU_GRAPH_NODE_TYPE_MEMSET: {
+      // A graph's own memory tells CUDA no context, so the node has to.
+      if (params.memset.context == nullptr && !IsAllocated(params.memset.dst)) return CUDA_ERROR_INVALID_VALUE;
       wire::MemsetNode node{params.memset};
       node.memset.context = nullptr;
       Append(payload, node);
       return CUDA_SUCCESS;
     }
     case CU_GRAPH_NODE_TYPE_HOST:
-      return PutHost(params.host, payload);
+      return PutHost(params.host, payload, kept);
     case CU_GRAPH_NODE_TYPE_GRAPH:
       Append(payload, wire::ChildNode{NameOf(params.graph.graph), params.graph.ownership, 0});
       return CUDA_SUCCESS;
@@ -109,35 +120,18 @@ CUgraph* KeepGraphs(const uint64_t* names, unsigned count) {
   return graphs;
 }
 
-CUresult Add(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
-             size_t count, CUgraphNodeParams& params) {
-  LinkTail tail(dependencies, edges, count);
-  if (tail.status() != CUDA_SUCCESS) return tail.status();
-  if (const CUresult put = Put(params, tail.bytes()); put != CUDA_SUCCESS) return put;
-  const wire::AddNodeBody body{NameOf(graph), params.type, tail.count()};
-  const auto reply = std::make_unique<wire::AddNodeReply>();
-  const CUresult result = CallFor(Command::kGraphAddNode, body, *reply, tail.bytes());
-  if (result != CUDA_SUCCESS) return result;
-  *node = HandleOf<CUgraphNode>(reply->node);
-  if (params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) params.alloc.address = reply->address;
-  if (params.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
-    params.conditional.graphs =
-        KeepGraphs(reply->graphs, std::min(params.conditional.size, wire::kMaxConditionalGraphs));
-  return CUDA_SUCCESS;
-}
-
-// A copy whose host side is pageable becomes two nodes: the copy from or to pinned memory, and the host function that
-// carries the bytes. What depends on the copy depends on the later one, and that one stands for it.
-CUresult AddStaged(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependencies, const CUgraphEdgeData* edges,
-                   size_t count, CUgraphNodeParams& params, StagedCopy& staged) {
-  CUgraphNodeParams carry{};
-  carry.type = CU_GRAPH_NODE_TYPE_HOST;
-  carry.host = {StagedCopy::Carry, &staged};
-  CUgraphNodeParams& first = staged.to_device ? carry : params;
-  CUgraphNodeParams& second = staged.to_device ? params : carry;
-  CUgraphNode before = nullptr;
-  const CUresult added = Add(&before, graph, dependencies, edges, count, first);
-  return added == CUDA_SUCCESS ? Add(node, graph, &before, nullptr, 1, second) : added;
+// `send(payload)`, once more if the server keeps too many host functions and some have ended.
+template <typename Send>
+CUresult Sent(const CUgraphNodeParams& params, std::vector<std::byte>& payload, Send send) {
+  uint64_t kept = 0;
+  if (const CUresult put = Put(params, payload, kept); put != CUDA_SUCCESS) return put;
+  CUresult result = send();
+  if (result == CUDA_ERROR_OUT_OF_MEMORY && kept != 0) {
+    ForgetEndedHostFunctions();
+    result = FindHostFunction(kept) ? send() : result;
+  }
+  if (result != CUDA_SUCCESS && kept != 0) ForgetHostFunction(kept);
+  return result;
 }
 
 CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given) {
@@ -145,15 +139,21 @@ CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given)
   const bool named =
       IsA(wire::HandleKind::kGraphNode, node) && (exec == nullptr || IsA(wire::HandleKind::kGraphExec, exec));
   if (!named) return CUDA_ERROR_INVALID_VALUE;
-  CUgraphNodeParams params = given;
-  if (params.type == CU_GRAPH_NODE_TYPE_MEMCPY) {
-    StagedCopy* staged = nullptr;
-    if (const CUresult result = StageSide(params.memcpy.copy, staged); result != CUDA_SUCCESS) return result;
-    if (staged != nullptr) return CUDA_ERROR_NOT_SUPPORTED;  // the node that carries its bytes would have to change too
-  }
   std::vector<std::byte> payload;
-  if (const CUresult put = Put(params, payload); put != CUDA_SUCCESS) return put;
-  return CallWith(Command::kGraphSetNode, wire::SetNodeBody{NameOf(exec), NameOf(node), params.type, 0}, {}, payload);
+  const wire::SetNodeBody body{NameOf(exec), NameOf(node), given.type, 0};
+  return Sent(given, payload, [&] { return CallWith(Command::kGraphSetNode, body, {}, payload); });
+}
+
+CUresult Enabled(CUgraphExec exec, CUgraphNode node, wire::NodeEnabledBody body, unsigned* enabled) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  const bool named = IsA(wire::HandleKind::kGraphNode, node) && IsA(wire::HandleKind::kGraphExec, exec);
+  if (enabled == nullptr || !named) return CUDA_ERROR_INVALID_VALUE;
+  body.exec = NameOf(exec);
+  body.node = NameOf(node);
+  wire::NodeEnabledReply reply{};
+  const CUresult result = CallFor(Command::kGraphNodeEnabled, body, reply);
+  if (result == CUDA_SUCCESS) *enabled = reply.enabled;
+  return result;
 }
 
 // --- From the wire to the program -----------------------------------------------------------------------------------
@@ -238,9 +238,10 @@ CUgraphNodeParams Memcpy(const CUDA_MEMCPY3D& copy) {
   return params;
 }
 // The first form of a memset's parameters ends before `context`.
-CUgraphNodeParams Memset(const CUDA_MEMSET_NODE_PARAMS& memset) {
+CUgraphNodeParams Memset(const CUDA_MEMSET_NODE_PARAMS& memset, CUcontext context) {
   CUgraphNodeParams params = Of(CU_GRAPH_NODE_TYPE_MEMSET);
   std::memcpy(&params.memset, &memset, offsetof(CUDA_MEMSET_NODE_PARAMS, context));
+  params.memset.context = context;
   return params;
 }
 CUgraphNodeParams MemoryOps(const CUDA_BATCH_MEM_OP_NODE_PARAMS& operations) {
@@ -275,12 +276,19 @@ CUresult AddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependenci
                  size_t count, CUgraphNodeParams& params) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (node == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  if (params.type != CU_GRAPH_NODE_TYPE_MEMCPY) return Add(node, graph, dependencies, edges, count, params);
-  CUgraphNodeParams copy = params;
-  StagedCopy* staged = nullptr;
-  if (const CUresult result = StageSide(copy.memcpy.copy, staged); result != CUDA_SUCCESS) return result;
-  return staged == nullptr ? Add(node, graph, dependencies, edges, count, copy)
-                           : AddStaged(node, graph, dependencies, edges, count, copy, *staged);
+  LinkTail tail(dependencies, edges, count);
+  if (tail.status() != CUDA_SUCCESS) return tail.status();
+  const wire::AddNodeBody body{NameOf(graph), params.type, tail.count()};
+  const auto reply = std::make_unique<wire::AddNodeReply>();
+  const CUresult result =
+      Sent(params, tail.bytes(), [&] { return CallFor(Command::kGraphAddNode, body, *reply, tail.bytes()); });
+  if (result != CUDA_SUCCESS) return result;
+  *node = HandleOf<CUgraphNode>(reply->node);
+  if (params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) params.alloc.address = reply->address;
+  if (params.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+    params.conditional.graphs =
+        KeepGraphs(reply->graphs, std::min(params.conditional.size, wire::kMaxConditionalGraphs));
+  return CUDA_SUCCESS;
 }
 
 #define MIG_ADD CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies, size_t count
@@ -304,9 +312,9 @@ MIG_EXPORT CUresult cuGraphAddMemcpyNode(MIG_ADD, const CUDA_MEMCPY3D* copy, CUc
   if (copy == nullptr) return InvalidValue();
   return AddOne(node, graph, dependencies, count, Memcpy(*copy));
 }
-MIG_EXPORT CUresult cuGraphAddMemsetNode(MIG_ADD, const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext) {
+MIG_EXPORT CUresult cuGraphAddMemsetNode(MIG_ADD, const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext context) {
   if (memset == nullptr) return InvalidValue();
-  return AddOne(node, graph, dependencies, count, Memset(*memset));
+  return AddOne(node, graph, dependencies, count, Memset(*memset, context));
 }
 MIG_EXPORT CUresult cuGraphAddHostNode(MIG_ADD, const CUDA_HOST_NODE_PARAMS* host) {
   if (host == nullptr) return InvalidValue();
@@ -342,6 +350,22 @@ MIG_EXPORT CUresult cuGraphAddMemFreeNode(MIG_ADD, CUdeviceptr address) {
   return AddOne(node, graph, dependencies, count, params);
 }
 #undef MIG_ADD
+
+// --- Any node
+MIG_EXPORT CUresult cuGraphNodeGetType(CUgraphNode node, int* type) {
+  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
+  if (type == nullptr || !IsA(wire::HandleKind::kGraphNode, node)) return CUDA_ERROR_INVALID_VALUE;
+  wire::NodeTypeReply reply{};
+  const CUresult result = CallFor(Command::kGraphNodeType, wire::HandleBody{NameOf(node)}, reply);
+  if (result == CUDA_SUCCESS) *type = reply.type;
+  return result;
+}
+MIG_EXPORT CUresult cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned enabled) {
+  return Enabled(exec, node, {.set = 1, .enabled = enabled}, &enabled);
+}
+MIG_EXPORT CUresult cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned* enabled) {
+  return Enabled(exec, node, {}, enabled);
+}
 
 MIG_EXPORT CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams* params) {
   return params == nullptr ? InvalidValue() : Set(nullptr, node, *params);
@@ -386,6 +410,12 @@ MIG_EXPORT CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D* 
   wire::MemcpyNode payload;
   const CUresult result = FetchAs(node, CU_GRAPH_NODE_TYPE_MEMCPY, payload);
   if (result != CUDA_SUCCESS) return result;
+  if (payload.carry != 0) {
+    const auto function = FindHostFunction(payload.carry);
+    if (!function || function->staged == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    *copy = function->staged->given;
+    return CUDA_SUCCESS;
+  }
   *copy = payload.copy;
   const auto in_program = [](const void* address) {
     return reinterpret_cast<void*>(ThePinnedMemory().InProgram(reinterpret_cast<uint64_t>(address)));
@@ -410,11 +440,11 @@ MIG_EXPORT CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NOD
   return result;
 }
 MIG_EXPORT CUresult cuGraphMemsetNodeSetParams(CUgraphNode node, const CUDA_MEMSET_NODE_PARAMS* memset) {
-  return memset == nullptr ? InvalidValue() : Set(nullptr, node, Memset(*memset));
+  return memset == nullptr ? InvalidValue() : Set(nullptr, node, Memset(*memset, CurrentContext()));
 }
 MIG_EXPORT CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
-                                                   const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext) {
-  return memset == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, Memset(*memset));
+                                                   const CUDA_MEMSET_NODE_PARAMS* memset, CUcontext context) {
+  return memset == nullptr || exec == nullptr ? InvalidValue() : Set(exec, node, Memset(*memset, context));
 }
 MIG_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS* alloc) {
   if (alloc == nullptr) return InvalidValue();

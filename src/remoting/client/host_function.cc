@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -16,10 +18,13 @@
 namespace mignificient::client {
 namespace {
 
+constexpr size_t kAskAfter = 4096;  // functions that are kept, beyond those that were kept after the last question
+
 struct Kept {
   std::mutex lock;
   uint64_t last = 0;
   std::map<uint64_t, HostFunction> functions;
+  size_t ask_at = kAskAfter;  // so many: time to ask which have ended
   bool thread_started = false;
 };
 
@@ -27,6 +32,11 @@ struct Kept {
 Kept& TheKept() {
   static Kept& kept = *new Kept;
   return kept;
+}
+
+bool TimeToAsk() {
+  const std::lock_guard lock(TheKept().lock);
+  return TheKept().functions.size() >= TheKept().ask_at;
 }
 
 void RunKept(uint64_t id, CUresult status) {
@@ -96,6 +106,7 @@ CUresult AddCallback(CUstream stream, CUstreamCallback callback, void* user_data
 
 CUresult KeepHostFunction(const HostFunction& function, uint64_t& id) {
   Kept& kept = TheKept();
+  if (function.repeats && TimeToAsk()) ForgetEndedHostFunctions();
   const std::lock_guard lock(kept.lock);
   if (!kept.thread_started) {
     if (const CUresult started = StartThread(); started != CUDA_SUCCESS) return started;
@@ -116,7 +127,22 @@ std::optional<HostFunction> FindHostFunction(uint64_t id) {
 void ForgetHostFunction(uint64_t id) {
   Kept& kept = TheKept();
   const std::lock_guard lock(kept.lock);
-  kept.functions.erase(id);
+  const auto forgotten = kept.functions.extract(id);
+}
+
+void ForgetEndedHostFunctions() {
+  Kept& kept = TheKept();
+  const auto reply = std::make_unique<wire::HostCallsEndedReply>();
+  do {
+    reply->count = 0;
+    const CUresult result = Call(static_cast<uint16_t>(wire::Command::kHostCallsEnded), {},
+                                 std::as_writable_bytes(std::span(reply.get(), 1)));
+    if (result != CUDA_SUCCESS) return;
+    for (size_t i = 0; i < std::min<size_t>(reply->count, std::size(reply->ids)); ++i)
+      ForgetHostFunction(reply->ids[i]);
+  } while (reply->count > 0);
+  const std::lock_guard lock(kept.lock);
+  kept.ask_at = kept.functions.size() + kAskAfter;
 }
 
 MIG_EXPORT CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* user_data) {

@@ -6,6 +6,8 @@
 
 #include "remoting/server/connection.h"
 
+#include "gen/commands.h"
+
 namespace mignificient::server {
 
 const CUgraphEdgeData* Connection::Links::EdgesOrNull() const {
@@ -92,6 +94,23 @@ bool Connection::UpdateCapture(uint16_t slot, std::span<const std::byte> body) {
   return true;
 }
 
+Connection::CaptureState Connection::StateOf(CUstream stream) const {
+  CaptureState state;
+  unsigned long long id = 0;
+  const CUgraphNode* nodes = nullptr;
+  const CUgraphEdgeData* edges = nullptr;
+  size_t count = 0;
+  state.result = driver().cuStreamGetCaptureInfo_v3(stream, &state.status, &id, &state.graph, &nodes, &edges, &count);
+  if (state.result != CUDA_SUCCESS || state.graph == nullptr) return state;
+  state.id = id;
+  state.links.nodes.assign(nodes, nodes + count);
+  if (edges != nullptr)
+    state.links.edges.assign(edges, edges + count);
+  else
+    state.links.edges.resize(count);
+  return state;
+}
+
 bool Connection::CaptureInfo(uint16_t slot, uint64_t name) {
   CUstream stream = nullptr;
   if (!ResolveStream(name, stream)) {
@@ -99,25 +118,27 @@ bool Connection::CaptureInfo(uint16_t slot, uint64_t name) {
     return true;
   }
   const auto reply = std::make_unique<wire::CaptureInfoReply>();
-  unsigned long long id = 0;
-  CUgraph graph = nullptr;
-  const CUgraphNode* nodes = nullptr;
-  const CUgraphEdgeData* edges = nullptr;
-  size_t count = 0;
-  CUresult result = driver().cuStreamGetCaptureInfo_v3(stream, &reply->status, &id, &graph, &nodes, &edges, &count);
-  if (result == CUDA_ERROR_LOSSY_QUERY) {  // some edge carries data: ask for it too is what was done, so this is final
-    Answer(slot, result);
-    return true;
-  }
-  if (result == CUDA_SUCCESS && graph != nullptr) {
-    reply->id = id;
-    reply->graph = graphs_.NameGraph(graph, graph);
-    reply->dependency_count = static_cast<uint32_t>(std::min(count, std::size(reply->dependencies)));
+  const CaptureState state = StateOf(stream);
+  reply->status = state.status;
+  if (state.result == CUDA_SUCCESS && state.graph != nullptr) {
+    reply->id = state.id;
+    reply->graph = graphs_.NameGraph(state.graph, state.graph);
+    reply->dependency_count = static_cast<uint32_t>(std::min(state.links.nodes.size(), std::size(reply->dependencies)));
     for (uint32_t i = 0; i < reply->dependency_count; ++i)
-      reply->dependencies[i] = {graphs_.NameNode(nodes[i], graph), 0, edges != nullptr ? edges[i] : CUgraphEdgeData{}};
+      reply->dependencies[i] = {graphs_.NameNode(state.links.nodes[i], state.graph), 0, state.links.edges[i]};
   }
-  Answer(slot, result, std::as_bytes(std::span(reply.get(), 1)));
+  Answer(slot, state.result, std::as_bytes(std::span(reply.get(), 1)));
   return true;
+}
+
+// A launch that is captured becomes a child graph: it may run what the executable may.
+void Connection::NoteCapturedLaunch(std::span<const std::byte> body) {
+  const auto* launch = Body<wire::api::cuGraphLaunch::Body>(body);
+  CUgraphExec exec = nullptr;
+  CUstream stream = nullptr;
+  if (launch == nullptr || !Resolve(graph_execs_, launch->exec, exec) || !ResolveStream(launch->stream, stream)) return;
+  if (const CaptureState state = StateOf(stream); state.graph != nullptr)
+    graph_calls_.Include(graphs_.RootOf(state.graph), exec);
 }
 
 bool Connection::EndCapture(uint16_t slot, uint64_t name) {
@@ -129,6 +150,9 @@ bool Connection::EndCapture(uint16_t slot, uint64_t name) {
   CUgraph graph = nullptr;
   const CUresult result = driver().cuStreamEndCapture(stream, &graph);
   if (!Captures(stream)) std::erase(capturing_, stream);
+  // What was captured into graphs that were never given.
+  if (result != CUDA_SUCCESS && capturing_.empty())
+    graph_calls_.ForgetIf([this](CUgraph each) { return !graphs_.HasName(each); });
   return AnswerName(slot, result, graph != nullptr ? graphs_.NameGraph(graph, graph) : 0);
 }
 

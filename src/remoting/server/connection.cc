@@ -271,7 +271,7 @@ bool Connection::Dispatch(const ring::Record& record) {
   if (command == wire::Command::kLaunch) return Launch(slot, record.body);
   if (command >= wire::Command::kStreamCreate && command <= wire::Command::kHostFunction)
     return DispatchStream(command, slot, record.body);
-  if (command >= wire::Command::kCaptureBegin && command <= wire::Command::kGraphExecUpdate)
+  if (command >= wire::Command::kCaptureBegin && command <= wire::Command::kHostCallsEnded)
     return DispatchGraph(command, slot, record.body);
   if (command >= wire::Command::kCopy3D && command <= wire::Command::kTensorMap)
     return DispatchArray(command, slot, record.body);
@@ -442,6 +442,7 @@ std::vector<CUstream> Connection::BusyStreams() {
 }
 
 bool Connection::DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body) {
+  if (opcode == wire::api::cuGraphLaunch::kOpcode && !capturing_.empty()) NoteCapturedLaunch(body);
   switch (opcode) {
 #include "gen/server_dispatch.inc"
     default:

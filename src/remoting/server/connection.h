@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "os/mapping.h"
 #include "os/unique_fd.h"
+#include "remoting/server/graph_calls.h"
 #include "remoting/server/graph_names.h"
 #include "remoting/server/handles.h"
 #include "remoting/server/host_calls.h"
@@ -153,11 +154,11 @@ class Connection {
   void TouchedStream(CUstream stream);
   std::vector<CUstream> BusyStreams();  // forgets those that are idle
 
-  // --- commands, by family: memory.cc, copies.cc, code.cc, launch.cc, streams.cc ---
   void ServeSettle();  // memory.cc
   void EndSettle();
   bool AwaitSettled();  // false: the connection ends
 
+  // --- commands, by family: memory.cc, copies.cc, code.cc, launch.cc, streams.cc ---
   bool DispatchMemory(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   bool MapExtent(uint16_t slot, const wire::ExtentBody& body);
   bool UnmapExtent(uint16_t slot, const wire::ExtentBody& body);
@@ -205,6 +206,7 @@ class Connection {
   void EndRetired(CUstream stream);
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
   bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
+  CUresult CaptureHostFunction(CUstream stream, uint64_t id);
   bool RunMemoryOps(uint16_t slot, std::span<const std::byte> body);
   bool JoinContext(wire::Command command, uint16_t slot, uint64_t event_name);
   CUresult RecordContext(CUevent event);
@@ -235,9 +237,17 @@ class Connection {
   bool UpdateExec(uint16_t slot, const wire::TwoHandlesBody& body);
   bool AnswerName(uint16_t slot, CUresult result, uint64_t name);
 
+  // Dependencies and edge data that follow a body.
+  struct Links {
+    std::vector<CUgraphNode> nodes;
+    std::vector<CUgraphEdgeData> edges;
+    const CUgraphEdgeData* EdgesOrNull() const;  // null when all are plain, as older drivers expect
+  };
   struct NodeParams;  // what the driver takes, and what its pointers point to
   bool AddNode(uint16_t slot, std::span<const std::byte> body);
   bool SetNode(uint16_t slot, std::span<const std::byte> body);
+  CUresult SetInGraph(const GraphNames::Node& found, NodeParams& params);
+  CUresult SetInExec(CUgraphExec exec, const GraphNames::Node& found, NodeParams& params);
   bool GetNode(uint16_t slot, uint64_t name);
   bool DestroyNode(uint16_t slot, uint64_t name);
   CUresult ReadNode(int type, std::span<const std::byte> payload, NodeParams& params);
@@ -245,21 +255,50 @@ class Connection {
   CUresult ReadMemcpyNode(std::span<const std::byte> payload, NodeParams& params);
   CUresult WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& reply);
   CUresult WriteKernelNode(CUgraphNode node, wire::NodeReply& reply);
+  CUresult WriteMemcpyNode(CUgraphNode node, uint64_t carry, wire::NodeReply& reply);
+  HostCalls::Ref CallOf(CUgraphNode node);  // null: not a host node, or one that does nothing
+
+  // What no graph can run any longer, as soon as nothing runs it.
+  void DropRetiredCalls();
+  bool TellEndedCalls(uint16_t slot);
+
+  // staged_copies.cc: a copy of pageable memory is a child graph of two nodes to the driver, one node to the client.
+  struct StagedCopy {
+    CUgraph graph;
+    CUgraphNode copy;
+    CUgraphNode host;
+    bool host_first;
+    HostCalls::Ref carry;  // null: there are no bytes to carry
+  };
+  std::optional<StagedCopy> FindStaged(CUgraphNode node);
+  CUresult FillStaged(CUgraph graph, const CUgraphNodeParams& copy, const HostCalls::Ref& carry);
+  CUresult AddStaged(CUgraphNode& node, CUgraph graph, Links& links, const NodeParams& params);
+  CUresult SetStaged(StagedCopy& staged, NodeParams& params);
+  CUresult SetStagedExec(CUgraphExec exec, CUgraphNode node, StagedCopy& staged, NodeParams& params);
+  CUresult SetCarry(CUgraphExec exec, CUgraphNode host, const HostCalls::Ref& carry);
+  CUresult RefuseStaging(CUgraphNode node, const CUDA_MEMCPY3D& copy, bool executable);
+  bool NodeType(uint16_t slot, uint64_t name);
+  bool NodeEnabled(uint16_t slot, const wire::NodeEnabledBody& body);
+  CUresult SwitchStaged(CUgraphExec exec, CUgraphNode node, const StagedCopy& staged, bool on);
+  bool CaptureCopy(uint16_t slot, std::span<const std::byte> body);
 
   bool BeginCapture(uint16_t slot, std::span<const std::byte> body);
   CUresult KeepBusy();
   bool UpdateCapture(uint16_t slot, std::span<const std::byte> body);
   bool CaptureInfo(uint16_t slot, uint64_t stream);
   bool EndCapture(uint16_t slot, uint64_t stream);
-  // Dependencies and edge data that follow a body.
-  struct Links {
-    std::vector<CUgraphNode> nodes;
-    std::vector<CUgraphEdgeData> edges;
-    const CUgraphEdgeData* EdgesOrNull() const;  // null when all are plain, as older drivers expect
-  };
   // CUDA_ERROR_INVALID_VALUE: more than `body` holds or allowed, or an unknown node.
   CUresult TakeLinks(std::span<const std::byte>& body, uint32_t count, Links& links);
   bool Captures(CUstream stream) const;
+  struct CaptureState {
+    CUresult result = CUDA_SUCCESS;
+    int status = CU_STREAM_CAPTURE_STATUS_NONE;
+    uint64_t id = 0;
+    CUgraph graph = nullptr;
+    Links links;  // what the next node in the stream comes after
+  };
+  CaptureState StateOf(CUstream stream) const;
+  void NoteCapturedLaunch(std::span<const std::byte> body);
 
   const Device& device_;
   std::shared_ptr<Session> session_;
@@ -281,6 +320,8 @@ class Connection {
   HandleTable<CUgraphExec> graph_execs_;
   HandleTable<std::shared_ptr<LinkState>> links_;
   GraphNames graphs_;
+  GraphCalls graph_calls_;
+  bool dropping_calls_ = false;                     // a wait for that is pending
   std::map<CUgraph, uint64_t> graph_bytes_;         // device memory that a graph's allocation nodes were charged
   std::map<CUdeviceptr, CUgraph> graph_addresses_;  // of allocation nodes -> outermost graph
   CUstream keeper_ = nullptr;                       // waits for what ran when a capture began; null until then
@@ -299,9 +340,12 @@ class Connection {
   uint32_t serving_tag_ = 0;  // the drain that drain_position_ belongs to
   std::optional<uint64_t> drain_position_;
   uint32_t held_turn_;  // of the gate: nothing passes while it is still this one
+  std::optional<uint64_t> settle_position_;
 
   std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain
   std::atomic<bool> stop_{false};
+  bool shared_ = false;  // what the client was told; of the control thread
+  std::atomic<bool> settle_{false};
   std::atomic<Drain> drain_{Drain{}};
   std::atomic<uint32_t> drained_tag_{0};
   std::atomic<bool> ended_{false};
@@ -320,6 +364,3 @@ const T* Connection::Body(std::span<const std::byte>& body) {
 }
 
 }  // namespace mignificient::server
-  std::optional<uint64_t> settle_position_;
-  bool shared_ = false;  // what the client was told; of the control thread
-  std::atomic<bool> settle_{false};

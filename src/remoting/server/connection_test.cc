@@ -32,7 +32,7 @@ class Client {
   Client(const Device& device, std::shared_ptr<Session> session, Connection::Options options = {})
       : session_(std::move(session)) {
     auto ends = os::SocketPair().value();
-    connection_ = Connection::Accept(device, session_, std::move(ends.first), {}, [this] { Notified(); }).value();
+    connection_ = Connection::Accept(device, session_, std::move(ends.first), options, [this] { Notified(); }).value();
     socket_ = std::move(ends.second);
     auto packet = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&welcome_, 1))).value();
     region_ = os::Mapping::Create(packet.fds.at(0).get(), welcome_.region_bytes).value();

@@ -28,6 +28,13 @@ class GraphNames {
   Graph* FindGraph(uint64_t name) { return graphs_.Find(name); }
   Node* FindNode(uint64_t name) { return nodes_.Find(name); }
 
+  // The outermost graph around one that has a name, else itself.
+  CUgraph RootOf(CUgraph graph) {
+    const auto name = graph_names_.find(graph);
+    return name == graph_names_.end() ? graph : graphs_.Find(name->second)->root;
+  }
+  bool HasName(CUgraph graph) const { return graph_names_.contains(graph); }
+
   void ForgetNode(uint64_t name) {
     if (const auto node = nodes_.Remove(name)) node_names_.erase(node->node);
   }

@@ -6,15 +6,9 @@
 
 #include "remoting/server/connection.h"
 #include "remoting/server/memory_ops.h"
+#include "remoting/server/node_params.h"
 
 namespace mignificient::server {
-
-struct Connection::NodeParams {
-  CUgraphNodeParams driver{};
-  std::vector<void*> kernel_params;
-  std::vector<CUstreamBatchMemOpParams> memory_operations;
-  void* host_call = nullptr;
-};
 
 namespace {
 
@@ -61,7 +55,9 @@ CUresult Connection::ReadMemcpyNode(std::span<const std::byte> payload, NodePara
   if (!HostSideAllowed(copy, nullptr, 0)) return CUDA_ERROR_INVALID_VALUE;
   if (!ResolveArrays(copy)) return CUDA_ERROR_INVALID_VALUE;
   params.driver.memcpy.context = device_.context;
-  return CUDA_SUCCESS;
+  if (node->carry == 0) return CUDA_SUCCESS;
+  params.call = host_calls_.Keep(node->carry, HostCalls::Kind::kCarry);
+  return params.call == nullptr ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
 }
 
 CUresult Connection::ReadNode(int type, std::span<const std::byte> payload, NodeParams& params) {
@@ -82,16 +78,19 @@ CUresult Connection::ReadNode(int type, std::span<const std::byte> payload, Node
       break;
     case CU_GRAPH_NODE_TYPE_HOST:
       if (const auto* node = As<wire::HostNode>(payload)) {
-        params.host_call = host_calls_.Add(node->id, true);
-        if (params.host_call == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
-        params.driver.host = {HostCalls::Function, params.host_call};
+        params.call = host_calls_.Keep(node->id, HostCalls::Kind::kProgram);
+        if (params.call == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
+        params.driver.host = HostCalls::NodeOf(params.call);
         return CUDA_SUCCESS;
       }
       break;
     case CU_GRAPH_NODE_TYPE_GRAPH:
       if (const auto* node = As<wire::ChildNode>(payload)) {
-        params.driver.graph.ownership = node->ownership;
-        return ResolveGraph(node->graph, params.driver.graph.graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        const GraphNames::Graph* child = graphs_.FindGraph(node->graph);
+        if (child == nullptr) return CUDA_ERROR_INVALID_VALUE;
+        params.driver.graph = {child->graph, node->ownership};
+        params.child_root = child->root;
+        return CUDA_SUCCESS;
       }
       break;
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
@@ -147,16 +146,20 @@ bool Connection::AddNode(uint16_t slot, std::span<const std::byte> body) {
     return true;
   }
   const GraphNames::Graph graph = *found;
-  if (charge > 0 && !AwaitSettled()) return false;
   const uint64_t charge = add->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ? params.driver.alloc.bytes : 0;
+  if (charge > 0 && !AwaitSettled()) return false;
   if (charge > 0 && !Session::Take(session_->mapped_bytes, charge, session_->budget_bytes)) {
     Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);
     return true;
   }
   CUgraphNode node = nullptr;
-  result = driver().cuGraphAddNode_v2(&node, graph.graph, links.nodes.data(), links.EdgesOrNull(), links.nodes.size(),
-                                      &params.driver);
+  result = add->type == CU_GRAPH_NODE_TYPE_MEMCPY && params.call != nullptr
+               ? AddStaged(node, graph.graph, links, params)
+               : driver().cuGraphAddNode_v2(&node, graph.graph, links.nodes.data(), links.EdgesOrNull(),
+                                            links.nodes.size(), &params.driver);
   if (result == CUDA_SUCCESS) {
+    graph_calls_.Add(graph.root, params.call);
+    if (params.child_root != nullptr) graph_calls_.Include(graph.root, params.child_root);
     graph_bytes_[graph.root] += charge;
     reply.node = graphs_.NameNode(node, graph.root);
     if (add->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) {
@@ -167,7 +170,6 @@ bool Connection::AddNode(uint16_t slot, std::span<const std::byte> body) {
       for (uint32_t i = 0; i < params.driver.conditional.size; ++i)
         reply.graphs[i] = graphs_.NameGraph(params.driver.conditional.graphs[i], graph.root);
   } else {
-    if (params.host_call != nullptr) host_calls_.Remove(params.host_call);
     session_->mapped_bytes.fetch_sub(charge, std::memory_order_relaxed);
   }
   Answer(slot, result, std::as_bytes(std::span(&reply, 1)));
@@ -177,25 +179,63 @@ bool Connection::AddNode(uint16_t slot, std::span<const std::byte> body) {
 bool Connection::SetNode(uint16_t slot, std::span<const std::byte> body) {
   const auto* set = Body<wire::SetNodeBody>(body);
   if (set == nullptr) return Misuse("Graph command is too short.");
-  CUgraphNode node = nullptr;
+  const GraphNames::Node* found = graphs_.FindNode(set->node);
   CUgraphExec exec = nullptr;
   NodeParams params;
   CUresult result = CUDA_ERROR_INVALID_VALUE;
-  if (ResolveGraphNode(set->node, node) && (set->exec == 0 || Resolve(graph_execs_, set->exec, exec)))
+  if (found != nullptr && (set->exec == 0 || Resolve(graph_execs_, set->exec, exec)))
     result = ReadNode(set->type, body, params);
-  if (result == CUDA_SUCCESS)
-    result = exec == nullptr ? driver().cuGraphNodeSetParams(node, &params.driver)
-                             : driver().cuGraphExecNodeSetParams(exec, node, &params.driver);
-  if (result != CUDA_SUCCESS && params.host_call != nullptr) host_calls_.Remove(params.host_call);
+  if (result == CUDA_SUCCESS) result = exec == nullptr ? SetInGraph(*found, params) : SetInExec(exec, *found, params);
   Answer(slot, result);
+  DropRetiredCalls();
   return true;
 }
 
+CUresult Connection::SetInGraph(const GraphNames::Node& found, NodeParams& params) {
+  const CUgraphNode node = found.node;
+  HostCalls::Ref before;
+  CUresult result;
+  if (auto staged = params.driver.type == CU_GRAPH_NODE_TYPE_MEMCPY ? FindStaged(node) : std::nullopt) {
+    before = staged->carry;
+    result = SetStaged(*staged, params);
+  } else if (params.driver.type == CU_GRAPH_NODE_TYPE_MEMCPY && params.call != nullptr) {
+    result = RefuseStaging(node, params.driver.memcpy.copy, /*executable=*/false);
+  } else {
+    before = CallOf(node);
+    result = driver().cuGraphNodeSetParams(node, &params.driver);
+  }
+  if (result != CUDA_SUCCESS) return result;
+  graph_calls_.Add(found.root, params.call);
+  graph_calls_.Remove(found.root, before);
+  if (params.child_root != nullptr) graph_calls_.Include(found.root, params.child_root);
+  return result;
+}
+
+CUresult Connection::SetInExec(CUgraphExec exec, const GraphNames::Node& found, NodeParams& params) {
+  const CUgraphNode node = found.node;
+  if (params.driver.type == CU_GRAPH_NODE_TYPE_MEMCPY) {
+    if (auto staged = FindStaged(node)) return SetStagedExec(exec, node, *staged, params);
+    if (params.call != nullptr) return RefuseStaging(node, params.driver.memcpy.copy, /*executable=*/true);
+  }
+  const CUresult result = driver().cuGraphExecNodeSetParams(exec, node, &params.driver);
+  if (result != CUDA_SUCCESS) return result;
+  if (params.call != nullptr) graph_calls_.Change(exec, node, {params.call});
+  if (params.child_root != nullptr) graph_calls_.Include(exec, params.child_root);
+  return result;
+}
+
 bool Connection::DestroyNode(uint16_t slot, uint64_t name) {
-  CUgraphNode node = nullptr;
+  const GraphNames::Node* found = graphs_.FindNode(name);
   CUresult result = CUDA_ERROR_INVALID_VALUE;
-  if (ResolveGraphNode(name, node)) result = driver().cuGraphDestroyNode(node);
-  if (result == CUDA_SUCCESS) graphs_.ForgetNode(name);
+  if (found != nullptr) {
+    const auto staged = FindStaged(found->node);
+    const HostCalls::Ref call = staged ? staged->carry : CallOf(found->node);
+    result = driver().cuGraphDestroyNode(found->node);
+    if (result == CUDA_SUCCESS) {
+      graph_calls_.Remove(found->root, call);
+      graphs_.ForgetNode(name);
+    }
+  }
   Answer(slot, result);
   return true;
 }
@@ -224,24 +264,36 @@ CUresult Connection::WriteKernelNode(CUgraphNode node, wire::NodeReply& reply) {
   return CUDA_SUCCESS;
 }
 
+CUresult Connection::WriteMemcpyNode(CUgraphNode node, uint64_t carry, wire::NodeReply& reply) {
+  wire::MemcpyNode payload{};
+  const CUresult result = driver().cuGraphMemcpyNodeGetParams(node, &payload.copy);
+  const auto name = [this](CUarray array) {
+    const uint64_t found = arrays_.NameIf([&](const Array& each) { return each.array == array; });
+    return reinterpret_cast<CUarray>(found);
+  };
+  if (payload.copy.src_array != nullptr) payload.copy.src_array = name(payload.copy.src_array);
+  if (payload.copy.dst_array != nullptr) payload.copy.dst_array = name(payload.copy.dst_array);
+  payload.carry = carry;
+  Put(reply, payload);
+  return result;
+}
+
+HostCalls::Ref Connection::CallOf(CUgraphNode node) {
+  int type = 0;
+  CUDA_HOST_NODE_PARAMS params{};
+  if (driver().cuGraphNodeGetType(node, &type) != CUDA_SUCCESS || type != CU_GRAPH_NODE_TYPE_HOST) return nullptr;
+  if (driver().cuGraphHostNodeGetParams(node, &params) != CUDA_SUCCESS) return nullptr;
+  return HostCalls::Of(params.function, params.user_data);
+}
+
 CUresult Connection::WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& reply) {
   CUresult result = driver().cuGraphNodeGetType(node, &reply.type);
   if (result != CUDA_SUCCESS) return result;
   switch (reply.type) {
     case CU_GRAPH_NODE_TYPE_KERNEL:
       return WriteKernelNode(node, reply);
-    case CU_GRAPH_NODE_TYPE_MEMCPY: {
-      wire::MemcpyNode payload{};
-      result = driver().cuGraphMemcpyNodeGetParams(node, &payload.copy);
-      const auto name = [this](CUarray array) {
-        const uint64_t found = arrays_.NameIf([&](const Array& each) { return each.array == array; });
-        return reinterpret_cast<CUarray>(found);
-      };
-      if (payload.copy.src_array != nullptr) payload.copy.src_array = name(payload.copy.src_array);
-      if (payload.copy.dst_array != nullptr) payload.copy.dst_array = name(payload.copy.dst_array);
-      Put(reply, payload);
-      return result;
-    }
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
+      return WriteMemcpyNode(node, 0, reply);
     case CU_GRAPH_NODE_TYPE_MEMSET: {
       wire::MemsetNode payload{};
       result = driver().cuGraphMemsetNodeGetParams(node, &payload.memset);
@@ -250,12 +302,15 @@ CUresult Connection::WriteNode(CUgraphNode node, CUgraph root, wire::NodeReply& 
       return result;
     }
     case CU_GRAPH_NODE_TYPE_HOST: {
-      CUDA_HOST_NODE_PARAMS params{};
-      result = driver().cuGraphHostNodeGetParams(node, &params);
-      Put(reply, wire::HostNode{host_calls_.IdOf(params.user_data)});
-      return result;
+      const HostCalls::Ref call = CallOf(node);
+      Put(reply, wire::HostNode{call != nullptr ? call->id() : 0});
+      return CUDA_SUCCESS;
     }
     case CU_GRAPH_NODE_TYPE_GRAPH: {
+      if (const auto staged = FindStaged(node)) {
+        reply.type = CU_GRAPH_NODE_TYPE_MEMCPY;
+        return WriteMemcpyNode(staged->copy, staged->carry != nullptr ? staged->carry->id() : 0, reply);
+      }
       CUgraph child = nullptr;
       result = driver().cuGraphChildGraphNodeGetGraph(node, &child);
       Put(reply, wire::ChildNode{result == CUDA_SUCCESS ? graphs_.NameGraph(child, root) : 0, 0, 0});

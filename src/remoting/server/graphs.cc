@@ -21,6 +21,13 @@ bool Connection::DispatchGraph(wire::Command command, uint16_t slot, std::span<c
       return AddNode(slot, body);
     case kGraphSetNode:
       return SetNode(slot, body);
+    case kCaptureCopy:
+      return CaptureCopy(slot, body);
+    case kHostCallsEnded:
+      return TellEndedCalls(slot);
+    case kGraphNodeEnabled:
+      if (const auto* enabled = Body<wire::NodeEnabledBody>(body)) return NodeEnabled(slot, *enabled);
+      return Misuse("Graph command is too short.");
     case kGraphEdges:
       return ChangeEdges(slot, body);
     case kGraphList:
@@ -55,8 +62,12 @@ bool Connection::DispatchGraph(wire::Command command, uint16_t slot, std::span<c
     case kGraphExecDestroy: {
       const auto exec = graph_execs_.Remove(handle->handle);
       Answer(slot, exec ? driver().cuGraphExecDestroy(*exec) : CUDA_ERROR_INVALID_VALUE);
+      if (exec) graph_calls_.Forget(*exec);
+      DropRetiredCalls();
       return true;
     }
+    case kGraphNodeType:
+      return NodeType(slot, handle->handle);
     default:
       break;
   }
@@ -79,6 +90,7 @@ bool Connection::DestroyGraph(uint16_t slot, uint64_t name) {
     const CUgraph root = graph->root;
     result = driver().cuGraphDestroy(root);
     graphs_.ForgetRoot(root);
+    graph_calls_.Forget(root);
     if (const auto bytes = graph_bytes_.extract(root); !bytes.empty())
       session_->mapped_bytes.fetch_sub(bytes.mapped(), std::memory_order_relaxed);
     std::erase_if(graph_addresses_, [root](const auto& entry) { return entry.second == root; });
@@ -88,9 +100,12 @@ bool Connection::DestroyGraph(uint16_t slot, uint64_t name) {
 }
 
 bool Connection::CloneGraph(uint16_t slot, uint64_t name) {
-  CUgraph graph = nullptr, clone = nullptr;
-  if (!ResolveGraph(name, graph)) return AnswerName(slot, CUDA_ERROR_INVALID_VALUE, 0);
-  const CUresult result = driver().cuGraphClone(&clone, graph);
+  const GraphNames::Graph* found = graphs_.FindGraph(name);
+  if (found == nullptr) return AnswerName(slot, CUDA_ERROR_INVALID_VALUE, 0);
+  const GraphNames::Graph original = *found;
+  CUgraph clone = nullptr;
+  const CUresult result = driver().cuGraphClone(&clone, original.graph);
+  if (result == CUDA_SUCCESS) graph_calls_.Include(clone, original.root);
   return AnswerName(slot, result, result == CUDA_SUCCESS ? graphs_.NameGraph(clone, clone) : 0);
 }
 
@@ -181,6 +196,7 @@ bool Connection::Instantiate(uint16_t slot, const wire::InstantiateBody& body) {
   CUgraphExec exec = nullptr;
   const CUresult result = driver().cuGraphInstantiateWithParams(&exec, graph->graph, &params);
   NoteSticky(result);
+  if (result == CUDA_SUCCESS) graph_calls_.Instantiated(exec, graph->root);
   constexpr uint64_t kUpload = 2;  // CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD
   if (result == CUDA_SUCCESS && (body.flags & kUpload) != 0) TouchedStream(stream);
   const wire::InstantiateReply reply{
@@ -200,9 +216,35 @@ bool Connection::UpdateExec(uint16_t slot, const wire::TwoHandlesBody& body) {
   CUgraphExecUpdateResultInfo info{};
   const CUresult result = driver().cuGraphExecUpdate_v2(exec, graph->graph, &info);
   NoteSticky(result);
+  graph_calls_.Updated(exec, graph->root, result == CUDA_SUCCESS);
+  DropRetiredCalls();
+  for (const CUgraphNode node : graph_calls_.SwitchedOff(exec))
+    if (const auto staged = FindStaged(node)) SetCarry(exec, staged->host, nullptr);
   const auto name = [&](CUgraphNode node) { return node == nullptr ? 0 : graphs_.NameNode(node, graph->root); };
   const wire::ExecUpdateReply reply{result, info.result, name(info.error_node), name(info.error_from_node)};
   Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(&reply, 1)));
+  return true;
+}
+
+// --- Host functions -------------------------------------------------------------------------------------------------
+
+// One wait at a time, however much is retired meanwhile.
+void Connection::DropRetiredCalls() {
+  if (dropping_calls_ || !graph_calls_.any_retired()) return;
+  dropping_calls_ = true;
+  const auto retired = std::make_shared<std::vector<HostCalls::Ref>>(graph_calls_.TakeRetired());
+  waits_.After(BusyStreams(), [this, retired] {
+    retired->clear();
+    dropping_calls_ = false;
+    DropRetiredCalls();
+  });
+}
+
+bool Connection::TellEndedCalls(uint16_t slot) {
+  const auto reply = std::make_unique<wire::HostCallsEndedReply>();
+  // Only where the answer has bytes: what was told is forgotten here.
+  if (slot < wire::kReplySlots) reply->count = host_calls_.TakeEnded(reply->ids);
+  Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(reply.get(), 1)));
   return true;
 }
 

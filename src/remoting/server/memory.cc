@@ -146,6 +146,7 @@ bool Connection::MapExtent(uint16_t slot, const wire::ExtentBody& body) {
     return End(wire::SessionEnd::kOutOfMemory,
                fmt::format("Mapping {} bytes of device memory fails ({} of {} bytes are mapped).", body.bytes,
                            session_->mapped_bytes.load(), session_->budget_bytes));
+  }
   Answer(slot, result);
   return true;
 }
@@ -178,8 +179,8 @@ bool Connection::Fence(uint16_t slot, const wire::FenceBody& body) {
 
 bool Connection::CreateMemory(uint16_t slot, uint64_t bytes) {
   if (slot == wire::kNoReply) return Misuse("Creation of memory asks for no reply.");
-  std::shared_ptr<Physical> memory;
   if (!AwaitSettled()) return false;
+  std::shared_ptr<Physical> memory;
   CUresult result = allocations_.full() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
   if (result == CUDA_SUCCESS) result = Physical::Create(device_, *session_, bytes, memory);
   return AnswerName(slot, result, result == CUDA_SUCCESS ? *allocations_.Add(std::move(memory)) : 0);

@@ -171,7 +171,12 @@ bool Connection::RunHostFunction(uint16_t slot, const wire::HostFunctionBody& bo
   }
   waits_.Pin();
   TouchedStream(stream);
-  void* const call = host_calls_.Add(body.id, body.repeats != 0);
+  // Whether it repeats is not the client's to say: what a graph may still run is not forgotten here.
+  if (body.kind == wire::HostFunctionKind::kFunction && !capturing_.empty() && Captures(stream)) {
+    Answer(slot, CaptureHostFunction(stream, body.id));
+    return true;
+  }
+  void* const call = host_calls_.Add(body.id);
   if (call == nullptr) {
     Answer(slot, CUDA_ERROR_OUT_OF_MEMORY);
     return true;
@@ -182,6 +187,16 @@ bool Connection::RunHostFunction(uint16_t slot, const wire::HostFunctionBody& bo
   if (result != CUDA_SUCCESS) host_calls_.Remove(call);
   Answer(slot, result);
   return true;
+}
+
+CUresult Connection::CaptureHostFunction(CUstream stream, uint64_t id) {
+  const HostCalls::Ref call = host_calls_.Keep(id, HostCalls::Kind::kProgram);
+  if (call == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
+  const CaptureState state = StateOf(stream);
+  const CUDA_HOST_NODE_PARAMS node = HostCalls::NodeOf(call);
+  const CUresult result = driver().cuLaunchHostFunc(stream, node.function, node.user_data);
+  if (result == CUDA_SUCCESS && state.graph != nullptr) graph_calls_.Add(graphs_.RootOf(state.graph), call);
+  return result;
 }
 
 // --- Events of the whole context: of this connection's streams, not of others that share the server's context.

@@ -26,7 +26,7 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 4;
+inline constexpr uint32_t kProtocolVersion = 5;
 // Client processes of one GPU server that have a channel at the same time; each has address windows of its own.
 inline constexpr uint32_t kMostChannels = 32;
 inline constexpr int kDoorKeyBytes = 32;  // hexadecimal digits

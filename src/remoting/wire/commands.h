@@ -78,6 +78,10 @@ enum class Command : uint16_t {
   kGraphInstantiate,
   kGraphExecDestroy,  // HandleBody
   kGraphExecUpdate,   // TwoHandlesBody (exec, graph)
+  kGraphNodeType,     // HandleBody -> NodeTypeReply
+  kGraphNodeEnabled,  // NodeEnabledBody -> NodeEnabledReply
+  kCaptureCopy,       // HandleBody (the stream), MemcpyNode: a copy of pageable memory in a stream that captures
+  kHostCallsEnded,    // no body -> HostCallsEndedReply
   // Arrays (wire/array.h)
   kCopy3D,
   kArrayCreate,
@@ -269,7 +273,14 @@ struct HostFunctionBody {
   uint64_t stream;
   uint64_t id;  // the client's name for it
   HostFunctionKind kind;
-  uint32_t repeats;  // 1: captured, so a graph may run it again and again
+  uint32_t repeats;  // 1: the client keeps it until kHostCallsEnded tells: it is captured, so a graph may run it again
 };
+
+// Functions that are kept and that no graph or executable can reach any longer. Asked until `count` is 0.
+struct HostCallsEndedReply {
+  uint64_t count;
+  uint64_t ids[kReplyBytes / sizeof(uint64_t) - 1];
+};
+static_assert(sizeof(HostCallsEndedReply) <= kReplyBytes);
 
 }  // namespace mignificient::wire

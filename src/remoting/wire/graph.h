@@ -48,6 +48,7 @@ struct KernelNode {  // + parameters
 };
 struct MemcpyNode {
   CUDA_MEMCPY3D copy;  // arrays by name; host addresses inside pinned memory
+  uint64_t carry;      // host function that carries the bytes to or from pageable memory, which stands beside; 0: none
 };
 struct MemsetNode {
   CUDA_MEMSET_NODE_PARAMS memset;  // context 0
@@ -78,6 +79,21 @@ struct ConditionalNode {
   uint64_t handle;
   int32_t type;
   uint32_t size;
+};
+
+struct NodeTypeReply {
+  int32_t type;
+};
+
+// kGraphNodeEnabled: of a node in an executable
+struct NodeEnabledBody {
+  uint64_t exec;
+  uint64_t node;
+  uint32_t set;  // 0: asks only
+  uint32_t enabled;
+};
+struct NodeEnabledReply {
+  uint32_t enabled;
 };
 
 // kGraphList: what a graph or node consists of, or is connected to, from entry `first` on -> GraphListReply
