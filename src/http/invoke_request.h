@@ -20,9 +20,4 @@ struct ParsedInvoke {
 // (413).
 Result<ParsedInvoke> ParseInvoke(std::string_view body, const node::Config& config);
 
-// The canonical path of a function's file. Links are followed first: what counts is where the file really is.
-Result<std::string> AuthorizePath(const std::string& path, const std::vector<std::string>& allowed_paths);
-
-std::string MakeCallId();  // 32 random hexadecimal digits in the form of a UUID
-
 }  // namespace mignificient::http

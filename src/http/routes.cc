@@ -1,50 +1,28 @@
 #include "http/routes.h"
 
-#include <map>
+#include <algorithm>
+#include <iterator>
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-
-#include "base/log.h"
-#include "http/invoke_request.h"
+#include "http/call_id.h"
+#include "http/route_handlers.h"
 
 namespace mignificient::http {
 namespace {
 
-namespace json = boost::json;
-
-struct Route {
-  std::string_view path, method;
-};
 constexpr Route kRoutes[] = {
-    {"/invoke", "POST"}, {"/containers", "GET"},          {"/v1/containers", "GET"},
-    {"/kill", "POST"},   {"/v1/containers/kill", "POST"}, {"/healthz", "GET"},
-    {"/readyz", "GET"},  {"/v1/devices", "GET"},
+    {"POST", "/invoke", Invoke},
+    {"GET", "/containers", ListContainers},
+    {"GET", "/v1/containers", ListContainers},
+    {"POST", "/kill", KillContainer},
+    {"POST", "/v1/containers/kill", KillContainer},
+    {"GET", "/healthz", Health},
+    {"GET", "/readyz", Ready},
+    {"GET", "/v1/devices", Devices},
 };
 
-const Route* FindRoute(std::string_view path) {
-  for (const Route& route : kRoutes)
-    if (route.path == path) return &route;
-  return nullptr;
-}
+enum class Part { kPath, kQuery };  // '+' is a space in a query only
 
-void LogInvocation(const node::Request& request, const Reply& reply, const node::Answer& answer) {
-  log::Info("invocation", {{"call", request.call_id},
-                           {"user", request.user},
-                           {"function", request.function},
-                           {"status", reply.status},
-                           {"container", answer.container.empty() ? "-" : answer.container},
-                           {"total_ms", fmt::format("{:.3f}", answer.timing.total.value_or(0))}});
-}
-
-void LogWarnings(const ParsedInvoke& parsed) {
-  for (const std::string& warning : parsed.warnings)
-    log::Warning("request_field", {{"call", parsed.request.call_id}, {"warning", warning}});
-}
-
-std::string Decoded(std::string_view text) {
+std::string Decoded(std::string_view text, Part part) {
   std::string decoded;
   const auto digit = [](char c) {
     return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
@@ -54,120 +32,109 @@ std::string Decoded(std::string_view text) {
       decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
       i += 2;
     } else {
-      decoded += text[i] == '+' ? ' ' : text[i];
+      decoded += text[i] == '+' && part == Part::kQuery ? ' ' : text[i];
     }
   }
   return decoded;
 }
 
-std::optional<std::string> QueryValue(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    if (pair.starts_with(name) && pair.size() > name.size() && pair[name.size()] == '=')
-      return Decoded(pair.substr(name.size() + 1));
-  }
-  return std::nullopt;
+// Takes the next part off the front: "/v1/calls" leaves "/calls" and gives "v1".
+std::string_view NextPart(std::string_view& path) {
+  path.remove_prefix(1);
+  const std::string_view part = path.substr(0, path.find('/'));
+  path.remove_prefix(part.size());
+  return part;
 }
 
-json::object ToJson(const node::ContainerInfo& info) {
-  return {{"id", info.id},
-          {"user", info.user},
-          {"function", info.function},
-          {"status", info.status},
-          {"partition", info.partition},
-          {"instance", info.instance_size},
-          {"gpu-memory", info.gpu_memory_mib},
-          {"invocations", info.invocations},
-          {"executor-pid", info.executor_pid},
-          {"gpu-server-pid", info.gpu_server_pid},
-          {"log", info.log}};
+std::string_view PathOf(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
+
+bool Takes(const Route& route, std::string_view method) {
+  return route.method == method || (method == "HEAD" && route.method == "GET");
+}
+
+Reply MethodNotAllowed(std::string_view path, std::string_view method, const std::vector<std::string_view>& allowed) {
+  const std::string list = fmt::format("{}", fmt::join(allowed, ", "));
+  Reply reply = ErrorReply(node::Outcome::kBadRequest, fmt::format("Path [{}] allows {}, not {}.", path, list, method));
+  reply.status = 405;
+  reply.headers.emplace_back("Allow", list);
+  return reply;
+}
+
+// The route of a request, with the values of its braces; or the answer where there is none.
+struct Choice {
+  const Route* route = nullptr;
+  Reply otherwise;
+};
+
+Choice Choose(RouteRequest& request) {
+  const std::string_view path = PathOf(request.target);
+  std::vector<std::string_view> methods;
+  for (const Route& route : kRoutes) {
+    auto values = MatchPattern(route.pattern, path);
+    if (!values) continue;
+    if (Takes(route, request.method)) {
+      request.parameters = std::move(*values);
+      return {&route, {}};
+    }
+    methods.push_back(route.method);
+  }
+  if (methods.empty())
+    return {nullptr, ErrorReply(node::Outcome::kNotFound, fmt::format("There is no path [{}].", path))};
+  return {nullptr, MethodNotAllowed(path, request.method, methods)};
 }
 
 }  // namespace
 
-boost::asio::awaitable<Reply> Routes::Answer(RouteRequest request, node::Node::Caller& caller) {
-  const std::string_view target = request.target;
-  const size_t mark = target.find('?');
-  const std::string_view path = target.substr(0, mark);
-  const std::string_view query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
-  const Route* route = FindRoute(path);
-  Reply reply;
-  if (route == nullptr) {
-    reply = ErrorReply(node::Outcome::kNotFound, fmt::format("There is no path [{}].", path));
-  } else if (request.method != route->method && !(request.method == "HEAD" && route->method == "GET")) {
-    reply = ErrorReply(node::Outcome::kBadRequest,
-                       fmt::format("Path [{}] allows {}, not {}.", path, route->method, request.method));
-    reply.status = 405;
-    reply.headers.emplace_back("Allow", route->method);
-  } else if (path == "/invoke") {
-    reply = co_await Invoke(request, caller);
-  } else {
-    reply = Immediate(request, path, query);
+std::span<const Route> AllRoutes() {
+  return kRoutes;
+}
+
+std::optional<std::vector<std::pair<std::string_view, std::string>>> MatchPattern(std::string_view pattern,
+                                                                                  std::string_view path) {
+  std::vector<std::pair<std::string_view, std::string>> values;
+  while (!pattern.empty() && !path.empty() && path.front() == '/') {
+    const std::string_view wanted = NextPart(pattern), given = NextPart(path);
+    if (!wanted.starts_with('{')) {
+      if (wanted != given) return std::nullopt;
+    } else {
+      if (given.empty()) return std::nullopt;
+      values.emplace_back(wanted.substr(1, wanted.size() - 2), Decoded(given, Part::kPath));
+    }
   }
-  bool has_call_id = false;
-  for (const auto& header : reply.headers) has_call_id |= header.first == "X-Call-Id";
+  if (!pattern.empty() || !path.empty()) return std::nullopt;
+  return values;
+}
+
+const std::string& RouteRequest::Parameter(std::string_view name) const {
+  return std::ranges::find(parameters, name, [](const auto& entry) { return entry.first; })->second;
+}
+
+std::optional<std::string> RouteRequest::Query(std::string_view name) const {
+  std::string_view query = target;
+  query.remove_prefix(std::min(query.size(), PathOf(target).size() + 1));
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    if (pair.starts_with(name) && pair.size() > name.size() && pair[name.size()] == '=')
+      return Decoded(pair.substr(name.size() + 1), Part::kQuery);
+  }
+  return std::nullopt;
+}
+
+boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest request, node::Node::Caller& caller) {
+  Choice choice = Choose(request);
+  Reply reply;  // no conditional operator around co_await: g++ 12 destroys its operand twice
+  if (choice.route == nullptr)
+    reply = std::move(choice.otherwise);
+  else
+    reply = co_await choice.route->handler(services, request, caller);
+  const bool has_call_id =
+      std::ranges::any_of(reply.headers, [](const auto& header) { return header.first == "X-Call-Id"; });
   if (!has_call_id) reply.headers.emplace_back("X-Call-Id", MakeCallId());
   if (!request.traceparent.empty()) reply.headers.emplace_back("traceparent", request.traceparent);
   co_return reply;
-}
-
-boost::asio::awaitable<Reply> Routes::Invoke(RouteRequest& request, node::Node::Caller& caller) {
-  auto parsed = ParseInvoke(request.body, config_);
-  if (!parsed) {
-    log::Info("refused", {{"error", parsed.error().message()}});
-    co_return ErrorReply(parsed.error());
-  }
-  request.body = std::string();
-  LogWarnings(*parsed);
-  parsed->request.accepted = request.accepted;
-  node::Request label;  // for the log, without the payload
-  label.call_id = parsed->request.call_id;
-  label.user = parsed->request.user;
-  label.function = parsed->request.function;
-  const node::Answer answer = co_await node_.Invoke(std::move(parsed->request), caller);
-  Reply reply = InvokeReply(answer, config_.compatible_status);
-  reply.headers.emplace_back("X-Call-Id", label.call_id);
-  LogInvocation(label, reply, answer);
-  co_return reply;
-}
-
-Reply Routes::Immediate(const RouteRequest& request, std::string_view path, std::string_view query) {
-  if (path == "/healthz") return JsonReply("{\"status\": \"ok\"}\n");
-  if (path == "/readyz")
-    return node_.stopping() ? ErrorReply(node::Outcome::kNoCapacity, "The node is stopping.")
-                            : JsonReply("{\"status\": \"ready\"}\n");
-  if (path == "/v1/devices") return JsonReply(device::InventoryJson(node_.inventory()));
-  if (path == "/kill" || path == "/v1/containers/kill") return Kill(request.body);
-  return Containers(query);
-}
-
-Reply Routes::Containers(std::string_view query) {
-  const auto user = QueryValue(query, "user");
-  json::array containers;
-  for (const node::ContainerInfo& info : node_.Containers())
-    if (!user || info.user == *user) containers.push_back(ToJson(info));
-  return JsonReply(json::serialize(json::object{{"containers", std::move(containers)}}) + "\n");
-}
-
-Reply Routes::Kill(const std::string& body) {
-  boost::system::error_code error;
-  const json::value root = json::parse(body, error);
-  if (error || !root.is_object())
-    return ErrorReply(node::Outcome::kBadRequest,
-                      "The body is no JSON object; {\"user\": ..., \"container\": ...} is allowed.");
-  std::string values[2];
-  const std::string_view names[2] = {"user", "container"};
-  for (int i = 0; i < 2; ++i) {
-    const json::value* value = root.as_object().if_contains(names[i]);
-    if (value == nullptr || !value->is_string())
-      return ErrorReply(node::Outcome::kBadRequest,
-                        fmt::format("Field [{}]: {} is given; a string is required.", names[i],
-                                    value == nullptr ? "nothing" : json::serialize(*value)));
-    values[i] = std::string(value->as_string());
-  }
-  if (const auto killed = node_.Kill(values[0], values[1]); !killed) return ErrorReply(killed.error());
-  return JsonReply("{\"result\": \"killed\"}\n");
 }
 
 }  // namespace mignificient::http

@@ -144,7 +144,7 @@ Result<> Serve(const node::Config& config) {
   asio::io_context loop(1);
   asio::signal_set signals(loop, SIGTERM, SIGINT);  // before anybody can be told that we listen
   node::Node node(loop.get_executor(), config, std::move(inventory), setup);
-  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), config, node));
+  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), {config, node}));
   asio::co_spawn(loop, StopOnSignal(signals, *server, node, config, loop), asio::detached);
   loop.run();
   return {};

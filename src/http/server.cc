@@ -20,7 +20,7 @@
 #include <boost/beast/http.hpp>
 
 #include "base/log.h"
-#include "http/invoke_request.h"
+#include "http/call_id.h"
 #include "http/routes.h"
 
 namespace mignificient::http {
@@ -47,10 +47,10 @@ asio::redirect_error_t<asio::use_awaitable_t<>> Into(Error& error) {
 
 // Outlives server and connections: what they share.
 struct Shared {
-  Shared(asio::any_io_executor executor, const node::Config& server_config, node::Node& node)
-      : config(server_config), routes(server_config, node), finished(executor) {}
+  Shared(asio::any_io_executor executor, const Services& server_services)
+      : services(server_services), config(services.config), finished(executor) {}
+  const Services services;
   const node::Config& config;
-  Routes routes;
   bool stopping = false;
   std::list<class Connection*> connections;
   node::Mailbox<int> finished;  // while stopping: told when a connection has ended
@@ -123,13 +123,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
     route.target = std::string(request.target());
     route.content_type = std::string(request[wire::field::content_type]).substr(0, 256);
     route.traceparent = std::string(request["traceparent"]).substr(0, 256);
+    route.timeout = std::string(request["X-MIGnificient-Timeout"]).substr(0, 64);
     route.accepted = accepted;
     route.body = std::move(request.body());
     stream_.expires_never();
     node::Node::Caller caller;
     const auto watched = std::make_shared<node::Node::Caller*>(&caller);
     asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), watched), asio::detached);
-    const Reply reply = co_await shared_->routes.Answer(std::move(route), caller);
+    const Reply reply = co_await AnswerRoute(shared_->services, std::move(route), caller);
     *watched = nullptr;
     stream_.socket().cancel();  // the watch: nothing else is under way
     const bool alive =
@@ -316,8 +317,8 @@ class RealServer : public Server {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::Listen(asio::any_io_executor executor, const node::Config& config,
-                                               node::Node& node) {
+Result<std::unique_ptr<Server>> Server::Listen(asio::any_io_executor executor, const Services& services) {
+  const node::Config& config = services.config;
   MIG_ASSIGN(auto tcp, ListenTcp(executor, config));
   std::shared_ptr<UnixAcceptor> local;
   if (!config.http.unix_socket.empty()) {
@@ -327,8 +328,7 @@ Result<std::unique_ptr<Server>> Server::Listen(asio::any_io_executor executor, c
   log::Info("listening", {{"address", config.http.address},
                           {"port", tcp->local_endpoint(ignored).port()},
                           {"unix_socket", config.http.unix_socket.empty() ? "-" : config.http.unix_socket}});
-  return std::make_unique<RealServer>(std::move(tcp), std::move(local),
-                                      std::make_shared<Shared>(executor, config, node));
+  return std::make_unique<RealServer>(std::move(tcp), std::move(local), std::make_shared<Shared>(executor, services));
 }
 
 }  // namespace mignificient::http

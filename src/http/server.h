@@ -1,4 +1,4 @@
-// HTTP/1.1 connections and routes. On the node's loop; knows the node through its request and answer types.
+// HTTP/1.1 connections. On the node's loop; what they are asked is answered by http/routes.h.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
-#include "node/config.h"
-#include "node/node.h"
+#include "http/routes.h"
 
 namespace mignificient::http {
 
@@ -19,8 +18,7 @@ class Server {
 
   // Listens on http.address:http.port and, where configured, http.unix-socket (a socket file that nobody listens on is
   // replaced). kUnavailable where the address is in use. Writes the log line `listening`.
-  static Result<std::unique_ptr<Server>> Listen(boost::asio::any_io_executor executor, const node::Config& config,
-                                                node::Node& node);
+  static Result<std::unique_ptr<Server>> Listen(boost::asio::any_io_executor executor, const Services& services);
 
   // Accepts no more and closes connections that wait for a request.
   virtual void StopAccepting() = 0;

@@ -1,0 +1,22 @@
+#include "http/invocation_reply.h"
+
+#include "base/log.h"
+
+namespace mignificient::http {
+
+boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Request request,
+                                             node::Node::Caller& caller) {
+  const std::string call = request.call_id, user = request.user, function = request.function;
+  const node::Answer answer = co_await services.node.Invoke(std::move(request), caller);
+  Reply reply = InvokeReply(answer, services.config.compatible_status);
+  reply.headers.emplace_back("X-Call-Id", call);
+  log::Info("invocation", {{"call", call},
+                           {"user", user},
+                           {"function", function},
+                           {"status", reply.status},
+                           {"container", answer.container.empty() ? "-" : answer.container},
+                           {"total_ms", fmt::format("{:.3f}", answer.timing.total.value_or(0))}});
+  co_return reply;
+}
+
+}  // namespace mignificient::http

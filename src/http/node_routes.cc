@@ -1,0 +1,19 @@
+// The node itself: whether it lives, what it has.
+#include "http/route_handlers.h"
+
+namespace mignificient::http {
+
+boost::asio::awaitable<Reply> Health(const Services&, RouteRequest&, node::Node::Caller&) {
+  co_return JsonReply("{\"status\": \"ok\"}\n");
+}
+
+boost::asio::awaitable<Reply> Ready(const Services& services, RouteRequest&, node::Node::Caller&) {
+  co_return services.node.stopping() ? ErrorReply(node::Outcome::kNoCapacity, "The node is stopping.")
+                                     : JsonReply("{\"status\": \"ready\"}\n");
+}
+
+boost::asio::awaitable<Reply> Devices(const Services& services, RouteRequest&, node::Node::Caller&) {
+  co_return JsonReply(device::InventoryJson(services.node.inventory()));
+}
+
+}  // namespace mignificient::http

@@ -1,0 +1,25 @@
+// The function behind each line of the table in routes.cc; each family has its file.
+#pragma once
+
+#include "http/routes.h"
+
+namespace mignificient::http {
+
+#define MIG_ROUTE(name) \
+  boost::asio::awaitable<Reply> name(const Services& services, RouteRequest& request, node::Node::Caller& caller)
+
+// invoke_routes.cc
+MIG_ROUTE(Invoke);
+
+// container_routes.cc
+MIG_ROUTE(ListContainers);
+MIG_ROUTE(KillContainer);
+
+// node_routes.cc
+MIG_ROUTE(Health);
+MIG_ROUTE(Ready);
+MIG_ROUTE(Devices);
+
+#undef MIG_ROUTE
+
+}  // namespace mignificient::http

@@ -1,0 +1,45 @@
+#include "http/routes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mignificient::http {
+namespace {
+
+using testing::ElementsAre;
+using testing::Pair;
+
+TEST(RoutesTest, APatternTakesOneWholePartForEachName) {
+  EXPECT_THAT(*MatchPattern("/v1/calls/{id}/result", "/v1/calls/7/result"), ElementsAre(Pair("id", "7")));
+  EXPECT_TRUE(MatchPattern("/invoke", "/invoke"));
+  for (const char* path : {"", "/", "/v1/calls", "/v1/calls/", "/v1/calls//result", "/v1/calls/7",
+                           "/v1/calls/7/result/", "/v1/calls/7/result/x", "v1/calls/7/result", "/v1/calls/7/8/result"})
+    EXPECT_FALSE(MatchPattern("/v1/calls/{id}/result", path)) << path;
+  EXPECT_FALSE(MatchPattern("/invoke", "/invoke/"));
+}
+
+TEST(RoutesTest, AValueIsDecodedAfterThePathIsDivided) {
+  EXPECT_THAT(*MatchPattern("/function/{name}", "/function/a%2Fb+c%20d"), ElementsAre(Pair("name", "a/b+c d")));
+}
+
+TEST(RoutesTest, AQueryIsDecodedAndItsFirstValueCounts) {
+  RouteRequest request;
+  request.target = "/containers?username=x&user=a+b%26c&user=d&empty=";
+  EXPECT_EQ(request.Query("user"), "a b&c");
+  EXPECT_EQ(request.Query("empty"), "");
+  EXPECT_EQ(request.Query("name"), std::nullopt);
+  request.target = "/containers";
+  EXPECT_EQ(request.Query("user"), std::nullopt);
+}
+
+TEST(RoutesTest, NoTwoLinesOfTheTableTakeTheSameRequest) {
+  for (const Route& one : AllRoutes()) {
+    for (const Route& other : AllRoutes()) {
+      if (&one == &other || one.method != other.method) continue;
+      EXPECT_FALSE(MatchPattern(one.pattern, other.pattern)) << one.pattern << " and " << other.pattern;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mignificient::http
