@@ -53,7 +53,19 @@ struct Config {
   struct Functions {
     std::vector<std::string> allowed_paths;  // a function's file must lie below one of them; empty: none may run
     bool allow_ld_preload = false;
+    uint32_t per_user = 1000;  // registered functions of one user
   } functions;
+
+  // Asynchronous calls. Limits are for one user each.
+  struct Calls {
+    uint32_t queue = 1000;               // that are accepted and not over
+    uint64_t queue_bytes = 1ull << 30;   // their payloads
+    uint32_t parallel = 16;              // that wait for a turn or run; the rest wait in the database
+    double max_wait_s = 86400;           // until one begins; then it has failed
+    double keep_s = 3600;                // after its end
+    uint32_t kept = 1000;                // that are over; the oldest go first
+    uint64_t kept_bytes = 256ull << 20;  // their results
+  } calls;
 
   struct Executor {
     // The interpreter of Python functions: the path of a python3, a virtual environment's too, or a name that is looked
@@ -75,6 +87,7 @@ struct Config {
     std::string gpu_server;  // mignificient-gpu-server
     std::string library;     // the folder with our libcuda.so.1
     std::string logs;        // of containers; empty: a fresh folder under the system's temporary folder
+    std::string state;       // functions and asynchronous calls; empty: in memory, gone with the node
   } paths;
 
   std::string log_level = "info";

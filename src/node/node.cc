@@ -51,7 +51,7 @@ std::string OwnerOf(const Request& request) {
   for (const std::string* part :
        {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
     owner += fmt::format("{}:{}", part->size(), *part);
-  return owner;
+  return owner + std::to_string(request.revision);
 }
 
 sched::Demand DemandOf(const Request& request) {
@@ -101,6 +101,7 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   Count(request, 1);
   const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
   calls_[call->id] = call;
+  call->before_run = caller.before_run;
   caller.on_leave_ = [weak = std::weak_ptr(call)] {
     if (const auto alive = weak.lock()) alive->inbox.Post(CallerLeft{});
   };
@@ -160,7 +161,7 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
   const Request& request = call->request;
   Arrive(*call);
   for (;;) {
-    std::optional<CallEvent> event = co_await call->inbox.Next(call->deadline());
+    std::optional<CallEvent> event = co_await call->inbox.Next(call->deadline);
     if (event && std::holds_alternative<Granted>(*event)) co_return co_await Run(call);
     if (event && std::holds_alternative<Rejected>(*event))
       co_return Failure(Outcome::kNoCapacity, std::get<Rejected>(*event).reason);
@@ -171,7 +172,7 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
     if (!event)
       co_return Failure(Outcome::kTimeout, fmt::format("The invocation {} longer than its timeout of {} s.",
                                                        starting ? "had its container starting" : "waited for its turn",
-                                                       Seconds(request.timeout)));
+                                                       Seconds(request.patience.value_or(request.timeout))));
     if (std::holds_alternative<Cancelled>(*event))
       co_return Failure(Outcome::kFunctionError, "The call was cancelled.");
     const bool left = std::holds_alternative<CallerLeft>(*event);
@@ -195,7 +196,10 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
   }
   answer.timing.queue = std::max(0.0, MillisecondsSince(call->request.accepted) - starting);
 
+  if (!co_await MayRun(*call, *container))
+    co_return Failed(std::move(answer), Outcome::kNoCapacity, "The invocation was taken back.");
   const auto began = Clock::now();
+  if (call->request.patience) call->deadline = began + call->request.timeout;
   container->Run(call->id, call->request.payload);
   std::optional<CallEvent> returned = co_await AwaitReturn(*call, *container);
   answer.timing.exec = MillisecondsSince(began);
@@ -247,10 +251,24 @@ Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Container& 
   return answer;
 }
 
+// Asks the caller, where it wants to be asked. Where it says no, the turn is given back.
+asio::awaitable<bool> Node::MayRun(Call& call, Container& container) {
+  if (!call.before_run) co_return true;
+  const bool may = co_await call.before_run(container.spec().id);
+  if (may) co_return true;
+  const auto slot = slots_.find(call.container);
+  if (slot == slots_.end() || slot->second.ended) co_return false;  // the scheduler knows
+  slot->second.running.reset();
+  container.SetGate(wire::GateState::kLocked);
+  BecameIdle(call.container);
+  Tell(sched::Finished{call.id, 0});
+  co_return false;
+}
+
 // Until the function has returned. On the way it gives the GPU up when it yields, or when it is asked to.
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Container& container) {
   for (;;) {
-    std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline());
+    std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline);
     if (!event) co_return event;
     if (std::holds_alternative<YieldAsked>(*event)) {
       if (!std::exchange(call.yielding, true)) call.release_tag = container.Drain(wire::Hold::kIssued);
@@ -272,7 +290,7 @@ asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitDrained(Call& call, C
   call.finishing = true;
   const uint64_t tag = container.Drain(wire::Hold::kIssued);
   for (;;) {
-    std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline());
+    std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline);
     if (!event || std::holds_alternative<Ended>(*event)) co_return event;
     if (const auto* drained = std::get_if<WorkDrained>(&*event); drained != nullptr && drained->tag == tag)
       co_return event;

@@ -38,6 +38,10 @@ class Node {
       if (on_leave_) on_leave_();
     }
 
+    // Where it is set: asked with the turn, before the function runs, at most once. False: it does not run, and the
+    // answer is kNoCapacity.
+    std::function<boost::asio::awaitable<bool>(const std::string& container)> before_run;
+
    private:
     friend class Node;
     std::function<void()> on_leave_;
@@ -86,7 +90,10 @@ class Node {
       std::variant<Granted, Rejected, Ended, CallerLeft, Cancelled, Stopping, Returned, Threw, YieldAsked, WorkDrained>;
   struct Call {
     Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
-        : id(call_id), request(std::move(call_request)), inbox(std::move(executor)) {}
+        : id(call_id),
+          request(std::move(call_request)),
+          inbox(std::move(executor)),
+          deadline(request.accepted + request.patience.value_or(request.timeout)) {}
     sched::InvocationId id;
     Request request;
     Mailbox<CallEvent> inbox;
@@ -94,7 +101,8 @@ class Node {
     uint64_t release_tag = 0;          // of the drain after which it has released the GPU; 0: none is under way
     bool yielding = false;             // that drain is for its yield
     bool finishing = false;            // its last drain is under way
-    std::chrono::steady_clock::time_point deadline() const { return request.accepted + request.timeout; }
+    std::chrono::steady_clock::time_point deadline;
+    std::function<boost::asio::awaitable<bool>(const std::string& container)> before_run;  // Caller's
   };
   struct Slot {  // a container with what the node knows about it
     std::shared_ptr<Container> container;
@@ -115,6 +123,7 @@ class Node {
   boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
   boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call);
   Answer TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer);
+  boost::asio::awaitable<bool> MayRun(Call& call, Container& container);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitReturn(Call& call, Container& container);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitDrained(Call& call, Container& container);
   void Count(const Request& request, int change);

@@ -34,6 +34,10 @@ struct Request {
   std::chrono::steady_clock::time_point accepted;
   std::string payload;
   Scaling scaling;
+  // Of a registered function's specification: invocations of different ones never share a container. 0: not registered.
+  uint64_t revision = 0;
+  // The longest wait for the turn from `accepted` on, where `timeout` is to count from the turn on only.
+  std::optional<std::chrono::nanoseconds> patience;
 };
 
 enum class Outcome {
