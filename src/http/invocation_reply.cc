@@ -8,6 +8,7 @@ boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Req
                                              node::Node::Caller& caller) {
   const std::string call = request.call_id, user = request.user, function = request.function;
   const node::Answer answer = co_await services.node.Invoke(std::move(request), caller);
+  if (!answer.container.empty()) services.registry.Settle(answer.container);
   Reply reply = InvokeReply(answer, services.config.compatible_status);
   reply.headers.emplace_back("X-Call-Id", call);
   log::Info("invocation", {{"call", call},

@@ -1,4 +1,5 @@
 // The node itself: whether it lives, what it has.
+#include "http/openapi.h"
 #include "http/route_handlers.h"
 
 namespace mignificient::http {
@@ -14,6 +15,10 @@ boost::asio::awaitable<Reply> Ready(const Services& services, RouteRequest&, nod
 
 boost::asio::awaitable<Reply> Devices(const Services& services, RouteRequest&, node::Node::Caller&) {
   co_return JsonReply(device::InventoryJson(services.node.inventory()));
+}
+
+boost::asio::awaitable<Reply> OpenApi(const Services&, RouteRequest&, node::Node::Caller&) {
+  co_return JsonReply(std::string(OpenApiJson()));
 }
 
 }  // namespace mignificient::http

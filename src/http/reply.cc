@@ -1,9 +1,12 @@
 #include "http/reply.h"
 
+#include <algorithm>
+
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "base/utf8.h"
+#include "node/outcome.h"
 
 namespace mignificient::http {
 namespace {
@@ -11,45 +14,30 @@ namespace {
 namespace json = boost::json;
 using node::Outcome;
 
-struct Row {
-  Outcome outcome;
-  unsigned status;
-  std::string_view type;
-};
-constexpr Row kTable[] = {
-    {Outcome::kOk, 200, "ok"},
-    {Outcome::kBadRequest, 400, "bad_request"},
-    {Outcome::kForbidden, 403, "forbidden"},
-    {Outcome::kNotFound, 404, "not_found"},
-    {Outcome::kPayloadTooLarge, 413, "payload_too_large"},
-    {Outcome::kQueueFull, 429, "queue_full"},
-    {Outcome::kFunctionError, 500, "function_error"},
-    {Outcome::kFunctionCrashed, 502, "function_crashed"},
-    {Outcome::kNoCapacity, 503, "no_capacity"},
-    {Outcome::kTimeout, 504, "timeout"},
-    {Outcome::kOutOfMemory, 507, "gpu_out_of_memory"},
-    {Outcome::kInternal, 500, "internal"},
-};
-
-const Row& RowOf(Outcome outcome) {
-  for (const Row& row : kTable)
-    if (row.outcome == outcome) return row;
-  return kTable[std::size(kTable) - 1];
-}
-
-Outcome OutcomeOf(Code code) {
-  switch (code) {
-    case Code::kInvalidArgument:
-    case Code::kUnsupported:
-      return Outcome::kBadRequest;
-    case Code::kForbidden:
-      return Outcome::kForbidden;
-    case Code::kNotFound:
-      return Outcome::kNotFound;
-    case Code::kExhausted:
-      return Outcome::kPayloadTooLarge;
+unsigned StatusOf(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return 200;
+    case Outcome::kBadRequest:
+      return 400;
+    case Outcome::kForbidden:
+      return 403;
+    case Outcome::kNotFound:
+      return 404;
+    case Outcome::kPayloadTooLarge:
+      return 413;
+    case Outcome::kQueueFull:
+      return 429;
+    case Outcome::kFunctionCrashed:
+      return 502;
+    case Outcome::kNoCapacity:
+      return 503;
+    case Outcome::kTimeout:
+      return 504;
+    case Outcome::kOutOfMemory:
+      return 507;
     default:
-      return Outcome::kInternal;
+      return 500;
   }
 }
 
@@ -61,18 +49,26 @@ Reply JsonReply(std::string body) {
   return reply;
 }
 
-Reply ErrorReply(Outcome outcome, std::string_view error) {
-  const Row& row = RowOf(outcome);
+bool IsError(const Reply& reply) {
+  return std::ranges::any_of(reply.headers, [](const auto& header) { return header.first == "X-Function-Error"; });
+}
+
+Reply ErrorReply(unsigned status, std::string_view type, std::string_view error) {
   Reply reply =
-      JsonReply(json::serialize(json::object{{"result", nullptr}, {"error", ValidUtf8(error)}, {"type", row.type}}));
-  reply.status = row.status;
-  reply.headers.emplace_back("X-Function-Error", row.type);
+      JsonReply(json::serialize(json::object{{"result", nullptr}, {"error", ValidUtf8(error)}, {"type", type}}));
+  reply.status = status;
+  reply.headers.emplace_back("X-Function-Error", type);
+  return reply;
+}
+
+Reply ErrorReply(Outcome outcome, std::string_view error) {
+  Reply reply = ErrorReply(StatusOf(outcome), node::OutcomeName(outcome), error);
   if (outcome == Outcome::kQueueFull) reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
 
 Reply ErrorReply(const Error& error) {
-  return ErrorReply(OutcomeOf(error.code()), error.message());
+  return ErrorReply(node::OutcomeOf(error.code()), error.message());
 }
 
 std::string ServerTiming(const node::Timing& timing) {

@@ -19,9 +19,14 @@ struct Reply {
 
 Reply JsonReply(std::string body);
 
+// Has it an X-Function-Error? Its status does not tell where it is compatible with the original.
+bool IsError(const Reply& reply);
+
 // The error table.
 Reply ErrorReply(node::Outcome outcome, std::string_view error);
 Reply ErrorReply(const Error& error);
+// One that is not in it.
+Reply ErrorReply(unsigned status, std::string_view type, std::string_view error);
 
 // `compatible_status`: timeout and GPU out-of-memory answer 200.
 Reply InvokeReply(const node::Answer& answer, bool compatible_status);

@@ -11,6 +11,20 @@ namespace mignificient::http {
 // invoke_routes.cc
 MIG_ROUTE(Invoke);
 
+// function_routes.cc
+MIG_ROUTE(PutFunction);
+MIG_ROUTE(GetFunction);
+MIG_ROUTE(ListFunctions);
+MIG_ROUTE(DeleteFunction);
+MIG_ROUTE(CallFunction);
+MIG_ROUTE(CallFunctionLater);
+
+// call_routes.cc
+MIG_ROUTE(ListCalls);
+MIG_ROUTE(GetCall);
+MIG_ROUTE(GetCallResult);
+MIG_ROUTE(CancelCall);
+
 // container_routes.cc
 MIG_ROUTE(ListContainers);
 MIG_ROUTE(KillContainer);
@@ -19,6 +33,7 @@ MIG_ROUTE(KillContainer);
 MIG_ROUTE(Health);
 MIG_ROUTE(Ready);
 MIG_ROUTE(Devices);
+MIG_ROUTE(OpenApi);
 
 #undef MIG_ROUTE
 

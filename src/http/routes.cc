@@ -11,6 +11,16 @@ namespace {
 
 constexpr Route kRoutes[] = {
     {"POST", "/invoke", Invoke},
+    {"POST", "/function/{name}", CallFunction},
+    {"POST", "/async-function/{name}", CallFunctionLater},
+    {"GET", "/v1/functions", ListFunctions},
+    {"PUT", "/v1/functions/{name}", PutFunction},
+    {"GET", "/v1/functions/{name}", GetFunction},
+    {"DELETE", "/v1/functions/{name}", DeleteFunction},
+    {"GET", "/v1/calls", ListCalls},
+    {"GET", "/v1/calls/{id}", GetCall},
+    {"DELETE", "/v1/calls/{id}", CancelCall},
+    {"GET", "/v1/calls/{id}/result", GetCallResult},
     {"GET", "/containers", ListContainers},
     {"GET", "/v1/containers", ListContainers},
     {"POST", "/kill", KillContainer},
@@ -18,6 +28,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/healthz", Health},
     {"GET", "/readyz", Ready},
     {"GET", "/v1/devices", Devices},
+    {"GET", "/openapi.json", OpenApi},
 };
 
 enum class Part { kPath, kQuery };  // '+' is a space in a query only

@@ -15,8 +15,10 @@
 
 #include "http/identity.h"
 #include "http/reply.h"
+#include "node/calls.h"
 #include "node/config.h"
 #include "node/node.h"
+#include "node/registry.h"
 
 namespace mignificient::http {
 
@@ -24,6 +26,8 @@ namespace mignificient::http {
 struct Services {
   const node::Config& config;
   node::Node& node;
+  node::Registry& registry;
+  node::Calls& calls;
 };
 
 struct RouteRequest {

@@ -115,12 +115,63 @@ void RaiseDescriptorLimit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, node::Node& node,
-                                   const node::Config& config, asio::io_context& loop) {
+// What the database held when this process began, and the database itself.
+struct State {
+  std::unique_ptr<node::Store> store;
+  std::vector<node::StoredFunction> functions;
+  std::vector<node::StoredCall> queued;
+};
+
+Result<State> OpenState(const node::Config& config) {
+  State state;
+  MIG_ASSIGN(state.store, node::Store::Open(config.paths.state));
+  MIG_ASSIGN(const int lost, state.store->LoseRunningCalls("The node died while this call was running."));
+  MIG_ASSIGN(state.functions, state.store->Functions());
+  MIG_ASSIGN(state.queued, state.store->QueuedCalls());
+  if (config.paths.state.empty())
+    log::Info("state", {{"folder", "-"}, {"note", "Functions and calls end with the node: paths.state is empty."}});
+  else
+    log::Info("state", {{"folder", config.paths.state},
+                        {"functions", state.functions.size()},
+                        {"queued", state.queued.size()},
+                        {"lost", lost}});
+  return state;
+}
+
+node::Registry::Hooks RegistryHooks(node::Node& node) {
+  node::Registry::Hooks hooks;
+  hooks.containers = [&node] { return node.Containers(); };
+  // One that has ended meanwhile is what was wanted.
+  hooks.kill = [&node](const std::string& user, const std::string& container) { (void)node.Kill(user, container); };
+  hooks.maintain = [](std::vector<node::Request>) {};  // Node::Maintain, as soon as there is one
+  return hooks;
+}
+
+node::Calls::Hooks CallsHooks(node::Node& node, node::Registry& registry) {
+  node::Calls::Hooks hooks;
+  hooks.invoke = [&node](node::Request request, node::Node::Caller& caller) {
+    return node.Invoke(std::move(request), caller);
+  };
+  hooks.kill = [&node](const std::string& user, const std::string& container) { (void)node.Kill(user, container); };
+  hooks.request = [&registry](const std::string& user, const std::string& name) {
+    return registry.RequestFor(user, name);
+  };
+  hooks.content_type = [&registry](const std::string& user, const std::string& name) {
+    return registry.ContentType(user, name);
+  };
+  hooks.settle = [&registry](const std::string& container) { registry.Settle(container); };
+  return hooks;
+}
+
+asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, Services services,
+                                   asio::io_context& loop) {
   const int signal = co_await signals.async_wait(asio::use_awaitable);
   log::Info("stopping", {{"signal", signal}});
   server.StopAccepting();
-  co_await node.Stop(std::chrono::nanoseconds(static_cast<int64_t>(config.shutdown_grace_s * 1e9)));
+  services.calls.Stop();
+  const double grace = services.config.shutdown_grace_s;
+  co_await services.node.Stop(std::chrono::nanoseconds(static_cast<int64_t>(grace * 1e9)));
+  co_await services.calls.Finished();
   co_await server.Finish(std::chrono::seconds(5));
   log::Info("stopped");
   loop.stop();
@@ -134,6 +185,7 @@ Result<> Serve(const node::Config& config) {
   ::signal(SIGPIPE, SIG_IGN);
   MIG_TRY(os::BecomeSubreaper());
   MIG_ASSIGN(const auto setup, Setup(config));
+  MIG_ASSIGN(State state, OpenState(config));
   MIG_ASSIGN(device::Inventory inventory, Devices(config));
   for (const device::Partition& partition : device::Partitions(inventory))
     log::Info("partition", {{"uuid", partition.uuid},
@@ -144,8 +196,12 @@ Result<> Serve(const node::Config& config) {
   asio::io_context loop(1);
   asio::signal_set signals(loop, SIGTERM, SIGINT);  // before anybody can be told that we listen
   node::Node node(loop.get_executor(), config, std::move(inventory), setup);
-  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), {config, node}));
-  asio::co_spawn(loop, StopOnSignal(signals, *server, node, config, loop), asio::detached);
+  node::StoreThread store(loop.get_executor(), std::move(state.store));
+  node::Registry registry(config, store, RegistryHooks(node), state.functions);
+  node::Calls calls(loop.get_executor(), config, store, CallsHooks(node, registry), std::move(state.queued));
+  const Services services{config, node, registry, calls};
+  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), services));
+  asio::co_spawn(loop, StopOnSignal(signals, *server, services, loop), asio::detached);
   loop.run();
   return {};
 }

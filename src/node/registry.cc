@@ -95,6 +95,11 @@ Result<Request> Registry::RequestFor(const std::string& user, const std::string&
   return RequestOf(found->second.spec, found->second.revision, config_);
 }
 
+std::string Registry::ContentType(const std::string& user, const std::string& name) const {
+  const auto found = functions_.find({user, name});
+  return found == functions_.end() ? FunctionSpec{}.content_type : found->second.spec.content_type;
+}
+
 void Registry::Retire(const std::string& user, const std::string& name) {
   for (const ContainerInfo& container : hooks_.containers())
     if (container.user == user && container.function == name) retiring_.insert(container.id);

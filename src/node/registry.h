@@ -46,6 +46,9 @@ class Registry {
   // kNotFound, kForbidden, kInvalidArgument.
   Result<Request> RequestFor(const std::string& user, const std::string& name) const;
 
+  // Of the function's answers; application/octet-stream where it is no longer registered.
+  std::string ContentType(const std::string& user, const std::string& name) const;
+
   // To be told after each invocation of a registered function: a container of a previous specification ends now.
   void Settle(const std::string& container);
 
