@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -22,6 +23,9 @@ struct Command {
 // `program` is what follows `--` on the command line; only `run` takes one.
 Command AddServe(CLI::App& parent);
 Command AddInvoke(CLI::App& parent);
+Command AddDeploy(CLI::App& parent);
+std::vector<Command> AddFunctions(CLI::App& parent);
+std::vector<Command> AddCalls(CLI::App& parent);
 Command AddBench(CLI::App& parent);
 Command AddRun(CLI::App& parent, std::span<const std::string> program);
 Command AddDevices(CLI::App& parent);

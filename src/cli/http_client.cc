@@ -182,13 +182,20 @@ Result<> HttpClient::Connect() {
 }
 
 Result<Answer> HttpClient::Get(std::string_view target) {
-  http::request<http::string_body> request(http::verb::get, beast::string_view(target.data(), target.size()), 11);
-  return connection_->Exchange(request);
+  return Send("GET", target, "", "");
 }
 
 Result<Answer> HttpClient::Post(std::string_view target, std::string body) {
-  http::request<http::string_body> request(http::verb::post, beast::string_view(target.data(), target.size()), 11);
-  request.set(http::field::content_type, "application/json");
+  return Send("POST", target, std::move(body), "application/json");
+}
+
+Result<Answer> HttpClient::Send(std::string_view method, std::string_view target, std::string body,
+                                std::string_view content_type,
+                                const std::vector<std::pair<std::string, std::string>>& headers) {
+  const auto text = [](std::string_view view) { return beast::string_view(view.data(), view.size()); };
+  http::request<http::string_body> request(http::string_to_verb(text(method)), text(target), 11);
+  if (!content_type.empty()) request.set(http::field::content_type, text(content_type));
+  for (const auto& [name, value] : headers) request.set(name, value);
   request.body() = std::move(body);
   return connection_->Exchange(request);
 }

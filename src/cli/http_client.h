@@ -46,7 +46,10 @@ class HttpClient {
   // the last answer is opened again first; a request that was sent is never sent twice. kUnavailable when the node
   // cannot be reached or hangs up before it answers.
   Result<Answer> Get(std::string_view target);
-  Result<Answer> Post(std::string_view target, std::string body);
+  Result<Answer> Post(std::string_view target, std::string body);  // of JSON
+  // `method`: "PUT". Further headers are pairs of name and value.
+  Result<Answer> Send(std::string_view method, std::string_view target, std::string body, std::string_view content_type,
+                      const std::vector<std::pair<std::string, std::string>>& headers = {});
 
  private:
   class Connection;

@@ -12,6 +12,8 @@
 #include "cli/command.h"
 #include "cli/description.h"
 #include "cli/exit_status.h"
+#include "cli/node_call.h"
+#include "cli/percent_encode.h"
 #include "cli/read_file.h"
 
 namespace mignificient::cli {
@@ -30,6 +32,8 @@ struct Options {
   std::optional<double> timeout_s;
   std::optional<std::string> payload;
   bool quiet = false;
+  bool later = false;    // --async
+  bool as_json = false;  // of what is accepted
 };
 
 bool IsDescription(const std::string& target) {
@@ -104,20 +108,79 @@ void PrintNotice(const Answer& answer, std::chrono::steady_clock::duration elaps
   fmt::print(stderr, "\n");
 }
 
-int Invoke(const Options& options, bool address_given) {
+// A function that was deployed: it is named, and nothing says where it is.
+bool IsRegistered(const Options& options) {
+  return !options.target.empty() && !IsDescription(options.target) && options.path.empty() && options.function.empty();
+}
+
+// What the registration says cannot be said again.
+Result<> CheckRegisteredOptions(const Options& options) {
+  const std::pair<std::string_view, bool> given[] = {{"--handler", !options.handler.empty()},
+                                                     {"--language", !options.language.empty()},
+                                                     {"--uuid", !options.uuid.empty()},
+                                                     {"--mig-instance", !options.instance.empty()},
+                                                     {"--gpu-memory", options.gpu_memory_mib.has_value()},
+                                                     {"--module", !options.modules.empty()}};
+  for (const auto& [option, is_given] : given)
+    if (is_given)
+      return Fail(
+          Code::kInvalidArgument,
+          "Option {} has no effect on the registered function {}: change it with `mignificient deploy`, or name "
+          "its file with --path.",
+          option, options.target);
+  return {};
+}
+
+Result<std::string> RegisteredPayload(const Options& options) {
+  if (options.payload) return PayloadText(*options.payload);
+  if (isatty(STDIN_FILENO) == 0) return ReadAll(stdin);
+  return std::string();
+}
+
+Result<Answer> CallRegistered(const Options& options) {
+  MIG_TRY(CheckRegisteredOptions(options));
+  MIG_ASSIGN(Address address, Address::Parse(options.address));
+  MIG_ASSIGN(std::string payload, RegisteredPayload(options));
+  std::vector<std::pair<std::string, std::string>> headers;
+  if (options.timeout_s) headers.emplace_back("X-MIGnificient-Timeout", fmt::format("{}", *options.timeout_s));
+  HttpClient client(std::move(address));
+  const std::string path = (options.later ? "/async-function/" : "/function/") + PercentEncode(options.target);
+  return client.Send("POST", WithQuery(path, {{"user", options.user}}), std::move(payload), "application/octet-stream",
+                     headers);
+}
+
+Result<Answer> CallDescribed(const Options& options, bool address_given) {
+  if (options.later)
+    return Fail(Code::kInvalidArgument,
+                "Option --async takes the name of a registered function: register it with `mignificient deploy`.");
   std::string address_text = options.address;
+<<<<<<< HEAD
   const auto request = BuildRequest(options, address_text, address_given);
   if (!request) return Complain("invoke", request.error());
   auto address = Address::Parse(address_text);
   if (!address) return Complain("invoke", address.error());
   HttpClient client(std::move(*address), options.token);
+=======
+  MIG_ASSIGN(const json::object request, BuildRequest(options, address_text, address_given));
+  MIG_ASSIGN(Address address, Address::Parse(address_text));
+  HttpClient client(std::move(address));
+  return client.Post("/invoke", json::serialize(request));
+}
+
+int Invoke(const Options& options, bool address_given) {
+>>>>>>> e51613f (Command line: deploy, functions, calls, and invoke of a registered function)
   const auto start = std::chrono::steady_clock::now();
-  const auto answer = client.Post("/invoke", json::serialize(*request));
+  const auto answer = IsRegistered(options) ? CallRegistered(options) : CallDescribed(options, address_given);
   const auto elapsed = std::chrono::steady_clock::now() - start;
   if (!answer) return Complain("invoke", answer.error());
-  if (!options.quiet) PrintNotice(*answer, elapsed);
+  if (!options.quiet && !options.later) PrintNotice(*answer, elapsed);
   const ExitStatus status = ExitOfAnswer(answer->status, answer->Header("X-Function-Error"));
   if (status != kExitOk) return ComplainOfAnswer("invoke", *answer);
+  if (options.later) {
+    fmt::print("{}{}", options.as_json ? answer->body : std::string(answer->Header("X-Call-Id")),
+               options.as_json ? "" : "\n");
+    return kExitOk;
+  }
   if (std::fwrite(answer->body.data(), 1, answer->body.size(), stdout) != answer->body.size() ||
       std::fflush(stdout) != 0)
     return Complain("invoke", FailErrno("write", errno).error());
@@ -130,8 +193,12 @@ Command AddInvoke(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("invoke", "Run a function once and print its result");
   const auto options = std::make_shared<Options>();
   CLI::Option* address = AddAddress(*app, options->address);
+<<<<<<< HEAD
   AddToken(*app, options->token);
   app->add_option("target", options->target, "A load description (NAME.json), or the name of a function");
+=======
+  app->add_option("target", options->target, "A load description (NAME.json), or the name of a registered function");
+>>>>>>> e51613f (Command line: deploy, functions, calls, and invoke of a registered function)
   app->add_option("--input", options->input, "Which of the description's inputs to send")->capture_default_str();
   app->add_option("--function", options->function, "Name of the function");
   app->add_option("--path", options->path, "Its library (.so) or Python file");
@@ -146,6 +213,8 @@ Command AddInvoke(CLI::App& parent) {
   app->add_option(
       "-d,--data", options->payload,
       "The payload: text, @FILE, or @- for standard input (default: the description's, else standard input)");
+  app->add_flag("--async", options->later, "Do not wait: print the id of the call, for `mignificient calls`");
+  app->add_flag("--json", options->as_json, "With --async: print what is known of the call");
   app->add_flag("-q,--quiet", options->quiet, "Do not print start type and timing to standard error");
   return {app, [options, address] { return Invoke(*options, address->count() > 0); }};
 }

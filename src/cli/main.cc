@@ -75,9 +75,11 @@ int Main(std::span<const std::string> arguments) {
   const auto program = has_program ? arguments.subspan(ours + 1) : std::span<const std::string>{};
 
   CLI::App root(kAbout, "mignificient");
-  const std::vector<Command> commands = {AddServe(root),        AddInvoke(root),  AddBench(root),
-                                         AddRun(root, program), AddDevices(root), AddPs(root),
-                                         AddKill(root),         AddConfig(root),  AddVersion(root)};
+  std::vector<Command> commands = {AddServe(root),        AddInvoke(root),  AddDeploy(root), AddBench(root),
+                                   AddRun(root, program), AddDevices(root), AddPs(root),     AddKill(root),
+                                   AddConfig(root),       AddVersion(root)};
+  for (auto add : {AddFunctions, AddCalls})
+    for (Command& command : add(root)) commands.push_back(std::move(command));
   std::vector<std::string> reversed(arguments.begin(), arguments.begin() + static_cast<ptrdiff_t>(ours));
   std::reverse(reversed.begin(), reversed.end());  // CLI11 takes them from the back
   try {
