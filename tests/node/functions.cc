@@ -111,6 +111,19 @@ int yields_twice(Invocation invocation) {
   invocation.gpu_yield();
   return 0;
 }
+// "FILE WORD": appends the word as a line; one write, so that several may.
+int append(Invocation invocation) {
+  const std::string text = reinterpret_cast<const char*>(invocation.payload.data);
+  const std::string line = text.substr(text.find(' ') + 1) + "\n";
+  std::FILE* file = std::fopen(text.substr(0, text.find(' ')).c_str(), "a");
+  std::fwrite(line.data(), 1, line.size(), file);
+  std::fclose(file);
+  return 0;
+}
+int append_and_wait(Invocation invocation) {
+  append(invocation);
+  WaitForever();
+}
 int out_of_memory(Invocation) {
   TellServer("o");
   WaitForever();
