@@ -94,32 +94,24 @@ int Wait(const Options& options) {
   return kExitOk;
 }
 
-void AddCommon(CLI::App& app, Options& options) {
-  AddAddress(app, options.address);
-  app.add_flag("--json", options.as_json, "Print JSON");
-}
-
-void AddFilters(CLI::App& app, Options& options) {
-  app.add_option("--user", options.user, "Only this user's");
-  app.add_option("--function", options.function, "Only this function's");
-  app.add_option("--status", options.status, "Only queued, running, done, failed, cancelled or lost ones");
-}
-
 }  // namespace
 
 std::vector<Command> AddCalls(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("calls", "List, show, await and cancel asynchronous calls");
   const auto options = std::make_shared<Options>();
-  AddCommon(*app, *options);
-  AddFilters(*app, *options);
+  AddAddress(*app, options->address);
+  app->add_flag("--json", options->as_json, "Print JSON");
+  app->add_option("--user", options->user, "Only this user's");
+  app->add_option("--function", options->function, "Only this function's");
+  app->add_option("--status", options->status, "Only queued, running, done, failed, cancelled or lost ones");
   std::vector<Command> commands = {{app, [options] { return List(*options); }}};
   const auto add = [&](const char* name, const char* about, int (*run)(const Options&)) {
-    CLI::App* sub = app->add_subcommand(name, about);
-    AddCommon(*sub, *options);
+    CLI::App* sub = app->add_subcommand(name, about)->fallthrough();
+    sub->footer("Options of `mignificient calls` apply as well.");
     commands.push_back({sub, [options, run] { return run(*options); }});
     return sub;
   };
-  AddFilters(*add("list", "Calls, the newest first", List), *options);
+  add("list", "Calls, the newest first", List);
   for (CLI::App* sub : {add("show", "What became of a call", Show),
                         add("wait", "Wait for the end of a call and print its result", Wait),
                         add("cancel", "Cancel a call; the container of a running one is killed", Cancel)})

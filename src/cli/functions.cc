@@ -69,22 +69,18 @@ int Delete(const Options& options) {
   return kExitOk;
 }
 
-void AddCommon(CLI::App& app, Options& options) {
-  AddAddress(app, options.address);
-  app.add_option("--user", options.user, "Whose (default: whoever asks, else `default`)");
-  app.add_flag("--json", options.as_json, "Print JSON");
-}
-
 }  // namespace
 
 std::vector<Command> AddFunctions(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("functions", "List, show and delete registered functions");
   const auto options = std::make_shared<Options>();
-  AddCommon(*app, *options);
+  AddAddress(*app, options->address);
+  app->add_option("--user", options->user, "Whose (default: whoever asks, else `default`; of a list: all)");
+  app->add_flag("--json", options->as_json, "Print JSON");
   std::vector<Command> commands = {{app, [options] { return List(*options); }}};
   const auto add = [&](const char* name, const char* about, int (*run)(const Options&), bool named) {
-    CLI::App* sub = app->add_subcommand(name, about);
-    AddCommon(*sub, *options);
+    CLI::App* sub = app->add_subcommand(name, about)->fallthrough();
+    sub->footer("Options of `mignificient functions` apply as well.");
     if (named) sub->add_option("name", options->name, "The function's name")->required();
     commands.push_back({sub, [options, run] { return run(*options); }});
   };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include <boost/json/array.hpp>
 
@@ -66,9 +67,16 @@ Result<std::string> ContentType(const json::object& body, std::string fallback) 
   return BadField("content-type", "\"{}\" is given; a type such as application/json is allowed.", type);
 }
 
+// Whole numbers as people write them: 7, not 7E0.
+json::value Seconds(const std::optional<double>& seconds) {
+  if (!seconds) return nullptr;
+  if (*seconds == std::floor(*seconds)) return static_cast<int64_t>(*seconds);
+  return *seconds;
+}
+
 json::value Seconds(const std::optional<std::chrono::nanoseconds>& duration) {
   if (!duration) return nullptr;
-  return std::chrono::duration<double>(*duration).count();
+  return Seconds(std::optional(std::chrono::duration<double>(*duration).count()));
 }
 
 }  // namespace
@@ -117,7 +125,7 @@ json::object FunctionJson(const FunctionSpec& spec) {
           {"handler", spec.handler},
           {"gpu-memory", spec.gpu_memory_mib},
           {"mig-instance", spec.mig_instance},
-          {"timeout", spec.timeout_s ? json::value(*spec.timeout_s) : json::value(nullptr)},
+          {"timeout", Seconds(spec.timeout_s)},
           {"concurrency", scaling.concurrency},
           {"min-containers", scaling.min_containers},
           {"max-containers", scaling.max_containers},

@@ -14,7 +14,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(json.loads(body) if self.headers["Content-Type"] == "application/json" else body)
         self.answer()
 
     def do_GET(self):
@@ -83,7 +84,8 @@ def test_usage_errors_exit_with_2_and_say_why(arguments, complaint):
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["serve", "invoke", "bench", "run", "devices", "ps", "kill", "config", "version"])
+@pytest.mark.parametrize("command", ["serve", "invoke", "deploy", "functions", "calls", "bench", "run", "devices",
+                                     "ps", "kill", "config", "version"])
 def test_each_command_has_help(command):
     result = mignificient(command, "--help")
     assert result.returncode == 0
@@ -95,7 +97,8 @@ def test_version_in_both_forms():
     assert plain.stdout == f"mignificient {json.loads(as_json.stdout)['version']}\n"
 
 
-@pytest.mark.parametrize("arguments", [["invoke", "f"], ["ps"], ["kill", "c"]])
+@pytest.mark.parametrize("arguments", [["invoke", "f"], ["ps"], ["kill", "c"], ["functions"], ["calls"],
+                                       ["deploy", "f", "--path", "f.so"], ["calls", "wait", "c"]])
 def test_nobody_there_exits_with_3(arguments):
     result = mignificient(*arguments, "--address", "unix:/no/such/socket")
     assert result.returncode == 3
