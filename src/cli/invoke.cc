@@ -143,7 +143,7 @@ Result<Answer> CallRegistered(const Options& options) {
   MIG_ASSIGN(std::string payload, RegisteredPayload(options));
   std::vector<std::pair<std::string, std::string>> headers;
   if (options.timeout_s) headers.emplace_back("X-MIGnificient-Timeout", fmt::format("{}", *options.timeout_s));
-  HttpClient client(std::move(address));
+  HttpClient client(std::move(address), options.token);
   const std::string path = (options.later ? "/async-function/" : "/function/") + PercentEncode(options.target);
   return client.Send("POST", WithQuery(path, {{"user", options.user}}), std::move(payload), "application/octet-stream",
                      headers);
@@ -154,21 +154,13 @@ Result<Answer> CallDescribed(const Options& options, bool address_given) {
     return Fail(Code::kInvalidArgument,
                 "Option --async takes the name of a registered function: register it with `mignificient deploy`.");
   std::string address_text = options.address;
-<<<<<<< HEAD
-  const auto request = BuildRequest(options, address_text, address_given);
-  if (!request) return Complain("invoke", request.error());
-  auto address = Address::Parse(address_text);
-  if (!address) return Complain("invoke", address.error());
-  HttpClient client(std::move(*address), options.token);
-=======
   MIG_ASSIGN(const json::object request, BuildRequest(options, address_text, address_given));
   MIG_ASSIGN(Address address, Address::Parse(address_text));
-  HttpClient client(std::move(address));
+  HttpClient client(std::move(address), options.token);
   return client.Post("/invoke", json::serialize(request));
 }
 
 int Invoke(const Options& options, bool address_given) {
->>>>>>> e51613f (Command line: deploy, functions, calls, and invoke of a registered function)
   const auto start = std::chrono::steady_clock::now();
   const auto answer = IsRegistered(options) ? CallRegistered(options) : CallDescribed(options, address_given);
   const auto elapsed = std::chrono::steady_clock::now() - start;
@@ -193,12 +185,8 @@ Command AddInvoke(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("invoke", "Run a function once and print its result");
   const auto options = std::make_shared<Options>();
   CLI::Option* address = AddAddress(*app, options->address);
-<<<<<<< HEAD
   AddToken(*app, options->token);
-  app->add_option("target", options->target, "A load description (NAME.json), or the name of a function");
-=======
   app->add_option("target", options->target, "A load description (NAME.json), or the name of a registered function");
->>>>>>> e51613f (Command line: deploy, functions, calls, and invoke of a registered function)
   app->add_option("--input", options->input, "Which of the description's inputs to send")->capture_default_str();
   app->add_option("--function", options->function, "Name of the function");
   app->add_option("--path", options->path, "Its library (.so) or Python file");
