@@ -25,7 +25,8 @@ def make_node():
         settings = {key.replace("_", "-"): value for key, value in settings.items()}
         settings = {"functions": {"allowed-paths": [str(FOLDER), str(pathlib.Path(__file__).parent)]},
                     "executor": {"python": sys.executable}, "gpu-server": {"driver": "cpu"}, **settings}
-        if refusal := serving.refused_setting(BUILD, settings):
+        refusal = serving.refused_setting(BUILD, settings)
+        if "does not exist yet" in refusal or "is not known" in refusal:  # a version that lacks the model or the key
             pytest.skip(refusal)
         nodes.append(serving.Node(BUILD, settings, devices, arguments))
         return nodes[-1]
