@@ -142,7 +142,7 @@ class Node:
         if self.process.returncode is None:
             self.end(signal.SIGKILL)
         # Who still writes into the folder is one of ours, being killed.
-        end = time.monotonic() + LIMIT_S
+        end = time.monotonic() + 10
         while self.left_behind() and time.monotonic() < end:
             time.sleep(0.01)
         self._temporary.cleanup()

@@ -76,6 +76,7 @@ Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& co
   auto setup = std::make_shared<node::ContainerSetup>();
   MIG_ASSIGN(setup->executor_program,
              Program(config.paths.executor, folder, "mignificient-executor", "paths.executor"));
+  MIG_ASSIGN(setup->keeper_program, Program(config.paths.keeper, folder, "mignificient-keeper", "paths.keeper"));
   MIG_ASSIGN(setup->gpu_server.program,
              Program(config.paths.gpu_server, folder, "mignificient-gpu-server", "paths.gpu-server"));
   MIG_ASSIGN(setup->python, Python(config.executor.python));

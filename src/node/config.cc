@@ -82,6 +82,7 @@ std::vector<Key> Keys(Config& c) {
       {"gpu-server.close-timeout", &c.gpu_server.close_timeout_s, 0.001, 86400},
       {"gpu-server.context-memory", &c.gpu_server.context_memory_mib},
       {"paths.executor", &c.paths.executor},
+      {"paths.keeper", &c.paths.keeper},
       {"paths.gpu-server", &c.paths.gpu_server},
       {"paths.library", &c.paths.library},
       {"paths.logs", &c.paths.logs},

@@ -84,6 +84,7 @@ struct Config {
   // Where our own files are; empty: beside the running program (bin/ and ../lib/).
   struct Paths {
     std::string executor;    // mignificient-executor
+    std::string keeper;      // mignificient-keeper, the executor's parent
     std::string gpu_server;  // mignificient-gpu-server
     std::string library;     // the folder with our libcuda.so.1
     std::string logs;        // of containers; empty: a fresh folder under the system's temporary folder

@@ -189,10 +189,11 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   bool IsPython() const { return spec_.language == Language::kPython; }
 
   Result<std::vector<std::string>> ExecutorProgram() const {
-    if (!IsPython()) return std::vector{setup_->executor_program};
+    if (!IsPython()) return std::vector{setup_->keeper_program, setup_->executor_program};
     if (setup_->python.empty())
       return Fail(Code::kNotFound, "There is no python3 in the PATH, nor does executor.python name one.");
-    return std::vector{setup_->python, setup_->library_folder + "/python/mignificient_executor.py"};
+    return std::vector{setup_->keeper_program, setup_->python,
+                       setup_->library_folder + "/python/mignificient_executor.py"};
   }
 
   asio::awaitable<bool> Readable(asio::posix::stream_descriptor& descriptor) {
@@ -262,7 +263,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
         return false;
       }
       if (!received || !*received) {
-        (void)function_.KillGroup();
+        (void)function_.Signal(SIGTERM);  // its keeper kills what is left, and tells how the executor ended
         return false;
       }
       OnMessage(**received);

@@ -37,7 +37,7 @@ struct ContainerSpec {
 
 // The same for all containers of a node.
 struct ContainerSetup {
-  std::string executor_program, library_folder, log_folder;
+  std::string executor_program, keeper_program, library_folder, log_folder;
   std::string python;  // the interpreter of Python functions; empty: there is none
   executor::Layout layout;
   uint64_t log_bytes = 0;
@@ -115,7 +115,7 @@ class Container {
   // What the function printed since the last Run, at most 4 KiB.
   virtual std::string LogTail() = 0;
   virtual std::string log_path() const = 0;
-  virtual int executor_pid() const = 0;  // 0: not running
+  virtual int executor_pid() const = 0;  // of its keeper, which ends as it ends (apps/keeper.cc); 0: not running
   virtual int gpu_server_pid() const = 0;
 };
 

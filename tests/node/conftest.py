@@ -62,6 +62,7 @@ class Node:
             "shutdown-grace": 0,
             "paths": {
                 "executor": str(BUILD / "bin" / "mignificient-executor"),
+                "keeper": str(BUILD / "bin" / "mignificient-keeper"),
                 "gpu-server": str(FOLDER / "node_test_gpu_server"),
                 "library": str(BUILD / "lib"),
                 "logs": str(folder / "logs"),

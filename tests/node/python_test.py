@@ -372,7 +372,7 @@ def test_the_interpreter_is_python3_of_the_path_by_default(make_node, tmp_path, 
 ])
 def test_an_interpreter_that_is_not_there_is_told_at_the_start(tmp_path, python, words):
     (tmp_path / "c.json").write_text(json.dumps({"executor": {"python": python}, "http": {"port": 0}, "paths": {
-        "executor": "/bin/true", "gpu-server": "/bin/true", "logs": str(tmp_path)}}))
+        "executor": "/bin/true", "keeper": "/bin/true", "gpu-server": "/bin/true", "logs": str(tmp_path)}}))
     done = subprocess.run([BUILD / "tests/node/node_test_serve", tmp_path / "c.json"], capture_output=True, text=True)
     assert done.returncode == 2
     assert words in done.stderr
@@ -380,7 +380,7 @@ def test_an_interpreter_that_is_not_there_is_told_at_the_start(tmp_path, python,
 
 @pytest.mark.parametrize("script, words", [
     ("#!/bin/sh\necho I am no Python >&2\nexit 7", ["exited with status 7 before it was ready", "I am no Python"]),
-    ("#!/no/such/interpreter\n", ["execve", "No such file"]),
+    ("#!/no/such/interpreter\n", ["cannot be run", "No such file"]),
 ])
 def test_an_interpreter_that_is_no_python_is_told_at_the_invocation(make_node, tmp_path, script, words):
     (tmp_path / "fake").write_text(script)

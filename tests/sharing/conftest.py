@@ -2,6 +2,7 @@
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -34,3 +35,13 @@ def make_node():
     yield make
     for node in nodes:
         node.close()
+
+
+def until(condition, what, limit_s=60):
+    """Polls where no event exists that a test could wait for."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.005)
+    pytest.fail(f"not within {limit_s} s: {what}")
