@@ -1,8 +1,9 @@
-"""Calls a Python function natively, for python_functions.py:
+"""Calls a Python function natively, for python_functions.py and sharing.py:
 
     call_python_function.py LIB/PYTHON FILE HANDLER CALLS
 
-The first line of its output is the first answer, the second the milliseconds of the other calls.
+The first line of its output is the first answer, the second the milliseconds of the other calls. Where CALLS is "-", each
+number that comes on a line of its input is answered with such a line: of the calls within so many seconds.
 """
 import importlib.util
 import json
@@ -26,12 +27,19 @@ def main(library, file, handler, calls):
         return bytes(result.view_writable()[:write_answer(value, result)]).decode()
 
     print(call(), flush=True)
-    times = []
-    for _ in range(int(calls)):
-        begin = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - begin) * 1e3)
-    print(json.dumps(times))
+    def timed(more):
+        times = []
+        while more(len(times)):
+            begin = time.perf_counter()
+            call()
+            times.append((time.perf_counter() - begin) * 1e3)
+        print(json.dumps(times), flush=True)
+
+    if calls != "-":
+        return timed(lambda made: made < int(calls))
+    for line in sys.stdin:
+        end = time.perf_counter() + float(line)
+        timed(lambda _, end=end: time.perf_counter() < end)
 
 
 if __name__ == "__main__":

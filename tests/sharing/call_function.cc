@@ -1,5 +1,5 @@
-// Calls a function natively, without MIGnificient, so that it can be compared: the C++ half of
-// bench/call_python_function.py, which tells how.
+// Calls a function natively, without MIGnificient, so that it can be compared: for C++ what
+// bench/call_python_function.py is for Python.
 //
 //   call_function FILE HANDLER PAYLOAD
 //

@@ -30,7 +30,8 @@ def test_it_ends_as_its_program_ends(script, status):
 
 def test_descriptors_environment_and_input_are_the_programs():
     reader, writer = os.pipe()
-    keeper = keep(f"cat; echo $WORD; echo through >/proc/self/fd/{writer}", pass_fds=[writer], stdin=subprocess.PIPE, env={"WORD": "word"})
+    keeper = keep(f"cat; echo $WORD; echo through >/proc/self/fd/{writer}", pass_fds=[writer], stdin=subprocess.PIPE,
+                  env={"WORD": "word"})
     os.close(writer)
     assert keeper.communicate("input\n", timeout=60)[0] == "input\nword\n"
     assert os.read(reader, 100) == b"through\n" and os.read(reader, 100) == b""
@@ -46,7 +47,8 @@ def test_the_output_closes_when_the_program_closes_it():
 
 @pytest.mark.parametrize("end", ["exit 4", "kill -9 $$"])
 def test_what_the_program_leaves_behind_is_killed_before_it_ends(end):
-    keeper = keep(f"sleep 1000000 >&- & echo $!; setsid sleep 1000000 >&- & echo $!; (setsid sh -c 'sleep 1000000 >&- & echo $!'); {end}")
+    keeper = keep("sleep 1000000 >&- & echo $!; setsid sleep 1000000 >&- & echo $!; "
+                  f"(setsid sh -c 'sleep 1000000 >&- & echo $!'); {end}")
     pids = [int(line) for line in keeper.stdout]
     keeper.wait(60)
     assert len(pids) == 3 and not [pid for pid in pids if alive(pid)]
@@ -54,7 +56,8 @@ def test_what_the_program_leaves_behind_is_killed_before_it_ends(end):
 
 def test_its_programs_family_dies_with_its_parent():
     script = "echo $$; setsid sleep 1000000 >&- & echo $!; wait"
-    parent = subprocess.Popen(["/bin/sh", "-c", f"{KEEPER} /bin/sh -c '{script}' & wait"], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(["/bin/sh", "-c", f"{KEEPER} /bin/sh -c '{script}' & wait"], stdout=subprocess.PIPE,
+                              text=True)
     pids = [int(parent.stdout.readline()) for _ in range(2)]
     keeper = int(pathlib.Path(f"/proc/{pids[0]}/stat").read_text().rsplit(")", 1)[1].split()[1])
     parent.kill()

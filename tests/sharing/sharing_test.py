@@ -44,7 +44,8 @@ class Load:
     def __init__(self, node, seed):
         self.node, self.ran, self.wrong = node, [], []
         per_caller = INVOCATIONS // (CALLERS * len(CONTAINERS))
-        self._threads = [threading.Thread(target=self._call, args=(index, *container, random.Random(seed + index), per_caller))
+        self._threads = [threading.Thread(target=self._call,
+                                          args=(index, *container, random.Random(1000 * seed + index), per_caller))
                          for index, container in enumerate(CONTAINERS * CALLERS)]
 
     def run(self, watch):
