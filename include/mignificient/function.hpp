@@ -35,9 +35,9 @@ class Invocation {
   InvocationData payload;
   InvocationResultData result;
 
-  // Gives the GPU to the next invocation: this one goes on without it. Waits for GPU work that was issued
-  // before. GPU work issued afterwards does not run, so call it once the last result is on the host. A second call does
-  // nothing.
+  // Gives the GPU to the next invocation, once the GPU work that was issued before is done; returns at once, and the
+  // function goes on. GPU work that it issues later waits until the GPU is its own again, in turn. May be called any
+  // number of times, from one thread at a time.
   void gpu_yield() {
     if (yield_ != nullptr) yield_(context_);
   }

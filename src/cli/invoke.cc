@@ -132,7 +132,7 @@ Result<> CheckRegisteredOptions(const Options& options) {
 }
 
 Result<std::string> RegisteredPayload(const Options& options) {
-  if (options.payload) return PayloadText(*options.payload);
+  if (options.payload) return ReadPayload(*options.payload);
   if (isatty(STDIN_FILENO) == 0) return ReadAll(stdin);
   return std::string();
 }

@@ -159,13 +159,12 @@ void Node::StartQuantum(Slot& slot) {
   });
 }
 
-// One whose last drain is under way gives the GPU up with it.
+// One that yields, or whose last drain is under way, gives the GPU up with that.
 void Node::Act(const sched::AskRelease& action) {
   const Slot& slot = slots_.at(action.container);
-  if (!slot.running || slot.running->finishing) return;
+  if (!slot.running || slot.running->finishing || slot.running->yielding) return;
   const bool now = action.when == sched::AskRelease::When::kNow;
   const auto idle = std::chrono::microseconds(static_cast<int64_t>(config_.idle_release_us));
-  slot.running->yielding = false;
   slot.running->release_tag = slot.container->Drain(now ? wire::Hold::kNow : wire::Hold::kIdle, idle);
 }
 

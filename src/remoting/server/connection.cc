@@ -166,6 +166,7 @@ void Connection::Run() {
 bool Connection::Step() {
   ServeDrain();
   ServeSettle();
+  command_position_ = consumer_.position();
   auto record = consumer_.Next();
   if (!record) return Misuse(record.error().message());
   if (!*record) return Idle();
@@ -215,12 +216,18 @@ void Connection::ServeDrain() {
     // What an earlier drain held back counts as issued, unless the owner has set the gate since.
     if (hold == wire::Hold::kIssued) held_turn_ = 0;
   }
-  if (hold == wire::Hold::kIssued && consumer_.position() < *drain_position_) return;
-  if (hold == wire::Hold::kIdle && !IdleFor(std::chrono::microseconds(drain.idle_us))) return;
+  if (hold == wire::Hold::kIssued && CarriedOut() < *drain_position_) return;
+  // Who waits at the gate starts nothing.
+  if (hold == wire::Hold::kIdle && !at_gate_ && !IdleFor(std::chrono::microseconds(drain.idle_us))) return;
   held_turn_ = wire::GateTurnOf(session_->gate.word().load(std::memory_order_acquire));
   if (!BusyStreams().empty()) return;
   drained_tag_.store(drain.tag, std::memory_order_release);
   notify_();
+}
+
+// Everything before it has been given to the driver: a command that waits at the gate has not.
+uint64_t Connection::CarriedOut() const {
+  return at_gate_ ? command_position_ : consumer_.position();
 }
 
 bool Connection::IdleFor(nanoseconds duration) {
@@ -296,7 +303,9 @@ bool Connection::PassGate(GateClass gate_class) {
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
     if (!waits_.empty()) PollWaits();
+    at_gate_ = true;
     ServeDrain();
+    at_gate_ = false;
     if (GateOpen(gate_word, gate_class)) continue;  // a drain let go what an earlier one had held
     ReportWaiting(gate_word);
     const os::FutexExpectation words[] = {{&session_->gate.word(), gate_word}, {&attention_, attention}};

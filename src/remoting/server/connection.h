@@ -99,6 +99,7 @@ class Connection {
   void PollWaits();
   void ServeDrain();
   bool IdleFor(std::chrono::nanoseconds duration);
+  uint64_t CarriedOut() const;
   bool Draining() const { return drain_.load(std::memory_order_acquire).tag != drained_tag(); }
   void TearDown();
   bool Dispatch(const ring::Record& record);
@@ -339,7 +340,9 @@ class Connection {
   std::chrono::steady_clock::time_point idle_since_;
   uint32_t serving_tag_ = 0;  // the drain that drain_position_ belongs to
   std::optional<uint64_t> drain_position_;
-  uint32_t held_turn_;  // of the gate: nothing passes while it is still this one
+  uint64_t command_position_ = 0;  // in the ring, of the command that is carried out now
+  bool at_gate_ = false;           // and waits there
+  uint32_t held_turn_;             // of the gate: nothing passes while it is still this one
   std::optional<uint64_t> settle_position_;
 
   std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain
