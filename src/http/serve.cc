@@ -144,7 +144,7 @@ node::Registry::Hooks RegistryHooks(node::Node& node) {
   hooks.containers = [&node] { return node.Containers(); };
   // One that has ended meanwhile is what was wanted.
   hooks.kill = [&node](const std::string& user, const std::string& container) { (void)node.Kill(user, container); };
-  hooks.maintain = [](std::vector<node::Request>) {};  // Node::Maintain, as soon as there is one
+  hooks.maintain = [&node](const std::vector<node::Request>& templates) { node.Maintain(templates); };
   return hooks;
 }
 

@@ -49,9 +49,11 @@ asio::awaitable<Result<bool>> Registry::Put(FunctionSpec spec) {
   if (!written) co_return std::unexpected(written.error());
   const bool is_new = !functions_.contains(key);
   functions_[key] = {std::move(spec), revision};
-  if (!is_new) Retire(key.first, key.second);
   log::Info("function_deployed", {{"user", key.first}, {"function", key.second}, {"revision", revision}});
-  Maintain();
+  if (is_new)
+    Maintain();
+  else
+    Replace(key.first, key.second);
   co_return is_new;
 }
 
@@ -61,9 +63,8 @@ asio::awaitable<Result<>> Registry::Delete(std::string user, std::string name) {
   const Result<> erased = co_await store_.Do(std::move(erase));
   if (!erased) co_return std::unexpected(erased.error());
   functions_.erase({user, name});
-  Retire(user, name);
   log::Info("function_deleted", {{"user", user}, {"function", name}});
-  Maintain();
+  Replace(user, name);
   co_return Result<>();
 }
 
@@ -100,9 +101,12 @@ std::string Registry::ContentType(const std::string& user, const std::string& na
   return found == functions_.end() ? FunctionSpec{}.content_type : found->second.spec.content_type;
 }
 
-void Registry::Retire(const std::string& user, const std::string& name) {
+// The node hears what it shall keep before the old containers end, lest it start them again; and the new ones that it
+// starts then are none of them.
+void Registry::Replace(const std::string& user, const std::string& name) {
   for (const ContainerInfo& container : hooks_.containers())
     if (container.user == user && container.function == name) retiring_.insert(container.id);
+  Maintain();
   for (const std::string& container : std::set(retiring_)) Settle(container);
 }
 

@@ -59,7 +59,7 @@ class Registry {
     uint64_t revision = 0;
   };
 
-  void Retire(const std::string& user, const std::string& name);
+  void Replace(const std::string& user, const std::string& name);
   void Maintain() const;
   Result<> CheckRoom(const Key& key) const;
 

@@ -93,7 +93,8 @@ class RegistryTest : public testing::Test {
   }
   ~RegistryTest() override { filesystem::remove_all(root_); }
 
-  void Start() {
+  // `starts` is what the node does when it is told what to keep.
+  void Start(std::function<void()> starts = [] {}) {
     registry_.reset();
     store_.reset();
     auto store = Store::Open((root_ / "state").string());
@@ -102,8 +103,14 @@ class RegistryTest : public testing::Test {
     store_ = std::make_unique<StoreThread>(loop_.get_executor(), std::move(*store));
     Registry::Hooks hooks;
     hooks.containers = [this] { return containers_; };
-    hooks.kill = [this](const std::string&, const std::string& container) { killed_.push_back(container); };
-    hooks.maintain = [this](std::vector<Request> templates) { templates_ = std::move(templates); };
+    hooks.kill = [this](const std::string&, const std::string& container) {
+      killed_.push_back(container);
+      if (containers_.back().id == "new") ++replaced_;
+    };
+    hooks.maintain = [this, starts](std::vector<Request> templates) {
+      templates_ = std::move(templates);
+      starts();
+    };
     registry_ = std::make_unique<Registry>(config_, *store_, std::move(hooks), *stored);
   }
 
@@ -139,6 +146,7 @@ class RegistryTest : public testing::Test {
   std::vector<ContainerInfo> containers_;
   std::vector<std::string> killed_;
   std::vector<Request> templates_;
+  size_t replaced_ = 0;  // containers that ended after their successor was there
 };
 
 TEST_F(RegistryTest, FunctionsAndTheirRevisionsSurviveARestart) {
@@ -207,6 +215,16 @@ TEST_F(RegistryTest, FunctionsThatWantContainersAheadAreToldAfterEachChange) {
   EXPECT_EQ(templates_.size(), 1u);
   ASSERT_TRUE(Run(registry_->Delete("alice", "f")));
   EXPECT_TRUE(templates_.empty());
+}
+
+TEST_F(RegistryTest, WhatIsKeptIsToldBeforeOldContainersEndAndNewOnesStay) {
+  Start([this] { containers_.push_back(Container("new", "idle")); });
+  containers_.clear();
+  ASSERT_TRUE(Run(registry_->Put(Spec("f", {{"min-containers", 1}}))));
+  containers_ = {Container("old", "idle")};
+  ASSERT_TRUE(Run(registry_->Put(Spec("f", {{"min-containers", 1}, {"timeout", 5}}))));
+  EXPECT_THAT(killed_, ElementsAre("old"));
+  ASSERT_EQ(replaced_, 1u);
 }
 
 TEST_F(RegistryTest, AUserHasAsManyFunctionsAsTheLimitSays) {
