@@ -21,6 +21,7 @@ namespace json = boost::json;
 
 struct Options {
   std::string address = LoadDescription{}.address;
+  std::string token;
   std::string user, function, status, id;
   bool as_json = false;
 
@@ -29,7 +30,7 @@ struct Options {
 
 int List(const Options& options) {
   const auto asked = AskNode(
-      options.address, "GET",
+      options.address, options.token, "GET",
       WithQuery("/v1/calls", {{"user", options.user}, {"function", options.function}, {"status", options.status}}));
   if (!asked) return Complain("calls", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("calls", asked->answer);
@@ -57,13 +58,13 @@ int Print(const Options& options, const NodeAnswer& asked) {
 }
 
 int Show(const Options& options) {
-  const auto asked = AskNode(options.address, "GET", options.Target());
+  const auto asked = AskNode(options.address, options.token, "GET", options.Target());
   if (!asked) return Complain("calls show", asked.error());
   return asked->ok() ? Print(options, *asked) : ComplainOfAnswer("calls show", asked->answer);
 }
 
 int Cancel(const Options& options) {
-  const auto asked = AskNode(options.address, "DELETE", options.Target());
+  const auto asked = AskNode(options.address, options.token, "DELETE", options.Target());
   if (!asked) return Complain("calls cancel", asked.error());
   return asked->ok() ? Print(options, *asked) : ComplainOfAnswer("calls cancel", asked->answer);
 }
@@ -71,7 +72,7 @@ int Cancel(const Options& options) {
 // The result to standard output, once the call is over; --json: what became of the call instead.
 int Wait(const Options& options) {
   for (;;) {
-    const auto asked = AskNode(options.address, "GET", options.Target() + "?wait=60");
+    const auto asked = AskNode(options.address, options.token, "GET", options.Target() + "?wait=60");
     if (!asked) return Complain("calls wait", asked.error());
     if (!asked->ok()) return ComplainOfAnswer("calls wait", asked->answer);
     const json::value* status = asked->body.is_object() ? asked->body.as_object().if_contains("status") : nullptr;
@@ -82,7 +83,7 @@ int Wait(const Options& options) {
   }
   auto address = Address::Parse(options.address);
   if (!address) return Complain("calls wait", address.error());
-  HttpClient client(std::move(*address));
+  HttpClient client(std::move(*address), options.token);
   const auto answer = client.Get(options.Target() + "/result");
   if (!answer) return Complain("calls wait", answer.error());
   const ExitStatus exit = ExitOfAnswer(answer->status, answer->Header("X-Function-Error"));
@@ -100,6 +101,7 @@ std::vector<Command> AddCalls(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("calls", "List, show, await and cancel asynchronous calls");
   const auto options = std::make_shared<Options>();
   AddAddress(*app, options->address);
+  AddToken(*app, options->token);
   app->add_flag("--json", options->as_json, "Print JSON");
   app->add_option("--user", options->user, "Only this user's");
   app->add_option("--function", options->function, "Only this function's");

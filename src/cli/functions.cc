@@ -20,6 +20,7 @@ namespace json = boost::json;
 
 struct Options {
   std::string address = LoadDescription{}.address;
+  std::string token;
   std::string user, name;
   bool as_json = false;
 
@@ -27,7 +28,8 @@ struct Options {
 };
 
 int List(const Options& options) {
-  const auto asked = AskNode(options.address, "GET", WithQuery("/v1/functions", {{"user", options.user}}));
+  const auto asked =
+      AskNode(options.address, options.token, "GET", WithQuery("/v1/functions", {{"user", options.user}}));
   if (!asked) return Complain("functions", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("functions", asked->answer);
   const json::value* list = asked->body.is_object() ? asked->body.as_object().if_contains("functions") : nullptr;
@@ -43,7 +45,7 @@ int List(const Options& options) {
 }
 
 int Show(const Options& options) {
-  const auto asked = AskNode(options.address, "GET", options.Target());
+  const auto asked = AskNode(options.address, options.token, "GET", options.Target());
   if (!asked) return Complain("functions show", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("functions show", asked->answer);
   if (options.as_json) {
@@ -59,7 +61,7 @@ int Show(const Options& options) {
 }
 
 int Delete(const Options& options) {
-  const auto asked = AskNode(options.address, "DELETE", options.Target());
+  const auto asked = AskNode(options.address, options.token, "DELETE", options.Target());
   if (!asked) return Complain("functions delete", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("functions delete", asked->answer);
   if (options.as_json)
@@ -75,6 +77,7 @@ std::vector<Command> AddFunctions(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("functions", "List, show and delete registered functions");
   const auto options = std::make_shared<Options>();
   AddAddress(*app, options->address);
+  AddToken(*app, options->token);
   app->add_option("--user", options->user, "Whose (default: whoever asks, else `default`; of a list: all)");
   app->add_flag("--json", options->as_json, "Print JSON");
   std::vector<Command> commands = {{app, [options] { return List(*options); }}};

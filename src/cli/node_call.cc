@@ -20,10 +20,10 @@ std::string CellText(const json::value* cell) {
 
 }  // namespace
 
-Result<NodeAnswer> AskNode(const std::string& address_text, std::string_view method, const std::string& target,
-                           std::string body) {
+Result<NodeAnswer> AskNode(const std::string& address_text, const std::string& token, std::string_view method,
+                           const std::string& target, std::string body) {
   MIG_ASSIGN(Address address, Address::Parse(address_text));
-  HttpClient client(std::move(address));
+  HttpClient client(std::move(address), token);
   NodeAnswer asked;
   MIG_ASSIGN(asked.answer, client.Send(method, target, std::move(body), "application/json"));
   boost::system::error_code error;

@@ -117,7 +117,7 @@ def test_address_comes_from_the_environment_and_the_command_line_wins():
                             env={"MIGNIFICIENT_ADDRESS": server.address}).returncode == 3
 
 
-@pytest.mark.parametrize("arguments", [["invoke", "f"], ["ps"], ["kill", "c"]])
+@pytest.mark.parametrize("arguments", [["invoke", "f"], ["ps"], ["kill", "c"], ["functions"], ["calls"]])
 def test_token_goes_with_every_command_as_a_bearer_token(arguments):
     with answering(200, body=b"[]") as server:
         mignificient(*arguments, "--address", server.address, env={"MIGNIFICIENT_TOKEN": "from-environment"})
