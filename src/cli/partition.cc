@@ -7,7 +7,8 @@
 namespace mignificient::cli {
 
 Result<device::Inventory> ReadOrDiscover(const std::string& devices_file) {
-  return devices_file.empty() ? device::Discover() : device::ReadInventory(devices_file);
+  return devices_file.empty() ? device::Discover(device::DiscoveryFromEnvironment())
+                              : device::ReadInventory(devices_file);
 }
 
 Result<device::Partition> FindPartition(const device::Inventory& inventory, std::string_view instance) {

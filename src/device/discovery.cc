@@ -1,4 +1,6 @@
-#include "device/inventory.h"
+#include <algorithm>
+#include <cstdlib>
+
 #include "device/nvml.h"
 
 namespace mignificient::device {
@@ -6,67 +8,89 @@ namespace {
 
 // "NVIDIA H100 80GB HBM3 MIG 3g.40gb" -> "3g.40gb". A compute instance smaller than its GPU instance is
 // "1c.3g.40gb". Without a name: the size alone.
-std::string Profile(const Nvml::InstanceIdentity& identity) {
-  const size_t space = identity.name.rfind(' ');
-  std::string last = space == std::string::npos ? identity.name : identity.name.substr(space + 1);
-  return last.find("g.") != std::string::npos ? last : fmt::format("{}g", identity.slices);
+std::string Profile(const MigDevice& device) {
+  const size_t space = device.name.rfind(' ');
+  std::string last = space == std::string::npos ? device.name : device.name.substr(space + 1);
+  return last.find("g.") != std::string::npos ? last : fmt::format("{}g", device.slices);
 }
 
 Result<std::vector<Instance>> Instances(Nvml& nvml, uint32_t index) {
+  MIG_ASSIGN(const std::vector<MigDevice> devices, nvml.MigDevices(index));
+  // Only root may ask for them; everything else is there without.
+  const auto placed = nvml.GpuInstances(index);
   std::vector<Instance> instances;
-  MIG_ASSIGN(const uint32_t slots, nvml.InstanceSlots(index));
-  for (uint32_t slot = 0; slot < slots; ++slot) {
-    MIG_ASSIGN(const std::optional<Nvml::InstanceIdentity> found, nvml.InstanceAt(index, slot));
-    if (!found) continue;
-    instances.push_back(
-        {found->uuid, fmt::format("{}g", found->slices), Profile(*found), found->memory_mib, found->multiprocessors});
+  for (const MigDevice& device : devices) {
+    Instance& instance = instances.emplace_back(Instance{.uuid = device.uuid,
+                                                         .mig_size = fmt::format("{}g", device.slices),
+                                                         .instance_size = Profile(device),
+                                                         .memory_mib = device.memory_mib,
+                                                         .compute_units = device.multiprocessors,
+                                                         .gpu_instance = device.gpu_instance,
+                                                         .compute_instance = device.compute_instance});
+    if (!placed) continue;
+    const auto found = std::ranges::find(*placed, device.gpu_instance, &GpuInstance::id);
+    if (found != placed->end()) instance.placement = found->placement;
   }
   return instances;
+}
+
+Result<Gpu> Describe(Nvml& nvml, uint32_t index) {
+  MIG_ASSIGN(GpuIdentity identity, nvml.Gpu(index));
+  Gpu gpu{.uuid = std::move(identity.uuid),
+          .index = index,
+          .name = std::move(identity.name),
+          .memory_mib = identity.memory_mib,
+          .compute_capability = std::move(identity.compute_capability),
+          .driver = nvml.driver(),
+          .pci_bus_id = std::move(identity.pci_bus_id)};
+  MIG_ASSIGN(gpu.mig, nvml.Mode(index));
+  if (gpu.mig && gpu.mig->current) {
+    MIG_ASSIGN(gpu.instances, Instances(nvml, index));
+  }
+  return gpu;
+}
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody changes the environment
+  return value == nullptr ? "" : value;
 }
 
 }  // namespace
 
 Result<Inventory> DiscoverWith(Nvml& nvml) {
   Inventory inventory;
+  MIG_ASSIGN(const std::string version, nvml.DriverVersion());
   MIG_ASSIGN(const uint32_t count, nvml.GpuCount());
   for (uint32_t index = 0; index < count; ++index) {
-    MIG_ASSIGN(Nvml::Identity identity, nvml.Gpu(index));
-    Gpu gpu{.uuid = std::move(identity.uuid),
-            .index = index,
-            .name = std::move(identity.name),
-            .memory_mib = identity.memory_mib};
-    MIG_ASSIGN(gpu.compute_capability, nvml.ComputeCapability(index));
-    MIG_ASSIGN(const bool mig, nvml.MigEnabled(index));
-    if (mig) {
-      MIG_ASSIGN(gpu.instances, Instances(nvml, index));
-      if (gpu.instances.empty()) continue;  // MIG mode without instances: nothing can run on it
+    auto gpu = Describe(nvml, index);
+    if (gpu) {
+      gpu->driver_version = version;
+      inventory.gpus.push_back(std::move(*gpu));
+    } else if (gpu.error().code() == Code::kUnavailable) {
+      inventory.troubles.push_back(fmt::format("GPU {} cannot be used: {}", index, gpu.error().message()));
+    } else {
+      return std::unexpected(std::move(gpu).error());
     }
-    inventory.gpus.push_back(std::move(gpu));
   }
   return inventory;
 }
 
-// Shaped as an H100 whose MIG instances 3g and 4g have 60 and 64 multiprocessors, with a laptop's memory.
-Inventory SoftwareInventory() {
-  return {
-      {Gpu{.uuid = "GPU-software-0",
-           .name = "MIGnificient software GPU",
-           .memory_mib = 7168,
-           .compute_capability = "9.0",
-           .driver = Driver::kCpu,
-           .instances = {{"MIG-software-0", "3g", "3g.3gb", 3072, 60}, {"MIG-software-1", "4g", "4g.4gb", 4096, 64}}}}};
+Discovery DiscoveryFromEnvironment(Preference preference) {
+  return {preference, Variable("MIGNIFICIENT_NVML"), Variable("MIGNIFICIENT_SOFTWARE_GPUS")};
 }
 
-Result<Inventory> Discover(Preference preference) {
-  if (preference == Preference::kCpu) return SoftwareInventory();
-  const auto nvml = OpenNvml();
+Result<Inventory> Discover(const Discovery& discovery) {
+  if (discovery.preference == Preference::kCpu && discovery.nvml.empty())
+    return ParseSoftwareGpus(discovery.software_gpus);
+  const bool automatic = discovery.preference == Preference::kAutomatic && discovery.nvml.empty();
+  const auto nvml = OpenNvml(discovery.nvml);
   if (!nvml) {
-    if (preference == Preference::kAutomatic && nvml.error().code() == Code::kUnavailable) return SoftwareInventory();
+    if (automatic && nvml.error().code() == Code::kUnavailable) return ParseSoftwareGpus(discovery.software_gpus);
     return std::unexpected(nvml.error());
   }
   MIG_ASSIGN(Inventory inventory, DiscoverWith(**nvml));
-  if (!inventory.gpus.empty()) return inventory;
-  if (preference == Preference::kAutomatic) return SoftwareInventory();
+  if (!inventory.gpus.empty() || !inventory.troubles.empty()) return inventory;
+  if (automatic) return ParseSoftwareGpus(discovery.software_gpus);
   return Fail(Code::kUnavailable, "The NVIDIA driver finds no GPU that functions can run on.");
 }
 

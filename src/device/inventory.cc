@@ -1,80 +1,50 @@
 #include "device/inventory.h"
 
 #include <cerrno>
-#include <cmath>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include "device/json_fields.h"
 
 namespace mignificient::device {
 namespace {
 
 namespace json = boost::json;
 
-// An object of the file with its place in it, for errors.
-struct Node {
-  const json::object& object;
-  std::string place;
-
-  std::string Field(std::string_view name) const {
-    return place.empty() ? std::string(name) : fmt::format("{}.{}", place, name);
-  }
-};
-
-Result<Node> AsNode(const json::value& value, std::string place) {
-  if (!value.is_object())
-    return Fail(Code::kInvalidArgument, "Field [{}] must be an object, not {}.", place, json::serialize(value));
-  return Node{value.as_object(), std::move(place)};
-}
-
-Result<std::string> Text(const Node& node, std::string_view name, std::optional<std::string> fallback = {}) {
-  const json::value* value = node.object.if_contains(name);
-  if (value == nullptr || value->is_null()) {
-    if (fallback) return *fallback;
-    return Fail(Code::kInvalidArgument, "Field [{}] is missing; it must be a string.", node.Field(name));
-  }
-  if (!value->is_string())
-    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a string.", node.Field(name),
-                json::serialize(*value));
-  return std::string(value->as_string());
-}
-
-// The original wrote memory as a floating-point number.
-Result<uint64_t> Number(const Node& node, std::string_view name, std::optional<uint64_t> fallback = {}) {
-  const json::value* value = node.object.if_contains(name);
-  if (value == nullptr || value->is_null()) {
-    if (fallback) return *fallback;
-    return Fail(Code::kInvalidArgument, "Field [{}] is missing; it must be a number.", node.Field(name));
-  }
-  boost::system::error_code error;
-  const double number = value->to_number<double>(error);
-  if (error || !(number >= 0) || number > 1e15)
-    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a number that is not negative.", node.Field(name),
-                json::serialize(*value));
-  return static_cast<uint64_t>(number);
-}
-
-Result<const json::array*> List(const Node& node, std::string_view name) {
-  static const json::array kNone;
-  const json::value* value = node.object.if_contains(name);
-  if (value == nullptr || value->is_null()) return &kNone;
-  if (!value->is_array())
-    return Fail(Code::kInvalidArgument, "Field [{}] is {}; it must be a list.", node.Field(name),
-                json::serialize(*value));
-  return &value->as_array();
-}
-
 bool IsMigSize(std::string_view text) {
   return text.size() == 2 && text[0] >= '1' && text[0] <= '7' && text[1] == 'g';
 }
 
-Result<Instance> ParseInstance(const Node& node) {
+bool Given(const JsonNode& node, std::string_view name) {
+  const json::value* value = node.object.if_contains(name);
+  return value != nullptr && !value->is_null();
+}
+
+Result<std::optional<uint32_t>> OptionalId(const JsonNode& node, std::string_view name) {
+  if (!Given(node, name)) return std::optional<uint32_t>{};
+  MIG_ASSIGN(const uint32_t id, Number32(node, name));
+  return std::optional(id);
+}
+
+Result<bool> Enabled(const JsonNode& node, std::string_view name) {
+  MIG_ASSIGN(const std::string text, Text(node, name));
+  if (text == "enabled" || text == "disabled") return text == "enabled";
+  return Fail(Code::kInvalidArgument, "Field [{}] is \"{}\"; it must be \"enabled\" or \"disabled\".", node.Field(name),
+              text);
+}
+
+Result<std::optional<MigMode>> ParseMode(const JsonNode& node) {
+  if (!Given(node, "mig_mode")) return std::optional<MigMode>{};
+  MIG_ASSIGN(const JsonNode child, AsNode(*node.object.if_contains("mig_mode"), node.Field("mig_mode")));
+  MigMode mode;
+  MIG_ASSIGN(mode.current, Enabled(child, "current"));
+  MIG_ASSIGN(mode.pending, Enabled(child, "pending"));
+  return std::optional(mode);
+}
+
+Result<Instance> ParseInstance(const JsonNode& node) {
   Instance instance;
   MIG_ASSIGN(instance.uuid, Text(node, "uuid"));
   MIG_ASSIGN(instance.instance_size, Text(node, "instance_size"));
@@ -85,10 +55,19 @@ Result<Instance> ParseInstance(const Node& node) {
   MIG_ASSIGN(instance.memory_mib, Number(node, "memory"));
   MIG_ASSIGN(const uint64_t units, Number(node, "compute_units", 0));
   instance.compute_units = static_cast<uint32_t>(units);
+  MIG_ASSIGN(instance.gpu_instance, OptionalId(node, "gpu_instance_id"));
+  MIG_ASSIGN(instance.compute_instance, OptionalId(node, "compute_instance_id"));
+  if (Given(node, "placement")) {
+    MIG_ASSIGN(const JsonNode child, AsNode(*node.object.if_contains("placement"), node.Field("placement")));
+    Placement placement;
+    MIG_ASSIGN(placement.start, Number32(child, "start"));
+    MIG_ASSIGN(placement.size, Number32(child, "size"));
+    instance.placement = placement;
+  }
   return instance;
 }
 
-Result<Driver> ParseDriver(const Node& node) {
+Result<Driver> ParseDriver(const JsonNode& node) {
   MIG_ASSIGN(const std::string name, Text(node, "driver", "cuda"));
   if (name == "cuda") return Driver::kCuda;
   if (name == "cpu") return Driver::kCpu;
@@ -96,7 +75,7 @@ Result<Driver> ParseDriver(const Node& node) {
               name);
 }
 
-Result<Gpu> ParseGpu(const Node& node, uint32_t position) {
+Result<Gpu> ParseGpu(const JsonNode& node, uint32_t position) {
   Gpu gpu;
   MIG_ASSIGN(gpu.uuid, Text(node, "uuid"));
   MIG_ASSIGN(const uint64_t index, Number(node, "index", position));
@@ -105,9 +84,12 @@ Result<Gpu> ParseGpu(const Node& node, uint32_t position) {
   MIG_ASSIGN(gpu.memory_mib, Number(node, "memory"));
   MIG_ASSIGN(gpu.compute_capability, Text(node, "compute_capability", ""));
   MIG_ASSIGN(gpu.driver, ParseDriver(node));
+  MIG_ASSIGN(gpu.pci_bus_id, Text(node, "pci_bus_id", ""));
+  MIG_ASSIGN(gpu.driver_version, Text(node, "driver_version", ""));
+  MIG_ASSIGN(gpu.mig, ParseMode(node));
   MIG_ASSIGN(const json::array* instances, List(node, "instances"));
   for (size_t i = 0; i < instances->size(); ++i) {
-    MIG_ASSIGN(const Node child, AsNode((*instances)[i], node.Field(fmt::format("instances[{}]", i))));
+    MIG_ASSIGN(const JsonNode child, AsNode((*instances)[i], node.Field(fmt::format("instances[{}]", i))));
     MIG_ASSIGN(Instance instance, ParseInstance(child));
     gpu.instances.push_back(std::move(instance));
   }
@@ -122,43 +104,39 @@ Result<> CheckUnique(const Inventory& inventory) {
   return {};
 }
 
-// Indented: people read and edit this file.
-void Print(const json::value& value, std::string& out, const std::string& indent) {
-  const std::string deeper = indent + "  ";
-  if (value.is_object() && !value.as_object().empty()) {
-    const char* separator = "{\n";
-    for (const auto& [key, member] : value.as_object()) {
-      out += fmt::format("{}{}\"{}\": ", std::exchange(separator, ",\n"), deeper,
-                         std::string_view(key.data(), key.size()));
-      Print(member, out, deeper);
-    }
-    out += "\n" + indent + "}";
-  } else if (value.is_array() && !value.as_array().empty()) {
-    const char* separator = "[\n";
-    for (const json::value& element : value.as_array()) {
-      out += std::exchange(separator, ",\n") + deeper;
-      Print(element, out, deeper);
-    }
-    out += "\n" + indent + "]";
-  } else {
-    out += json::serialize(value);
-  }
+json::value IdOrNull(const std::optional<uint32_t>& id) {
+  return id ? json::value(*id) : json::value(nullptr);
+}
+
+json::value ToJson(const Instance& instance) {
+  json::value placement(nullptr);
+  if (instance.placement) placement = {{"start", instance.placement->start}, {"size", instance.placement->size}};
+  return {{"uuid", instance.uuid},
+          {"mig_size", instance.mig_size},
+          {"instance_size", instance.instance_size},
+          {"memory", instance.memory_mib},
+          {"compute_units", instance.compute_units},
+          {"gpu_instance_id", IdOrNull(instance.gpu_instance)},
+          {"compute_instance_id", IdOrNull(instance.compute_instance)},
+          {"placement", std::move(placement)}};
 }
 
 json::value ToJson(const Gpu& gpu) {
   json::array instances;
-  for (const Instance& instance : gpu.instances)
-    instances.push_back({{"uuid", instance.uuid},
-                         {"mig_size", instance.mig_size},
-                         {"instance_size", instance.instance_size},
-                         {"memory", instance.memory_mib},
-                         {"compute_units", instance.compute_units}});
+  for (const Instance& instance : gpu.instances) instances.push_back(ToJson(instance));
+  json::value mode(nullptr);
+  if (gpu.mig)
+    mode = {{"current", gpu.mig->current ? "enabled" : "disabled"},
+            {"pending", gpu.mig->pending ? "enabled" : "disabled"}};
   return {{"uuid", gpu.uuid},
           {"index", gpu.index},
           {"name", gpu.name},
           {"driver", DriverName(gpu.driver)},
+          {"driver_version", gpu.driver_version},
+          {"pci_bus_id", gpu.pci_bus_id},
           {"memory", gpu.memory_mib},
           {"compute_capability", gpu.compute_capability},
+          {"mig_mode", std::move(mode)},
           {"instances", std::move(instances)}};
 }
 
@@ -176,7 +154,7 @@ std::vector<Partition> Partitions(const Inventory& inventory) {
       partitions.push_back({std::move(uuid), gpu.uuid, std::move(size), std::move(profile), memory, units, gpu.driver,
                             ordinals[static_cast<size_t>(gpu.driver)]++});
     };
-    if (gpu.instances.empty()) add(gpu.uuid, "7g", "7g", gpu.memory_mib, 0);
+    if (gpu.instances.empty() && !(gpu.mig && gpu.mig->current)) add(gpu.uuid, "7g", "7g", gpu.memory_mib, 0);
     for (const Instance& instance : gpu.instances)
       add(instance.uuid, instance.mig_size, instance.instance_size, instance.memory_mib, instance.compute_units);
   }
@@ -184,16 +162,13 @@ std::vector<Partition> Partitions(const Inventory& inventory) {
 }
 
 Result<Inventory> ParseInventory(std::string_view text) {
-  boost::system::error_code error;
-  const json::value root = json::parse(json::string_view(text.data(), text.size()), error, {},
-                                       {.max_depth = 32, .allow_comments = true, .allow_trailing_commas = true});
-  if (error) return Fail(Code::kInvalidArgument, "The text is no JSON: {}.", error.message());
-  MIG_ASSIGN(const Node node, AsNode(root, ""));
+  MIG_ASSIGN(const json::value root, ParseJson(text));
+  MIG_ASSIGN(const JsonNode node, AsNode(root, ""));
   if (!node.object.contains("gpus")) return Fail(Code::kInvalidArgument, "Field [gpus] is missing; it must be a list.");
   MIG_ASSIGN(const json::array* gpus, List(node, "gpus"));
   Inventory inventory;
   for (size_t i = 0; i < gpus->size(); ++i) {
-    MIG_ASSIGN(const Node child, AsNode((*gpus)[i], fmt::format("gpus[{}]", i)));
+    MIG_ASSIGN(const JsonNode child, AsNode((*gpus)[i], fmt::format("gpus[{}]", i)));
     MIG_ASSIGN(Gpu gpu, ParseGpu(child, static_cast<uint32_t>(i)));
     inventory.gpus.push_back(std::move(gpu));
   }
@@ -204,9 +179,7 @@ Result<Inventory> ParseInventory(std::string_view text) {
 std::string InventoryJson(const Inventory& inventory) {
   json::array gpus;
   for (const Gpu& gpu : inventory.gpus) gpus.push_back(ToJson(gpu));
-  std::string out;
-  Print(json::object{{"gpus", std::move(gpus)}}, out, "");
-  return out + "\n";
+  return PrintJson(json::object{{"gpus", std::move(gpus)}});
 }
 
 Result<Inventory> ReadInventory(const std::string& path) {

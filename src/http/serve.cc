@@ -95,9 +95,11 @@ Result<device::Inventory> Devices(const node::Config& config) {
   if (!config.devices.empty()) return device::ReadInventory(config.devices);
   using device::Preference;
   const std::string& driver = config.gpu_server.driver;
-  return device::Discover(driver == "cuda"  ? Preference::kCuda
-                          : driver == "cpu" ? Preference::kCpu
-                                            : Preference::kAutomatic);
+  return device::Discover({.preference = driver == "cuda"  ? Preference::kCuda
+                                         : driver == "cpu" ? Preference::kCpu
+                                                           : Preference::kAutomatic,
+                           .nvml = config.nvml,
+                           .software_gpus = config.software_gpus});
 }
 
 void SetLogLevel(const std::string& name) {
@@ -188,6 +190,7 @@ Result<> Serve(const node::Config& config) {
   MIG_ASSIGN(const auto setup, Setup(config));
   MIG_ASSIGN(State state, OpenState(config));
   MIG_ASSIGN(device::Inventory inventory, Devices(config));
+  for (const std::string& trouble : inventory.troubles) log::Warning("gpu_left_out", {{"text", trouble}});
   for (const device::Partition& partition : device::Partitions(inventory))
     log::Info("partition", {{"uuid", partition.uuid},
                             {"instance", partition.instance_size},

@@ -48,6 +48,8 @@ std::vector<Key> Keys(Config& c) {
       {"idle-release-us", &c.idle_release_us, 0, 1e9},
       {"compatible-status", &c.compatible_status},
       {"devices", &c.devices},
+      {"nvml", &c.nvml},
+      {"software-gpus", &c.software_gpus},
       {"http.address", &c.http.address},
       {"http.port", &c.http.port, 0, 65535},
       {"http.unix-socket", &c.http.unix_socket},

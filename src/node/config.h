@@ -22,6 +22,8 @@ struct Config {
   double idle_release_us = 200;  // an owner without GPU work gives way after so long under overlap_*; 0: never
   bool compatible_status = false;  // timeout and GPU out-of-memory answer 200, as the original did
   std::string devices;             // path of devices.json; empty: discover
+  std::string nvml;                // "fake:FILE": a fake NVML (docs/devices.md); empty: the driver's
+  std::string software_gpus;       // "3g,4g;7g" (docs/devices.md); empty: one with 3g and 4g
 
   struct Http {
     std::string address = "127.0.0.1";
