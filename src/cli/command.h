@@ -29,6 +29,7 @@ std::vector<Command> AddCalls(CLI::App& parent);
 Command AddBench(CLI::App& parent);
 Command AddRun(CLI::App& parent, std::span<const std::string> program);
 Command AddDevices(CLI::App& parent);
+std::vector<Command> AddMig(CLI::App& parent);  // one for each of its own commands
 Command AddPs(CLI::App& parent);
 Command AddKill(CLI::App& parent);
 Command AddConfig(CLI::App& parent);

@@ -78,7 +78,7 @@ int Main(std::span<const std::string> arguments) {
   std::vector<Command> commands = {AddServe(root),        AddInvoke(root),  AddDeploy(root), AddBench(root),
                                    AddRun(root, program), AddDevices(root), AddPs(root),     AddKill(root),
                                    AddConfig(root),       AddVersion(root)};
-  for (auto add : {AddFunctions, AddCalls})
+  for (auto add : {AddFunctions, AddCalls, AddMig})
     for (Command& command : add(root)) commands.push_back(std::move(command));
   std::vector<std::string> reversed(arguments.begin(), arguments.begin() + static_cast<ptrdiff_t>(ours));
   std::reverse(reversed.begin(), reversed.end());  // CLI11 takes them from the back

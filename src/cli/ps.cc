@@ -12,6 +12,7 @@
 #include "cli/description.h"
 #include "cli/exit_status.h"
 #include "cli/percent_encode.h"
+#include "cli/table.h"
 
 namespace mignificient::cli {
 namespace {
@@ -39,7 +40,7 @@ std::vector<std::string> Columns(const json::array& rows) {
 }
 
 void PrintTable(const json::array& rows) {
-  std::vector<std::vector<std::string>> lines = {Columns(rows)};
+  Table lines = {Columns(rows)};
   const std::vector<std::string> columns = lines.front();
   for (const json::value& row : rows) {
     std::vector<std::string>& line = lines.emplace_back();
@@ -48,13 +49,7 @@ void PrintTable(const json::array& rows) {
       line.push_back(cell == nullptr ? "-" : CellText(*cell));
     }
   }
-  std::vector<size_t> widths(columns.size());
-  for (const auto& line : lines)
-    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  for (const auto& line : lines) {
-    for (size_t i = 0; i + 1 < line.size(); ++i) fmt::print("{:<{}}  ", line[i], widths[i]);
-    fmt::print("{}\n", line.back());
-  }
+  Print(lines);
 }
 
 // The list of containers in an answer; null where it holds none.
