@@ -26,10 +26,6 @@ Result<std::vector<Listed>> Read(device::Nvml& nvml) {
   for (device::GpuMig& gpu : gpus) {
     Listed& listed = all.emplace_back(std::move(gpu));
     for (const device::PlacedProfile& placed : listed.gpu.table) {
-      if (!listed.gpu.enabled()) {
-        listed.remaining.push_back(0);
-        continue;
-      }
       MIG_ASSIGN(const uint32_t count, nvml.Remaining(listed.gpu.index, placed.profile.id));
       listed.remaining.push_back(count);
     }

@@ -58,7 +58,7 @@ void FakeGpu::Reset() {
 }
 
 Result<std::vector<GpuProfile>> FakeGpu::Profiles() const {
-  if (!mode.current) return Refuse(NvmlStatus::kNotSupported, "nvmlDeviceGetGpuInstanceProfileInfoV");
+  if (!TellsProfiles()) return Refuse(NvmlStatus::kNotSupported, "nvmlDeviceGetGpuInstanceProfileInfoV");
   std::vector<GpuProfile> profiles;
   for (const FakeGpuProfile& profile : H100GpuProfiles()) profiles.push_back(profile.profile);
   return profiles;
@@ -66,7 +66,7 @@ Result<std::vector<GpuProfile>> FakeGpu::Profiles() const {
 
 Result<std::vector<Placement>> FakeGpu::Placements(uint32_t profile_id) const {
   constexpr const char* kName = "nvmlDeviceGetGpuInstancePossiblePlacements_v2";
-  if (!mode.current) return Refuse(NvmlStatus::kNotSupported, kName);
+  if (!TellsProfiles()) return Refuse(NvmlStatus::kNotSupported, kName);
   const FakeGpuProfile* profile = FindH100GpuProfile(profile_id);
   if (profile == nullptr) return Refuse(NvmlStatus::kInvalidArgument, kName);
   return profile->placements;
@@ -84,7 +84,7 @@ bool FakeGpu::Fits(const GpuProfile& profile, Placement placement) const {
 
 Result<uint32_t> FakeGpu::Remaining(uint32_t profile_id) const {
   constexpr const char* kName = "nvmlDeviceGetGpuInstanceRemainingCapacity";
-  if (!mode.current) return Refuse(NvmlStatus::kNotSupported, kName);
+  if (!TellsProfiles()) return Refuse(NvmlStatus::kNotSupported, kName);
   const FakeGpuProfile* profile = FindH100GpuProfile(profile_id);
   if (profile == nullptr) return Refuse(NvmlStatus::kInvalidArgument, kName);
   // Places of one profile overlap each other wholly or not at all, so taking the first free one loses none.

@@ -32,8 +32,9 @@ struct FakeGpu {
   uint32_t pci_device = 0x233010DE;
   uint32_t pci_subsystem = 0x16C110DE;
   bool mig_capable = true;
-  bool mode_needs_reset = false;  // switching MIG mode stays pending until Reset, as on an A100 behind a hypervisor
-  bool lost = false;              // every question is answered with NVML_ERROR_GPU_IS_LOST
+  bool mode_needs_reset = false;   // switching MIG mode stays pending until Reset, as on an A100 behind a hypervisor
+  bool profiles_need_mig = false;  // the profile table is told in MIG mode only, as NVML's documentation allows
+  bool lost = false;               // every question is answered with NVML_ERROR_GPU_IS_LOST
   MigMode mode;
   std::vector<FakeGpuInstance> instances;
   std::vector<GpuProcess> processes;
@@ -42,7 +43,7 @@ struct FakeGpu {
   // What `nvidia-smi --gpu-reset` does: the pending mode holds, instances and processes are gone.
   void Reset();
 
-  // The profile table. kUnsupported while MIG mode is off.
+  // The profile table. kUnsupported while MIG mode is off, if `profiles_need_mig`.
   Result<std::vector<GpuProfile>> Profiles() const;
   Result<std::vector<Placement>> Placements(uint32_t profile_id) const;
   Result<uint32_t> Remaining(uint32_t profile_id) const;
@@ -58,6 +59,7 @@ struct FakeGpu {
   std::vector<MigDevice> Devices() const;
 
  private:
+  bool TellsProfiles() const { return mig_capable && (mode.current || !profiles_need_mig); }
   Result<FakeGpuInstance*> Find(uint32_t id, const char* function);
   Result<const FakeGpuInstance*> Find(uint32_t id, const char* function) const;
   bool Fits(const GpuProfile& profile, Placement placement) const;

@@ -62,7 +62,10 @@ TEST(FakeGpuTest, WhatIsInUseIsNotDestroyed) {
 
 TEST(FakeGpuTest, MigModeStaysPendingWhileTheGpuIsInUseOrNeedsAReset) {
   FakeGpu gpu = FakeState::H100s(1, false).gpus[0];
+  EXPECT_EQ(gpu.Remaining(19).value(), 7u);  // driver 580 tells the table even so
+  gpu.profiles_need_mig = true;
   EXPECT_EQ(gpu.Profiles().error().code(), Code::kUnsupported);
+  EXPECT_EQ(gpu.CreateInstance(19, {0, 1}).error().code(), Code::kUnsupported);
   gpu.processes = {{4711}};
   EXPECT_EQ(gpu.SetMode(true).value(), ModeChange::kInUse);
   EXPECT_EQ(gpu.mode, (MigMode{false, true}));

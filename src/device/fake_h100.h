@@ -1,6 +1,6 @@
 // What the driver says of an H100 80GB in MIG mode: the table of `nvidia-smi mig -lgip`, possible placements
-// (`-lgipp`), and compute instance profiles (`-lcip`). Profile ids, counts, memory and multiprocessors were read from a
-// real one (driver 580.159.04); placements are those of NVIDIA's MIG User Guide.
+// (`-lgipp`), both read from a real one (driver 580.159.04), and compute instance profiles (`-lcip`) after NVIDIA's MIG
+// User Guide.
 #pragma once
 
 #include <span>

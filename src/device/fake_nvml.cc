@@ -163,7 +163,7 @@ Result<uint32_t> FakeNvml::Remaining(uint32_t gpu, uint32_t profile_id) {
 
 Result<std::vector<GpuInstance>> FakeNvml::GpuInstances(uint32_t gpu) {
   return Ask("nvmlDeviceGetGpuInstances", Needs::kRoot, gpu, [](FakeGpu& g) -> Result<std::vector<GpuInstance>> {
-    MIG_TRY(g.Profiles());
+    if (!g.mode.current) return std::unexpected(NvmlError(NvmlStatus::kNotSupported, "nvmlDeviceGetGpuInstances"));
     std::vector<GpuInstance> instances;
     for (const FakeGpuInstance& i : g.instances) instances.push_back({i.id, i.profile_id, i.placement});
     return instances;

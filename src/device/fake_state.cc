@@ -73,8 +73,9 @@ Result<GpuProcess> ParseProcess(const JsonNode& node) {
 }
 
 Result<FakeGpu> ParseGpu(const JsonNode& node) {
-  MIG_TRY(CheckKnown(node, {"uuid", "name", "memory", "compute_capability", "pci_bus_id", "mig_capable",
-                            "mode_needs_reset", "lost", "mig", "mig_pending", "instances", "processes"}));
+  MIG_TRY(
+      CheckKnown(node, {"uuid", "name", "memory", "compute_capability", "pci_bus_id", "mig_capable", "mode_needs_reset",
+                        "profiles_need_mig", "lost", "mig", "mig_pending", "instances", "processes"}));
   FakeGpu gpu;
   MIG_ASSIGN(gpu.uuid, Text(node, "uuid", ""));
   MIG_ASSIGN(gpu.name, Text(node, "name", gpu.name));
@@ -83,6 +84,7 @@ Result<FakeGpu> ParseGpu(const JsonNode& node) {
   MIG_ASSIGN(gpu.pci_bus_id, Text(node, "pci_bus_id", ""));
   MIG_ASSIGN(gpu.mig_capable, Flag(node, "mig_capable", true));
   MIG_ASSIGN(gpu.mode_needs_reset, Flag(node, "mode_needs_reset", false));
+  MIG_ASSIGN(gpu.profiles_need_mig, Flag(node, "profiles_need_mig", false));
   MIG_ASSIGN(gpu.lost, Flag(node, "lost", false));
   MIG_ASSIGN(gpu.mode.current, Flag(node, "mig", false));
   MIG_ASSIGN(gpu.mode.pending, Flag(node, "mig_pending", gpu.mode.current));
@@ -125,6 +127,7 @@ json::value ToJson(const FakeGpu& gpu) {
           {"pci_bus_id", gpu.pci_bus_id},
           {"mig_capable", gpu.mig_capable},
           {"mode_needs_reset", gpu.mode_needs_reset},
+          {"profiles_need_mig", gpu.profiles_need_mig},
           {"lost", gpu.lost},
           {"mig", gpu.mode.current},
           {"mig_pending", gpu.mode.pending},

@@ -59,7 +59,8 @@ TEST(MigApplyTest, ApplyingAgainChangesNothing) {
 
 TEST(MigApplyTest, WhatDoesNotFitChangesNothing) {
   FakeState state = FakeState::H100s(2, true);
-  state.gpus[0].mode = {};  // its profiles are not known before MIG mode is on
+  state.gpus[0].mode = {};
+  state.gpus[0].profiles_need_mig = true;
   FakeNvml nvml(std::move(state));
   const std::string before = FakeStateJson(nvml.State().value());
   const auto known = Apply(nvml, On({{"3g.40gb", 3}}));

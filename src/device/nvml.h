@@ -115,7 +115,7 @@ class Nvml {
   // Those that exist. Needs no rights.
   virtual Result<std::vector<MigDevice>> MigDevices(uint32_t gpu) = 0;
 
-  // kUnsupported while MIG mode is off (some drivers answer then, too).
+  // kUnsupported while MIG mode is off, says the documentation; driver 580 answers then, too.
   virtual Result<std::vector<GpuProfile>> Profiles(uint32_t gpu) = 0;
   // Where instances of a profile may lie, whatever exists; how many more of them fit at best. Root only.
   virtual Result<std::vector<Placement>> Placements(uint32_t gpu, uint32_t profile_id) = 0;

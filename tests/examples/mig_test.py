@@ -150,7 +150,7 @@ def test_what_does_not_fit_changes_nothing_and_says_why(gpus):
 def test_a_dry_run_says_what_would_be_done(gpus):
     before = devices(gpus)
     result = ok(gpus.apply("halves", "--dry-run"))
-    assert "GPU 0: switch MIG mode on" in result.stdout
+    assert "GPU 0: switch MIG mode on" in result.stdout and "GPU 1: create 3g.40gb at 4" in result.stdout
     assert devices(gpus) == before
 
 
@@ -160,6 +160,14 @@ def test_a_mode_that_needs_a_reset_is_said_plainly(tmp_path):
     assert result.returncode == 4
     assert "MIG mode on is pending until the GPU is reset" in result.stderr
     assert devices(gpus)[0]["mig_mode"] == {"current": "disabled", "pending": "enabled"}
+
+
+def test_what_only_turns_out_not_to_fit_in_mig_mode_leaves_the_mode_off(tmp_path):
+    gpus = Gpus(tmp_path, {"gpus": [{"profiles_need_mig": True}]})
+    result = gpus.apply("too-much")
+    assert result.returncode == 4
+    assert "at most 1 fit on the GPU" in result.stderr and "is undone" in result.stderr
+    assert devices(gpus)[0]["mig_mode"] == {"current": "disabled", "pending": "disabled"}
 
 
 def test_a_running_process_is_in_the_way(gpus):
@@ -202,7 +210,7 @@ def test_list_shows_what_fits_and_what_exists(gpus):
     assert three["placements"] == [{"start": 0, "size": 4}, {"start": 4, "size": 4}]
     assert sorted(instance["profile"] for instance in listed[0]["instances"]) == [
         "1g.10gb", "1g.10gb", "2g.20gb", "3g.40gb"]
-    assert listed[1]["profiles"] == []
+    assert all(profile["free"] == profile["total"] for profile in listed[1]["profiles"])
     table = ok(gpus.mig("list")).stdout
     assert "{0,4}:4" in table and "MIG mode disabled" in table
 
