@@ -1,9 +1,13 @@
 // What goes back to a caller, apart from how it is sent: status, headers, body (CONTRACT 1).
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
 #include "node/request.h"
@@ -15,6 +19,9 @@ struct Reply {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  // Where there is one, what it answers is the body, sent as it comes, until nullopt. Empty texts in between let the
+  // connection look whether the caller is still there.
+  std::function<boost::asio::awaitable<std::optional<std::string>>()> more = {};
 };
 
 Reply JsonReply(std::string body);

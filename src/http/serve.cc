@@ -6,15 +6,20 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <sstream>
+#include <vector>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
+#include "http/auth.h"
 #include "http/server.h"
 #include "node/node.h"
 #include "os/child.h"
@@ -180,6 +185,25 @@ asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, Se
   loop.stop();
 }
 
+// Each SIGHUP takes all actions, in order.
+asio::awaitable<void> ActOnHangup(asio::signal_set& signals, std::vector<std::function<void()>> actions) {
+  for (;;) {
+    co_await signals.async_wait(asio::use_awaitable);
+    log::Info("rereading");
+    for (const auto& action : actions) action();
+  }
+}
+
+// A file's name can come to mean another file in ways that no notification tells of (links, mounts): look each second.
+asio::awaitable<void> WatchTokens(Authenticator& auth) {
+  asio::steady_timer second(co_await asio::this_coro::executor);
+  for (;;) {
+    second.expires_after(std::chrono::seconds(1));
+    co_await second.async_wait(asio::use_awaitable);
+    auth.RereadIfChanged();
+  }
+}
+
 }  // namespace
 
 Result<> Serve(const node::Config& config) {
@@ -198,14 +222,18 @@ Result<> Serve(const node::Config& config) {
                             {"driver", device::DriverName(partition.driver)}});
 
   asio::io_context loop(1);
-  asio::signal_set signals(loop, SIGTERM, SIGINT);  // before anybody can be told that we listen
+  asio::signal_set signals(loop, SIGTERM, SIGINT), hangup(loop, SIGHUP);  // before anybody is told that we listen
   node::Node node(loop.get_executor(), config, std::move(inventory), setup);
   node::StoreThread store(loop.get_executor(), std::move(state.store));
   node::Registry registry(config, store, RegistryHooks(node), state.functions);
   node::Calls calls(loop.get_executor(), config, store, CallsHooks(node, registry), std::move(state.queued));
   const Services services{config, node, registry, calls};
-  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), services));
+  MIG_ASSIGN(Authenticator auth, Authenticator::Create(config));
+  MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), services, auth));
   asio::co_spawn(loop, StopOnSignal(signals, *server, services, loop), asio::detached);
+  asio::co_spawn(loop, ActOnHangup(hangup, {[&] { auth.Reread(); }, [&] { server->RereadCertificate(); }}),
+                 asio::detached);
+  if (!config.auth.tokens.empty()) asio::co_spawn(loop, WatchTokens(auth), asio::detached);
   loop.run();
   return {};
 }

@@ -10,6 +10,7 @@ namespace mignificient::http {
 // the kernel to die with it. Makes the process a child subreaper. Returns after SIGTERM or SIGINT once every
 // request is answered and every child is reaped (a second signal does not shorten this); or at once with
 // the reason why it cannot start (address in use, a program missing, no devices).
+// SIGHUP rereads the token file and the certificate.
 // Writes the log line `listening address=... port=...` when requests are accepted.
 Result<> Serve(const node::Config& config);
 

@@ -8,6 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
+#include "http/auth.h"
 #include "http/routes.h"
 
 namespace mignificient::http {
@@ -18,8 +19,11 @@ class Server {
 
   // Listens on http.address:http.port and, where configured, http.unix-socket (a socket file that nobody listens on is
   // replaced). kUnavailable where the address is in use. Writes the log line `listening`.
-  static Result<std::unique_ptr<Server>> Listen(boost::asio::any_io_executor executor, const Services& services);
+  static Result<std::unique_ptr<Server>> Listen(boost::asio::any_io_executor executor, const Services& services,
+                                                const Authenticator& auth);
 
+  // For new connections. A certificate or key that cannot be used is logged and changes nothing.
+  virtual void RereadCertificate() = 0;
   // Accepts no more and closes connections that wait for a request.
   virtual void StopAccepting() = 0;
   // Returns when every answer is written, or after `limit`.

@@ -1,5 +1,6 @@
 #include "node/config.h"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -53,10 +54,15 @@ std::vector<Key> Keys(Config& c) {
       {"http.address", &c.http.address},
       {"http.port", &c.http.port, 0, 65535},
       {"http.unix-socket", &c.http.unix_socket},
+      {"http.unix-socket-mode", &c.http.unix_socket_mode},
+      {"http.tls.certificate", &c.http.tls.certificate},
+      {"http.tls.key", &c.http.tls.key},
       {"http.header-timeout", &c.http.header_timeout_s, 0.001, 86400},
       {"http.body-timeout", &c.http.body_timeout_s, 0.001, 86400},
       {"http.idle-timeout", &c.http.idle_timeout_s, 0.001, 86400},
       {"http.connections", &c.http.connections, 1, 1000000},
+      {"auth.tokens", &c.auth.tokens},
+      {"auth.trust-socket-owner", &c.auth.trust_socket_owner},
       {"limits.payload", &c.limits.payload_bytes, 1, 1ull << 32},
       {"limits.result", &c.limits.result_bytes, 1, static_cast<double>(executor::kResultLimit)},
       {"limits.queue", &c.limits.queue, 1, 1000000},
@@ -270,7 +276,35 @@ Result<> ApplyEnvironment(std::span<const std::string> environment, const std::v
   return {};
 }
 
+bool IsLoopback(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+// Whom the node lets in.
+Result<> CheckDoors(const Config& config) {
+  const Config::Http& http = config.http;
+  if (config.auth.tokens.empty() && !IsLoopback(http.address))
+    return BadKey("http.address",
+                  "\"{}\" is given; without a token file (auth.tokens) only a loopback address is allowed, such as "
+                  "127.0.0.1.",
+                  http.address);
+  if (http.tls.certificate.empty() != http.tls.key.empty())
+    return BadKey(http.tls.key.empty() ? "http.tls.key" : "http.tls.certificate",
+                  "nothing is given; http.tls.certificate and http.tls.key go together.");
+  const std::string& mode = http.unix_socket_mode;
+  if (mode.empty() || mode.size() > 4 || mode.find_first_not_of("01234567") != mode.npos ||
+      std::stoi(mode, nullptr, 8) > 0777)
+    return BadKey("http.unix-socket-mode", "\"{}\" is given; an octal mode from \"0000\" to \"0777\" is allowed.",
+                  mode);
+  return {};
+}
+
 Result<> CheckTogether(const Config& config) {
+  MIG_TRY(CheckDoors(config));
   if (config.limits.timeout_s > config.limits.timeout_max_s)
     return BadKey("limits.timeout", "{} is given; at most limits.timeout-max ({}) is allowed.", config.limits.timeout_s,
                   config.limits.timeout_max_s);
@@ -351,18 +385,32 @@ std::vector<std::string> ProcessEnvironment() {
 
 std::string ConfigJson(const Config& config) {
   Config copy = config;
-  std::string out = "{", section;
+  std::string out = "{";
+  std::vector<std::string> open;  // the sections that the last key lies in
+  const auto close_to = [&](size_t depth) {
+    for (; open.size() > depth; open.pop_back()) out += fmt::format("\n{:{}}}}", "", 2 * open.size());
+  };
+  const auto begin = [&](std::string_view name) {
+    out += fmt::format("{}\n{:{}}\"{}\": ", out.back() == '{' ? "" : ",", "", 2 * (open.size() + 1), name);
+  };
   for (const Key& key : Keys(copy)) {
-    const size_t dot = key.name.find('.');
-    const std::string in(dot == std::string_view::npos ? "" : key.name.substr(0, dot));
-    const std::string_view member = dot == std::string_view::npos ? key.name : key.name.substr(dot + 1);
-    if (in != section && !section.empty()) out += "\n  }";
-    if (out.back() != '{') out += ",";
-    if (in != section && !in.empty()) out += fmt::format("\n  \"{}\": {{", in);
-    section = in;
-    out += fmt::format("\n{}\"{}\": {}", in.empty() ? "  " : "    ", member, json::serialize(ToJson(key.place)));
+    std::string_view rest = key.name;
+    size_t depth = 0;
+    for (size_t dot; (dot = rest.find('.')) != rest.npos; ++depth) {
+      const std::string section(rest.substr(0, dot));
+      rest.remove_prefix(dot + 1);
+      if (depth < open.size() && open[depth] == section) continue;
+      close_to(depth);
+      begin(section);
+      out += '{';
+      open.push_back(section);
+    }
+    close_to(depth);
+    begin(rest);
+    out += json::serialize(ToJson(key.place));
   }
-  return out + (section.empty() ? "\n}\n" : "\n  }\n}\n");
+  close_to(0);
+  return out + "\n}\n";
 }
 
 }  // namespace mignificient::node

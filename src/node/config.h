@@ -27,13 +27,23 @@ struct Config {
 
   struct Http {
     std::string address = "127.0.0.1";
-    uint16_t port = 10000;         // 0: any free port; the log line `listening` names it
-    std::string unix_socket;       // path; empty: none
-    double header_timeout_s = 10;  // a client that has not sent its request by then is disconnected
+    uint16_t port = 10000;                  // 0: any free port; the log line `listening` names it
+    std::string unix_socket;                // path; empty: none
+    std::string unix_socket_mode = "0600";  // octal: who may connect to it
+    double header_timeout_s = 10;           // a client that has not sent its request by then is disconnected
     double body_timeout_s = 60;
     double idle_timeout_s = 120;  // of a kept-alive connection between requests
     uint32_t connections = 4096;
+    struct Tls {                // of the TCP listener; PEM files; both or none
+      std::string certificate;  // with the certificates that lead to its root, its own first
+      std::string key;
+    } tls;
   } http;
+
+  struct Auth {
+    std::string tokens;               // path of the token file; empty: whoever can connect is the administrator
+    bool trust_socket_owner = false;  // on the Unix socket a process of our own user id or root needs no token
+  } auth;
 
   struct Limits {
     uint64_t payload_bytes = 64u << 20;
