@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <boost/beast/core/string.hpp>
 
 #include "base/log.h"
@@ -35,7 +37,7 @@ Result<Authenticator> Authenticator::Create(const node::Config& config) {
 }
 
 Admission Authenticator::Admit(std::string_view target, std::string_view authorization, const Peer& peer) const {
-  if (path_.empty()) return Identity{};
+  if (!asks()) return Identity{};
   if (IsOpen(target)) return Identity{.user = {}, .administrator = false};
   constexpr std::string_view kScheme = "Bearer ";
   if (authorization.empty()) {

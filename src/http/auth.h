@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <compare>
 #include <ctime>
 #include <optional>
 #include <string>
@@ -30,6 +29,9 @@ class Authenticator {
   // Reads the token file that the configuration names. Without one everybody who can connect is the administrator;
   // node::ParseConfig sees to it that these are local processes only.
   static Result<Authenticator> Create(const node::Config& config);
+
+  // Whether there is a token file.
+  bool asks() const { return !path_.empty(); }
 
   // `authorization`: the value of that header. /healthz and /readyz are anybody's. Refusals are 401 with
   // WWW-Authenticate (RFC 6750).

@@ -84,10 +84,12 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     const auto accepted = Clock::now();
     const Admission admission = Admit(parser.get());
     if (!admission) co_return co_await TurnAway(admission.error(), parser);
-    Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
-    if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
-    co_await wire::async_read(stream_, buffer_, parser, Into(error));
-    if (error) co_return co_await Refuse(error);
+    if (!parser.is_done()) {  // there is a body
+      Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
+      if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
+      co_await wire::async_read(stream_, buffer_, parser, Into(error));
+      if (error) co_return co_await Refuse(error);
+    }
     co_return co_await Answer(parser.release(), *admission, accepted);
   }
 
@@ -108,6 +110,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   }
 
   Admission Admit(const wire::request<wire::string_body>& request) const {
+    if (!shared_->auth.asks()) return Identity{};
     return shared_->auth.Admit(request.target(), request[wire::field::authorization], peer_);
   }
 

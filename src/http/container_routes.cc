@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "http/acting_user.h"
+#include "http/container_json.h"
 #include "http/route_handlers.h"
 
 namespace mignificient::http {
@@ -12,24 +13,20 @@ namespace {
 
 namespace json = boost::json;
 
-json::object ToJson(const node::ContainerInfo& info) {
-  return {{"id", info.id},
-          {"user", info.user},
-          {"function", info.function},
-          {"status", info.status},
-          {"partition", info.partition},
-          {"instance", info.instance_size},
-          {"gpu-memory", info.gpu_memory_mib},
-          {"invocations", info.invocations},
-          {"executor-pid", info.executor_pid},
-          {"gpu-server-pid", info.gpu_server_pid},
-          {"log", info.log}};
-}
-
-// {"user": ..., "container": ...}, as the original has it.
+// {"user": ..., "container": ...}, as the original has it; the user may be left to the token.
 struct Named {
-  std::string user, container;
+  std::optional<std::string> user;
+  std::string container;
 };
+
+Result<std::optional<std::string>> TextField(const json::object& body, std::string_view name) {
+  const json::value* value = body.if_contains(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string())
+    return Fail(Code::kInvalidArgument, "Field [{}]: {} is given; a string is required.", name,
+                json::serialize(*value));
+  return std::string(value->as_string());
+}
 
 Result<Named> ParseNamed(const std::string& body) {
   boost::system::error_code error;
@@ -38,20 +35,17 @@ Result<Named> ParseNamed(const std::string& body) {
     return Fail(Code::kInvalidArgument,
                 "The body is no JSON object; {{\"user\": ..., \"container\": ...}} is allowed.");
   Named named;
-  for (auto& [name, place] : {std::pair("user", &named.user), std::pair("container", &named.container)}) {
-    const json::value* value = root.as_object().if_contains(name);
-    if (value == nullptr || !value->is_string())
-      return Fail(Code::kInvalidArgument, "Field [{}]: {} is given; a string is required.", name,
-                  value == nullptr ? "nothing" : json::serialize(*value));
-    *place = std::string(value->as_string());
-  }
+  MIG_ASSIGN(named.user, TextField(root.as_object(), "user"));
+  MIG_ASSIGN(const auto container, TextField(root.as_object(), "container"));
+  if (!container) return Fail(Code::kInvalidArgument, "Field [container]: nothing is given; a string is required.");
+  named.container = *container;
   return named;
 }
 
 Result<> Kill(const Services& services, const RouteRequest& request) {
   MIG_ASSIGN(const Named named, ParseNamed(request.body));
-  MIG_TRY(CheckMay(request.identity, named.user));
-  return services.node.Kill(named.user, named.container);
+  MIG_ASSIGN(const std::string user, ActingUser(request.identity, named.user));
+  return services.node.Kill(user, named.container);
 }
 
 }  // namespace
@@ -61,7 +55,7 @@ boost::asio::awaitable<Reply> ListContainers(const Services& services, RouteRequ
   if (!user) co_return ErrorReply(user.error());
   json::array containers;
   for (const node::ContainerInfo& info : services.node.Containers())
-    if (user->empty() || info.user == *user) containers.push_back(ToJson(info));
+    if (user->empty() || info.user == *user) containers.push_back(ContainerJson(info));
   co_return JsonReply(json::serialize(json::object{{"containers", std::move(containers)}}) + "\n");
 }
 

@@ -63,12 +63,12 @@ std::vector<std::string> Warnings(const json::object& body) {
 
 }  // namespace
 
-Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& config) {
+Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& config, const std::string& user) {
   MIG_ASSIGN(json::object body, node::ParseObject(text));
   ParsedInvoke parsed;
   node::Request& request = parsed.request;
   MIG_ASSIGN(request.function, NameField(body, "function"));
-  MIG_ASSIGN(request.user, NameField(body, "user"));
+  MIG_ASSIGN(request.user, NameField(body, "user", user.empty() ? std::nullopt : std::optional(user)));
   MIG_ASSIGN(request.handler, NameField(body, "function-handler", request.function));
   MIG_ASSIGN(request.mig_instance, node::MigInstanceField(body));
   MIG_ASSIGN(request.gpu_memory_mib, node::GpuMemoryField(body));

@@ -16,8 +16,9 @@ struct ParsedInvoke {
   std::vector<std::string> warnings;  // unknown fields, and the original's that have no effect
 };
 
+// `user`: who is meant where the body names nobody; empty: the body must.
 // Errors name the field, what was given and what is allowed: kInvalidArgument (400), kForbidden (403), kExhausted
 // (413).
-Result<ParsedInvoke> ParseInvoke(std::string_view body, const node::Config& config);
+Result<ParsedInvoke> ParseInvoke(std::string_view body, const node::Config& config, const std::string& user = {});
 
 }  // namespace mignificient::http

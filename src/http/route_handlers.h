@@ -29,6 +29,13 @@ MIG_ROUTE(CancelCall);
 MIG_ROUTE(ListContainers);
 MIG_ROUTE(KillContainer);
 
+// log_routes.cc
+MIG_ROUTE(ContainerLogs);
+
+// status_routes.cc
+MIG_ROUTE(ShowStatus);
+MIG_ROUTE(ShowMetrics);
+
 // node_routes.cc
 MIG_ROUTE(Health);
 MIG_ROUTE(Ready);

@@ -23,12 +23,15 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/calls/{id}/result", GetCallResult},
     {"GET", "/containers", ListContainers},
     {"GET", "/v1/containers", ListContainers},
+    {"GET", "/v1/containers/{container}/logs", ContainerLogs},
     {"POST", "/kill", KillContainer},
     {"POST", "/v1/containers/kill", KillContainer},
     {"GET", "/healthz", Health},
     {"GET", "/readyz", Ready},
     {"GET", "/v1/devices", Devices},
     {"GET", "/openapi.json", OpenApi},
+    {"GET", "/v1/status", ShowStatus},
+    {"GET", "/metrics", ShowMetrics},
 };
 
 enum class Part { kPath, kQuery };  // '+' is a space in a query only

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <variant>
 
 #include <boost/asio/async_result.hpp>
@@ -55,11 +56,11 @@ class Stream {
   template <typename Buffers, typename Token>
   auto async_read_some(const Buffers& buffers, Token&& token) -> ResultOf<Token> {
     return boost::asio::async_initiate<Token, Signature>(
-        [this](auto handler, const auto& into) {
+        [this](auto&& handler, const auto& into) {
           if (Tls* tls = std::get_if<Tls>(&layers_))
-            tls->async_read_some(into, std::move(handler));
+            tls->async_read_some(into, std::forward<decltype(handler)>(handler));
           else
-            std::get<Plain>(layers_).async_read_some(into, std::move(handler));
+            std::get<Plain>(layers_).async_read_some(into, std::forward<decltype(handler)>(handler));
         },
         token, buffers);
   }
@@ -67,11 +68,11 @@ class Stream {
   template <typename Buffers, typename Token>
   auto async_write_some(const Buffers& buffers, Token&& token) -> ResultOf<Token> {
     return boost::asio::async_initiate<Token, Signature>(
-        [this](auto handler, const auto& from) {
+        [this](auto&& handler, const auto& from) {
           if (Tls* tls = std::get_if<Tls>(&layers_))
-            tls->async_write_some(from, std::move(handler));
+            tls->async_write_some(from, std::forward<decltype(handler)>(handler));
           else
-            std::get<Plain>(layers_).async_write_some(from, std::move(handler));
+            std::get<Plain>(layers_).async_write_some(from, std::forward<decltype(handler)>(handler));
         },
         token, buffers);
   }

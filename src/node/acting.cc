@@ -35,6 +35,10 @@ std::chrono::nanoseconds Duration(double seconds) {
   return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
 }
 
+std::string NameOf(sched::ContainerId id) {
+  return fmt::format("c-{}", id);
+}
+
 void LogStarted(const Container& container) {
   log::Info("container_started", {{"id", container.spec().id},
                                   {"user", container.spec().user},
@@ -90,7 +94,7 @@ void Node::Tell(const sched::Event& event) {
 void Node::Act(const sched::Start& action) {
   const Request& request =
       action.invocation != 0 ? calls_.at(action.invocation)->request : kept_.at(action.demand.owner);
-  ContainerSpec spec = {fmt::format("c-{}", action.container),
+  ContainerSpec spec = {NameOf(action.container),
                         request.user,
                         request.function,
                         request.handler,
@@ -107,6 +111,7 @@ void Node::Act(const sched::Start& action) {
   slot.expiry = std::make_unique<asio::steady_timer>(executor_);
   slot.quantum = std::make_unique<asio::steady_timer>(executor_);
   slot.container = Container::Start(executor_, gpu_servers_, std::move(spec), setup_, ListenTo(action.container));
+  logs_.Add(slot.container->spec().id, slot.container->spec().user, slot.container->log_path());
 }
 
 Container::Listener Node::ListenTo(sched::ContainerId id) {
@@ -116,6 +121,7 @@ Container::Listener Node::ListenTo(sched::ContainerId id) {
                 BecameIdle(id);
                 Tell(sched::Started{id});
               },
+          .logged = [this, name = NameOf(id)](LogExtent extent) { logs_.Grown(name, extent); },
           .event = [this, id](ContainerEvent event) { OnEvent(id, std::move(event)); },
           .ending = [this, id](const EndReason& reason) { OnEnding(id, reason); },
           .gone = [this, id] { asio::co_spawn(executor_, OnGone(id), asio::detached); }};
@@ -195,6 +201,7 @@ void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
 asio::awaitable<void> Node::OnGone(sched::ContainerId id) {
   co_await EndStrangers();
   LogGone(*slots_.at(id).container);
+  logs_.End(NameOf(id));
   slots_.erase(id);
   Tell(sched::Gone{id});
   if (stopping_) quiet_.Post(0);

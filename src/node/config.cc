@@ -71,6 +71,7 @@ std::vector<Key> Keys(Config& c) {
       {"limits.timeout", &c.limits.timeout_s, 0.001, 1e6},
       {"limits.timeout-max", &c.limits.timeout_max_s, 0.001, 1e6},
       {"limits.log", &c.limits.log_bytes, 4096, 1ull << 40},
+      {"limits.ended-logs", &c.limits.ended_logs, 0, 1000000},
       {"weights", &c.weights, 0.001, 1000},
       {"containers.remove-after", &c.containers.remove_after_s, 0, 1e9},
       {"functions.allowed-paths", &c.functions.allowed_paths},

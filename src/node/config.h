@@ -54,6 +54,7 @@ struct Config {
     double timeout_s = 60;           // of a request that names none
     double timeout_max_s = 3600;
     uint64_t log_bytes = 16u << 20;  // of one container
+    uint32_t ended_logs = 200;       // of so many ended containers the logs are kept; those of older ones are removed
   } limits;
 
   std::map<std::string, double> weights;  // of users, for their turns: 1 for those that are not named

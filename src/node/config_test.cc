@@ -66,6 +66,33 @@ TEST(ConfigTest, AnInterpreterIsAPathOrAName) {
   }
 }
 
+TEST(ConfigTest, WithoutTokensOnlyLoopbackIsServed) {
+  const auto served = [](std::string_view address, std::string_view tokens) {
+    return MessageOf(fmt::format(R"({{"http": {{"address": "{}"}}, "auth": {{"tokens": "{}"}}}})", address, tokens));
+  };
+  for (const char* address : {"127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"})
+    EXPECT_EQ(served(address, ""), "loaded") << address;
+  for (const char* address : {"0.0.0.0", "::", "10.0.0.1", "::ffff:10.0.0.1", "localhost", ""})
+    EXPECT_EQ(served(address, ""),
+              fmt::format("Key [http.address]: \"{}\" is given; without a token file (auth.tokens) only a loopback "
+                          "address is allowed, such as 127.0.0.1.",
+                          address));
+  EXPECT_EQ(served("0.0.0.0", "/etc/tokens"), "loaded");
+}
+
+TEST(ConfigTest, TlsNeedsBothFilesAndAModeIsOctal) {
+  EXPECT_EQ(MessageOf(R"({"http": {"tls": {"certificate": "/a"}}})"),
+            "Key [http.tls.key]: nothing is given; http.tls.certificate and http.tls.key go together.");
+  EXPECT_EQ(MessageOf(R"({"http": {"tls": {"certificate": "/a", "key": "/b"}}})"), "loaded");
+  for (const char* mode : {"0600", "660", "0777", "0"})
+    EXPECT_EQ(MessageOf(fmt::format(R"({{"http": {{"unix-socket-mode": "{}"}}}})", mode)), "loaded");
+  for (const char* mode : {"", "0800", "1777", "00600", "rw"})
+    EXPECT_EQ(MessageOf(fmt::format(R"({{"http": {{"unix-socket-mode": "{}"}}}})", mode)),
+              fmt::format("Key [http.unix-socket-mode]: \"{}\" is given; an octal mode from \"0000\" to \"0777\" is "
+                          "allowed.",
+                          mode));
+}
+
 TEST(ConfigTest, CommandLineBeatsEnvironmentBeatsFile) {
   const std::vector<std::string> environment = {"MIGNIFICIENT_HTTP_PORT=2", "MIGNIFICIENT_LIMITS_QUEUE=7",
                                                 "MIGNIFICIENT_FUNCTIONS_ALLOWED_PATHS=/a:/b"};
@@ -78,12 +105,16 @@ TEST(ConfigTest, CommandLineBeatsEnvironmentBeatsFile) {
 }
 
 TEST(ConfigTest, TheEffectiveConfigurationParsesBackToTheSame) {
-  const auto loaded = ParseConfig(R"({"http": {"port": 1}, "functions": {"allowed-paths": ["/a b"]}})");
+  const auto loaded = ParseConfig(
+      R"({"http": {"port": 1, "tls": {"certificate": "/c", "key": "/k"}}, "functions": {"allowed-paths": ["/a b"]}})");
   ASSERT_TRUE(loaded);
   const std::string text = ConfigJson(loaded->config);
   const auto again = ParseConfig(text);
   ASSERT_TRUE(again) << again.error().message() << text;
   EXPECT_EQ(ConfigJson(again->config), text);
+  EXPECT_NE(text.find("\n    \"tls\": {\n      \"certificate\": \"/c\",\n      \"key\": \"/k\"\n    },\n    \""),
+            std::string::npos)
+      << text;
 }
 
 }  // namespace

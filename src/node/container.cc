@@ -92,7 +92,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     yields_ = 0;
     function_state_ = FunctionState::kRunning;
     if (log_) {
-      log_->Pump();
+      PumpLog();
       log_->Mark();
     }
     std::memcpy(memory_.data(), payload.data(), payload.size());
@@ -131,7 +131,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   Timing start_timing() const override { return timing_; }
   std::string LogTail() override {
     if (!log_) return {};
-    log_->Pump();
+    PumpLog();
     return log_->Tail();
   }
   std::string log_path() const override { return log_ ? log_->path() : std::string(); }
@@ -338,7 +338,13 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   asio::awaitable<void> WatchLog() {
     const auto self = shared_from_this();
     while (co_await Readable(log_pipe_))
-      if (!log_->Pump()) break;
+      if (!PumpLog()) break;
+  }
+
+  bool PumpLog() {
+    const bool open = log_->Pump();
+    listener_.logged(log_->extent());
+    return open;
   }
 
   asio::awaitable<void> AwaitDeath() {
@@ -376,7 +382,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   void CheckGone() {
     if (gone_ || !stopped_ || function_ || !session_closed_) return;
     gone_ = true;
-    if (log_) log_->Pump();
+    if (log_) PumpLog();
     boost::system::error_code ignored;
     channel_.close(ignored);
     log_pipe_.close(ignored);

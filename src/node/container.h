@@ -21,6 +21,7 @@
 #include "device/inventory.h"
 #include "executor/protocol.h"
 #include "node/gpu_server.h"
+#include "node/logs.h"
 #include "node/request.h"
 #include "remoting/wire/control.h"
 
@@ -83,6 +84,7 @@ class Container {
  public:
   struct Listener {
     std::function<void()> started;
+    std::function<void(LogExtent)> logged;         // its log has grown
     std::function<void(ContainerEvent)> event;     // of the invocation that Run was called for
     std::function<void(const EndReason&)> ending;  // once
     std::function<void()> gone;                    // once, last; nothing of it is left

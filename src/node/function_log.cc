@@ -51,7 +51,10 @@ void FunctionLog::Write(const char* data, size_t size) {
     if (auto fresh = OpenFresh(path_)) file_ = std::move(*fresh);
     written_ = 0;
   }
-  if (const ssize_t done = ::write(file_.get(), data, size); done > 0) written_ += static_cast<uint64_t>(done);
+  if (const ssize_t done = ::write(file_.get(), data, size); done > 0) {
+    written_ += static_cast<uint64_t>(done);
+    total_ += static_cast<uint64_t>(done);
+  }
   tail_.append(data, size);
   if (tail_.size() > kTailBytes) tail_.erase(0, tail_.size() - kTailBytes);
 }

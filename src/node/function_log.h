@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "node/logs.h"
 #include "os/unique_fd.h"
 
 namespace mignificient::node {
@@ -20,6 +21,7 @@ class FunctionLog {
 
   int pipe() const { return pipe_.get(); }
   const std::string& path() const { return path_; }
+  LogExtent extent() const { return {.total = total_, .in_file = written_}; }
 
   // Moves what is there into the file. False once all writers have closed.
   bool Pump();
@@ -35,7 +37,8 @@ class FunctionLog {
 
   std::string path_;
   uint64_t limit_;
-  uint64_t written_ = 0;
+  uint64_t written_ = 0;  // to the file as it is
+  uint64_t total_ = 0;
   os::UniqueFd pipe_;
   os::UniqueFd file_;
   std::string tail_;

@@ -92,12 +92,13 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
       setup_(std::move(setup)),
       gpu_servers_(executor, setup_->gpu_server),
       scheduler_(Specs(), {.weights = config.weights, .idle_release = config.idle_release_us > 0}),
+      logs_(executor, config.limits.ended_logs),
       quiet_(executor) {}
 
 Node::~Node() = default;
 
 asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
-  if (auto refusal = RefuseForLimits(request)) co_return std::move(*refusal);
+  if (auto refusal = RefuseForLimits(request)) co_return metrics_.Counted(std::move(*refusal));
   Count(request, 1);
   const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
   calls_[call->id] = call;
@@ -111,7 +112,7 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   calls_.erase(call->id);
   Count(call->request, -1);
   if (stopping_) quiet_.Post(0);
-  co_return answer;
+  co_return metrics_.Counted(std::move(answer));
 }
 
 std::optional<Answer> Node::RefuseForLimits(const Request& request) {
@@ -357,6 +358,13 @@ std::vector<PartitionInfo> Node::PartitionInfos() const {
     infos.push_back(std::move(info));
   }
   return infos;
+}
+
+Status Node::GetStatus() const {
+  Status status{
+      .partitions = PartitionInfos(), .containers = Containers(), .waiting = Waiting(), .stopping = stopping_};
+  for (const PartitionInfo& partition : status.partitions) status.running += partition.running;
+  return status;
 }
 
 asio::awaitable<void> Node::Stop(std::chrono::nanoseconds grace) {

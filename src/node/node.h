@@ -18,8 +18,11 @@
 #include "node/config.h"
 #include "node/container.h"
 #include "node/gpu_server.h"
+#include "node/logs.h"
 #include "node/mailbox.h"
+#include "node/metrics.h"
 #include "node/request.h"
+#include "node/status.h"
 #include "sched/scheduler.h"
 
 namespace mignificient::node {
@@ -68,6 +71,9 @@ class Node {
   std::vector<ContainerInfo> Containers() const;
   std::vector<PartitionInfo> PartitionInfos() const;
   size_t Waiting() const { return scheduler_.Waiting(); }
+  Status GetStatus() const;
+  const Metrics& metrics() const { return metrics_; }
+  const Logs& logs() const { return logs_; }
   const device::Inventory& inventory() const { return inventory_; }
   bool stopping() const { return stopping_; }
 
@@ -162,6 +168,8 @@ class Node {
   std::map<std::string, uint32_t> calls_of_user_, calls_of_function_;
   std::map<std::string, Request> kept_;  // by owner
   double mean_run_s_ = 0.1;              // of invocations: a moving average
+  Metrics metrics_;
+  Logs logs_;
   bool stopping_ = false;
   Mailbox<int> quiet_;            // while stopping: told when a container or a call has gone
   std::vector<pid_t> strangers_;  // being ended
