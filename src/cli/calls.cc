@@ -9,7 +9,6 @@
 #include <boost/json/serialize.hpp>
 
 #include "cli/command.h"
-#include "cli/description.h"
 #include "cli/exit_status.h"
 #include "cli/node_call.h"
 #include "cli/percent_encode.h"
@@ -20,8 +19,7 @@ namespace {
 namespace json = boost::json;
 
 struct Options {
-  std::string address = LoadDescription{}.address;
-  std::string token;
+  NodeOptions node;
   std::string user, function, status, id;
   bool as_json = false;
 
@@ -30,7 +28,7 @@ struct Options {
 
 int List(const Options& options) {
   const auto asked = AskNode(
-      options.address, options.token, "GET",
+      options.node, "GET",
       WithQuery("/v1/calls", {{"user", options.user}, {"function", options.function}, {"status", options.status}}));
   if (!asked) return Complain("calls", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("calls", asked->answer);
@@ -58,13 +56,13 @@ int Print(const Options& options, const NodeAnswer& asked) {
 }
 
 int Show(const Options& options) {
-  const auto asked = AskNode(options.address, options.token, "GET", options.Target());
+  const auto asked = AskNode(options.node, "GET", options.Target());
   if (!asked) return Complain("calls show", asked.error());
   return asked->ok() ? Print(options, *asked) : ComplainOfAnswer("calls show", asked->answer);
 }
 
 int Cancel(const Options& options) {
-  const auto asked = AskNode(options.address, options.token, "DELETE", options.Target());
+  const auto asked = AskNode(options.node, "DELETE", options.Target());
   if (!asked) return Complain("calls cancel", asked.error());
   return asked->ok() ? Print(options, *asked) : ComplainOfAnswer("calls cancel", asked->answer);
 }
@@ -72,7 +70,7 @@ int Cancel(const Options& options) {
 // The result to standard output, once the call is over; --json: what became of the call instead.
 int Wait(const Options& options) {
   for (;;) {
-    const auto asked = AskNode(options.address, options.token, "GET", options.Target() + "?wait=60");
+    const auto asked = AskNode(options.node, "GET", options.Target() + "?wait=60");
     if (!asked) return Complain("calls wait", asked.error());
     if (!asked->ok()) return ComplainOfAnswer("calls wait", asked->answer);
     const json::value* status = asked->body.is_object() ? asked->body.as_object().if_contains("status") : nullptr;
@@ -81,10 +79,9 @@ int Wait(const Options& options) {
     if (options.as_json) Print(options, *asked);
     break;
   }
-  auto address = Address::Parse(options.address);
-  if (!address) return Complain("calls wait", address.error());
-  HttpClient client(std::move(*address), options.token);
-  const auto answer = client.Get(options.Target() + "/result");
+  auto client = ClientOf(options.node);
+  if (!client) return Complain("calls wait", client.error());
+  const auto answer = client->Get(options.Target() + "/result");
   if (!answer) return Complain("calls wait", answer.error());
   const ExitStatus exit = ExitOfAnswer(answer->status, answer->Header("X-Function-Error"));
   if (exit != kExitOk) return ComplainOfAnswer("calls wait", *answer);
@@ -100,8 +97,7 @@ int Wait(const Options& options) {
 std::vector<Command> AddCalls(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("calls", "List, show, await and cancel asynchronous calls");
   const auto options = std::make_shared<Options>();
-  AddAddress(*app, options->address);
-  AddToken(*app, options->token);
+  AddNodeOptions(*app, options->node);
   app->add_flag("--json", options->as_json, "Print JSON");
   app->add_option("--user", options->user, "Only this user's");
   app->add_option("--function", options->function, "Only this function's");

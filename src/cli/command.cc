@@ -12,7 +12,8 @@
 namespace mignificient::cli {
 
 CLI::Option* AddAddress(CLI::App& app, std::string& address) {
-  return app.add_option("--address", address, "Where the node listens: http://HOST:PORT or unix:/PATH")
+  return app
+      .add_option("--address", address, "Where the node listens: http://HOST:PORT, https://HOST:PORT or unix:/PATH")
       ->envname("MIGNIFICIENT_ADDRESS")
       ->capture_default_str();
 }
@@ -25,6 +26,23 @@ CLI::Option* AddToken(CLI::App& app, std::string& token) {
   return app.add_option("--token", token, "Bearer token for a node that asks for one")
       ->envname("MIGNIFICIENT_TOKEN")
       ->check(CLI::Validator(printable, ""));
+}
+
+void AddTrust(CLI::App& app, Trust& trust) {
+  app.add_option("--ca", trust.ca, "PEM file of the certificates to trust (default: the system's)")
+      ->envname("MIGNIFICIENT_CA");
+  app.add_flag("--insecure", trust.insecure, "Do not check the node's certificate");
+}
+
+void AddNodeOptions(CLI::App& app, NodeOptions& options) {
+  AddAddress(app, options.address);
+  AddToken(app, options.token);
+  AddTrust(app, options.trust);
+}
+
+Result<HttpClient> ClientOf(const NodeOptions& options) {
+  MIG_ASSIGN(Address address, Address::Parse(options.address));
+  return HttpClient(std::move(address), options.token, options.trust);
 }
 
 int Complain(std::string_view command, const Error& error) {

@@ -31,6 +31,10 @@ Command AddRun(CLI::App& parent, std::span<const std::string> program);
 Command AddDevices(CLI::App& parent);
 std::vector<Command> AddMig(CLI::App& parent);  // one for each of its own commands
 Command AddPs(CLI::App& parent);
+Command AddTop(CLI::App& parent);
+Command AddLogs(CLI::App& parent);
+Command AddDoctor(CLI::App& parent);
+Command AddTokenNew(CLI::App& parent);  // `token new`
 Command AddKill(CLI::App& parent);
 Command AddConfig(CLI::App& parent);
 Command AddVersion(CLI::App& parent);
@@ -41,6 +45,17 @@ CLI::Option* AddAddress(CLI::App& app, std::string& address);
 // --token, also from MIGNIFICIENT_TOKEN (which other users of the machine cannot read): who we are to a node that has a
 // token file. Only what may stand in a header.
 CLI::Option* AddToken(CLI::App& app, std::string& token);
+
+// What a command needs to talk to a node: --address, --token, --ca and --insecure.
+struct NodeOptions {
+  std::string address = "http://127.0.0.1:10000";
+  std::string token;
+  Trust trust;
+};
+void AddNodeOptions(CLI::App& app, NodeOptions& options);
+Result<HttpClient> ClientOf(const NodeOptions& options);
+// --ca and --insecure alone.
+void AddTrust(CLI::App& app, Trust& trust);
 
 // Writes `mignificient COMMAND: <sentence>` to standard error; returns the exit status of the error.
 int Complain(std::string_view command, const Error& error);

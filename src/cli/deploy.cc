@@ -11,7 +11,6 @@
 #include <boost/json/serialize.hpp>
 
 #include "cli/command.h"
-#include "cli/description.h"
 #include "cli/exit_status.h"
 #include "cli/node_call.h"
 #include "cli/percent_encode.h"
@@ -23,8 +22,7 @@ namespace {
 namespace json = boost::json;
 
 struct Options {
-  std::string address = LoadDescription{}.address;
-  std::string token;
+  NodeOptions node;
   std::string target;  // a specification (NAME.json), or a function's name
   std::string name, path, handler, language, instance, user, content_type;
   std::optional<int64_t> gpu_memory_mib, concurrency, min_containers, max_containers;
@@ -97,8 +95,7 @@ int Deploy(const Options& options) {
   const auto spec = BuildSpec(options);
   if (!spec) return Complain("deploy", spec.error());
   const std::string name(spec->at("name").as_string());
-  const auto asked =
-      AskNode(options.address, options.token, "PUT", "/v1/functions/" + PercentEncode(name), json::serialize(*spec));
+  const auto asked = AskNode(options.node, "PUT", "/v1/functions/" + PercentEncode(name), json::serialize(*spec));
   if (!asked) return Complain("deploy", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("deploy", asked->answer);
   if (options.as_json)
@@ -113,8 +110,7 @@ int Deploy(const Options& options) {
 Command AddDeploy(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("deploy", "Register a function, or change it");
   const auto options = std::make_shared<Options>();
-  AddAddress(*app, options->address);
-  AddToken(*app, options->token);
+  AddNodeOptions(*app, options->node);
   app->add_option("target", options->target, "A specification (NAME.json), or the function's name");
   app->add_option("--name", options->name, "Its name, where it is not the specification's");
   app->add_option("--path", options->path, "Its library (.so) or Python file");

@@ -8,7 +8,6 @@
 #include <boost/json/serialize.hpp>
 
 #include "cli/command.h"
-#include "cli/description.h"
 #include "cli/exit_status.h"
 #include "cli/node_call.h"
 #include "cli/percent_encode.h"
@@ -19,8 +18,7 @@ namespace {
 namespace json = boost::json;
 
 struct Options {
-  std::string address = LoadDescription{}.address;
-  std::string token;
+  NodeOptions node;
   std::string user, name;
   bool as_json = false;
 
@@ -28,8 +26,7 @@ struct Options {
 };
 
 int List(const Options& options) {
-  const auto asked =
-      AskNode(options.address, options.token, "GET", WithQuery("/v1/functions", {{"user", options.user}}));
+  const auto asked = AskNode(options.node, "GET", WithQuery("/v1/functions", {{"user", options.user}}));
   if (!asked) return Complain("functions", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("functions", asked->answer);
   const json::value* list = asked->body.is_object() ? asked->body.as_object().if_contains("functions") : nullptr;
@@ -45,7 +42,7 @@ int List(const Options& options) {
 }
 
 int Show(const Options& options) {
-  const auto asked = AskNode(options.address, options.token, "GET", options.Target());
+  const auto asked = AskNode(options.node, "GET", options.Target());
   if (!asked) return Complain("functions show", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("functions show", asked->answer);
   if (options.as_json) {
@@ -61,7 +58,7 @@ int Show(const Options& options) {
 }
 
 int Delete(const Options& options) {
-  const auto asked = AskNode(options.address, options.token, "DELETE", options.Target());
+  const auto asked = AskNode(options.node, "DELETE", options.Target());
   if (!asked) return Complain("functions delete", asked.error());
   if (!asked->ok()) return ComplainOfAnswer("functions delete", asked->answer);
   if (options.as_json)
@@ -76,8 +73,7 @@ int Delete(const Options& options) {
 std::vector<Command> AddFunctions(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("functions", "List, show and delete registered functions");
   const auto options = std::make_shared<Options>();
-  AddAddress(*app, options->address);
-  AddToken(*app, options->token);
+  AddNodeOptions(*app, options->node);
   app->add_option("--user", options->user, "Whose (default: whoever asks, else `default`; of a list: all)");
   app->add_flag("--json", options->as_json, "Print JSON");
   std::vector<Command> commands = {{app, [options] { return List(*options); }}};

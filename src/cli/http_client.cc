@@ -1,5 +1,6 @@
 #include "cli/http_client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <optional>
@@ -8,6 +9,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
@@ -22,7 +26,8 @@ namespace {
 constexpr std::string_view kDefaultPort = "10000";
 
 Result<Address> Malformed(std::string_view text, std::string_view why) {
-  return Fail(Code::kInvalidArgument, "Address ({}) {}: write http://HOST:PORT or unix:/PATH.", text, why);
+  return Fail(Code::kInvalidArgument, "Address ({}) {}: write http://HOST:PORT, https://HOST:PORT or unix:/PATH.", text,
+              why);
 }
 
 bool IsPort(std::string_view text) {
@@ -34,15 +39,16 @@ bool IsPort(std::string_view text) {
 }  // namespace
 
 Result<Address> Address::Parse(std::string_view text) {
-  constexpr std::string_view kScheme = "http://", kUnix = "unix:";
+  constexpr std::string_view kScheme = "http://", kTlsScheme = "https://", kUnix = "unix:";
   std::string_view rest = text;
   if (rest.starts_with(kUnix)) {
     rest.remove_prefix(kUnix.size());
     if (rest.empty()) return Malformed(text, "names no socket");
     return Address{.socket_path = std::string(rest)};
   }
-  if (rest.starts_with("https://")) return Malformed(text, "asks for TLS, which the node does not speak");
-  if (rest.starts_with(kScheme)) rest.remove_prefix(kScheme.size());
+  const bool tls = rest.starts_with(kTlsScheme);
+  if (tls) rest.remove_prefix(kTlsScheme.size());
+  if (!tls && rest.starts_with(kScheme)) rest.remove_prefix(kScheme.size());
   if (rest.ends_with('/')) rest.remove_suffix(1);
   std::string_view host = rest, port = kDefaultPort;
   if (rest.starts_with('[')) {
@@ -59,13 +65,13 @@ Result<Address> Address::Parse(std::string_view text) {
   if (host.empty()) return Malformed(text, "names no host");
   if (host.find('/') != host.npos) return Malformed(text, "has a path");
   if (!IsPort(port)) return Malformed(text, "has no port from 1 to 65535");
-  return Address{.host = std::string(host), .port = std::string(port)};
+  return Address{.host = std::string(host), .port = std::string(port), .tls = tls};
 }
 
 std::string Address::Text() const {
   if (!socket_path.empty()) return fmt::format("unix:{}", socket_path);
   const bool v6 = host.find(':') != host.npos;
-  return fmt::format(fmt::runtime(v6 ? "http://[{}]:{}" : "http://{}:{}"), host, port);
+  return fmt::format("{}://{}{}{}:{}", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 std::string_view Answer::Header(std::string_view name) const {
@@ -76,13 +82,16 @@ std::string_view Answer::Header(std::string_view name) const {
 
 class HttpClient::Connection {
  public:
-  Connection(Address address, const std::string& token)
-      : address_(std::move(address)), authorization_(token.empty() ? "" : "Bearer " + token), socket_(context_) {}
+  Connection(Address address, const std::string& token, Trust trust)
+      : address_(std::move(address)),
+        trust_(std::move(trust)),
+        authorization_(token.empty() ? "" : "Bearer " + token),
+        socket_(context_) {}
 
   Result<> Open() {
     if (StillOpen()) return {};
     boost::system::error_code error;
-    socket_.close(error);
+    Drop();
     buffer_.clear();
     if (!address_.socket_path.empty()) return OpenUnix();
     asio::ip::tcp::resolver resolver(context_);
@@ -95,12 +104,12 @@ class HttpClient::Connection {
       if (error) continue;
       boost::system::error_code ignored;
       socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-      return {};
+      return address_.tls ? Greet() : Result<>();
     }
     return Refused(error);
   }
 
-  Result<Answer> Exchange(http::request<http::string_body>& request) {
+  Result<Answer> Exchange(http::request<http::string_body>& request, const Sink& sink = {}) {
     MIG_TRY(Open());
     request.version(11);
     request.keep_alive(true);
@@ -108,23 +117,62 @@ class HttpClient::Connection {
     request.set(http::field::user_agent, "mignificient");
     if (!authorization_.empty()) request.set(http::field::authorization, authorization_);
     request.prepare_payload();
+    return tls_ ? Exchange(*tls_, request, sink) : Exchange(socket_, request, sink);
+  }
+
+ private:
+  using Socket = asio::generic::stream_protocol::socket;
+
+  template <typename Stream>
+  Result<Answer> Exchange(Stream& stream, http::request<http::string_body>& request, const Sink& sink) {
     boost::system::error_code write_error, error;
-    http::write(socket_, request, write_error);
+    http::write(stream, request, write_error);
     // A node that refuses a payload answers before it has read all of it: look for an answer even if the write failed.
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
-    http::read(socket_, buffer_, parser, error);
+    bool given_up = false;
+    auto on_chunk = [&](uint64_t, beast::string_view bytes, boost::system::error_code& stop) {
+      given_up = !sink(std::string_view(bytes.data(), bytes.size()));
+      if (given_up) stop = asio::error::operation_aborted;
+      return bytes.size();
+    };
+    if (sink) parser.on_chunk_body(on_chunk);
+    http::read(stream, buffer_, parser, error);
+    if (given_up) error = {};
     if (error) {
       const auto& cause = write_error ? write_error : error;
       Drop();
       return Fail(Code::kUnavailable, "The node at {} hung up before it answered: {}.", address_.Text(),
                   cause.message());
     }
-    if (write_error || !parser.keep_alive()) Drop();
+    if (write_error || given_up || !parser.keep_alive()) Drop();
     return Convert(parser.release());
   }
 
- private:
+  Result<> Greet() {
+    boost::system::error_code error;
+    asio::ssl::context context(asio::ssl::context::tls_client);
+    if (!trust_.ca.empty())
+      context.load_verify_file(trust_.ca, error);
+    else
+      context.set_default_verify_paths(error);
+    if (error && !trust_.insecure)
+      return Fail(Code::kInvalidArgument, "The certificates of [{}] cannot be used: {}.",
+                  trust_.ca.empty() ? "the system" : trust_.ca, error.message());
+    tls_.emplace(socket_, context);
+    tls_->set_verify_mode(trust_.insecure ? asio::ssl::verify_none : asio::ssl::verify_peer, error);
+    tls_->set_verify_callback(asio::ssl::host_name_verification(address_.host), error);
+    asio::ip::make_address(address_.host, error);
+    if (error) ::SSL_set_tlsext_host_name(tls_->native_handle(), address_.host.c_str());  // a name, no address
+    tls_->handshake(asio::ssl::stream_base::client, error);
+    if (!error) return {};
+    Drop();
+    return Fail(
+        Code::kUnavailable,
+        "The node at {} does not prove who it is: {}. --ca FILE names whom to trust; --insecure trusts anybody.",
+        address_.Text(), error.message());
+  }
+
   Result<> OpenUnix() {
     boost::system::error_code error;
     // An endpoint longer than sun_path throws.
@@ -146,12 +194,17 @@ class HttpClient::Connection {
   // False once the peer has closed its end (a readable socket without data), or before the first connection.
   bool StillOpen() {
     if (!socket_.is_open()) return false;
+    if (tls_) {  // what can be read may be TLS's own
+      pollfd end{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
+      return ::poll(&end, 1, 0) == 0;
+    }
     char byte;
     const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   }
 
   void Drop() {
+    tls_.reset();
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
@@ -165,14 +218,16 @@ class HttpClient::Connection {
   }
 
   Address address_;
+  Trust trust_;
   std::string authorization_;  // the header's value; empty: none
   asio::io_context context_;
-  asio::generic::stream_protocol::socket socket_;
+  Socket socket_;
+  std::optional<asio::ssl::stream<Socket&>> tls_;  // over socket_
   beast::flat_buffer buffer_;
 };
 
-HttpClient::HttpClient(Address address, std::string token)
-    : connection_(std::make_unique<Connection>(std::move(address), token)) {}
+HttpClient::HttpClient(Address address, std::string token, Trust trust)
+    : connection_(std::make_unique<Connection>(std::move(address), token, std::move(trust))) {}
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
@@ -183,6 +238,11 @@ Result<> HttpClient::Connect() {
 
 Result<Answer> HttpClient::Get(std::string_view target) {
   return Send("GET", target, "", "");
+}
+
+Result<Answer> HttpClient::Get(std::string_view target, const Sink& sink) {
+  http::request<http::string_body> request(http::verb::get, beast::string_view(target.data(), target.size()), 11);
+  return connection_->Exchange(request, sink);
 }
 
 Result<Answer> HttpClient::Post(std::string_view target, std::string body) {

@@ -1,6 +1,7 @@
 // One keep-alive HTTP connection to a node. Blocking; for one thread at a time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,8 +17,9 @@ struct Address {
   std::string host;
   std::string port;
   std::string socket_path;  // not empty: a Unix socket; host and port do not count
+  bool tls = false;
 
-  // `http://HOST:PORT`, `HOST:PORT`, `HOST` (port 10000), `[::1]:10000` or `unix:/PATH`.
+  // `http://HOST:PORT`, `https://HOST:PORT`, `HOST:PORT`, `HOST` (port 10000), `[::1]:10000` or `unix:/PATH`.
   static Result<Address> Parse(std::string_view text);
   std::string Text() const;  // in the form that Parse reads
 };
@@ -31,10 +33,16 @@ struct Answer {
   std::string_view Header(std::string_view name) const;
 };
 
+// Whom a client believes to be the node, where it speaks TLS.
+struct Trust {
+  std::string ca;         // PEM file of certificates; empty: the system's
+  bool insecure = false;  // anybody
+};
+
 class HttpClient {
  public:
   // Does not connect yet. `token`, where not empty, goes with each request as a bearer token (RFC 6750).
-  explicit HttpClient(Address address, std::string token = {});
+  explicit HttpClient(Address address, std::string token = {}, Trust trust = {});
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
   ~HttpClient();
@@ -46,6 +54,10 @@ class HttpClient {
   // the last answer is opened again first; a request that was sent is never sent twice. kUnavailable when the node
   // cannot be reached or hangs up before it answers.
   Result<Answer> Get(std::string_view target);
+  // The same for an answer that comes in chunks, handed over as they come; the Answer's body is empty then. False from
+  // `sink` gives up the rest, and the connection.
+  using Sink = std::function<bool(std::string_view)>;
+  Result<Answer> Get(std::string_view target, const Sink& sink);
   Result<Answer> Post(std::string_view target, std::string body);  // of JSON
   // `method`: "PUT". Further headers are pairs of name and value.
   Result<Answer> Send(std::string_view method, std::string_view target, std::string body, std::string_view content_type,

@@ -12,6 +12,9 @@ TEST(AddressTest, ReadsEveryForm) {
   EXPECT_EQ(Address::Parse("http://node:1234")->Text(), "http://node:1234");
   EXPECT_EQ(Address::Parse("http://node:1234/")->Text(), "http://node:1234");
   EXPECT_EQ(Address::Parse("node")->Text(), "http://node:10000");
+  EXPECT_EQ(Address::Parse("https://node:1234")->Text(), "https://node:1234");
+  EXPECT_TRUE(Address::Parse("https://node")->tls);
+  EXPECT_FALSE(Address::Parse("http://node")->tls);
   EXPECT_EQ(Address::Parse("[::1]:80")->Text(), "http://[::1]:80");
   EXPECT_EQ(Address::Parse("http://[::1]")->Text(), "http://[::1]:10000");
   EXPECT_EQ(Address::Parse("unix:/run/m.sock")->Text(), "unix:/run/m.sock");
@@ -22,7 +25,7 @@ TEST(AddressTest, RefusesWhatIsNoAddressAndSaysWhy) {
   EXPECT_THAT(complaint(""), HasSubstr("names no host"));
   EXPECT_THAT(complaint("http://node:0"), HasSubstr("no port from 1 to 65535"));
   EXPECT_THAT(complaint("node:port"), HasSubstr("no port"));
-  EXPECT_THAT(complaint("https://node"), HasSubstr("TLS"));
+  EXPECT_THAT(complaint("https://"), HasSubstr("names no host"));
   EXPECT_THAT(complaint("http://node/invoke"), HasSubstr("has a path"));
   EXPECT_THAT(complaint("unix:"), HasSubstr("names no socket"));
   EXPECT_THAT(complaint("[::1"), HasSubstr("bracket"));

@@ -24,6 +24,7 @@ namespace json = boost::json;
 struct Options {
   std::string address = LoadDescription{}.address;
   std::string token;
+  Trust trust;
   std::string target;  // a description file, or a function's name
   unsigned input = 0;
   std::string function, path, handler, language, user, uuid, instance;
@@ -85,7 +86,7 @@ Result<json::object> BuildRequest(const Options& options, std::string& address, 
   SetText(request, "uuid", options.uuid);
   SetText(request, "mig-instance", options.instance);
   SetText(request, "user", options.user);
-  if (!request.contains("user")) request["user"] = "user";
+  if (!request.contains("user") && options.token.empty()) request["user"] = "user";  // else: whose token it is
   if (options.gpu_memory_mib) request["gpu-memory"] = *options.gpu_memory_mib;
   if (options.timeout_s) request["timeout"] = *options.timeout_s;
   if (!options.modules.empty()) request["modules"] = json::array(options.modules.begin(), options.modules.end());
@@ -143,7 +144,7 @@ Result<Answer> CallRegistered(const Options& options) {
   MIG_ASSIGN(std::string payload, RegisteredPayload(options));
   std::vector<std::pair<std::string, std::string>> headers;
   if (options.timeout_s) headers.emplace_back("X-MIGnificient-Timeout", fmt::format("{}", *options.timeout_s));
-  HttpClient client(std::move(address), options.token);
+  HttpClient client(std::move(address), options.token, options.trust);
   const std::string path = (options.later ? "/async-function/" : "/function/") + PercentEncode(options.target);
   return client.Send("POST", WithQuery(path, {{"user", options.user}}), std::move(payload), "application/octet-stream",
                      headers);
@@ -156,7 +157,7 @@ Result<Answer> CallDescribed(const Options& options, bool address_given) {
   std::string address_text = options.address;
   MIG_ASSIGN(const json::object request, BuildRequest(options, address_text, address_given));
   MIG_ASSIGN(Address address, Address::Parse(address_text));
-  HttpClient client(std::move(address), options.token);
+  HttpClient client(std::move(address), options.token, options.trust);
   return client.Post("/invoke", json::serialize(request));
 }
 
@@ -186,6 +187,7 @@ Command AddInvoke(CLI::App& parent) {
   const auto options = std::make_shared<Options>();
   CLI::Option* address = AddAddress(*app, options->address);
   AddToken(*app, options->token);
+  AddTrust(*app, options->trust);
   app->add_option("target", options->target, "A load description (NAME.json), or the name of a registered function");
   app->add_option("--input", options->input, "Which of the description's inputs to send")->capture_default_str();
   app->add_option("--function", options->function, "Name of the function");

@@ -77,6 +77,7 @@ int Main(std::span<const std::string> arguments) {
   CLI::App root(kAbout, "mignificient");
   std::vector<Command> commands = {AddServe(root),        AddInvoke(root),  AddDeploy(root), AddBench(root),
                                    AddRun(root, program), AddDevices(root), AddPs(root),     AddKill(root),
+                                   AddTop(root),          AddLogs(root),    AddDoctor(root), AddTokenNew(root),
                                    AddConfig(root),       AddVersion(root)};
   for (auto add : {AddFunctions, AddCalls, AddMig})
     for (Command& command : add(root)) commands.push_back(std::move(command));

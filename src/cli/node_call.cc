@@ -1,6 +1,6 @@
 #include "cli/node_call.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -8,22 +8,14 @@
 #include <boost/json/serialize.hpp>
 
 #include "cli/percent_encode.h"
+#include "cli/table.h"
 
 namespace mignificient::cli {
 namespace json = boost::json;
-namespace {
 
-std::string CellText(const json::value* cell) {
-  if (cell == nullptr || cell->is_null()) return "-";
-  return cell->is_string() ? std::string(cell->as_string()) : json::serialize(*cell);
-}
-
-}  // namespace
-
-Result<NodeAnswer> AskNode(const std::string& address_text, const std::string& token, std::string_view method,
-                           const std::string& target, std::string body) {
-  MIG_ASSIGN(Address address, Address::Parse(address_text));
-  HttpClient client(std::move(address), token);
+Result<NodeAnswer> AskNode(const NodeOptions& node, std::string_view method, const std::string& target,
+                           std::string body) {
+  MIG_ASSIGN(HttpClient client, ClientOf(node));
   NodeAnswer asked;
   MIG_ASSIGN(asked.answer, client.Send(method, target, std::move(body), "application/json"));
   boost::system::error_code error;
@@ -43,19 +35,7 @@ std::string WithQuery(std::string path, std::initializer_list<std::pair<std::str
 }
 
 void PrintTable(const json::array& rows, const std::vector<std::string>& columns) {
-  std::vector<std::vector<std::string>> lines = {columns};
-  for (const json::value& row : rows) {
-    std::vector<std::string>& line = lines.emplace_back();
-    for (const std::string& column : columns)
-      line.push_back(CellText(row.is_object() ? row.as_object().if_contains(column) : nullptr));
-  }
-  std::vector<size_t> widths(columns.size());
-  for (const auto& line : lines)
-    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  for (const auto& line : lines) {
-    for (size_t i = 0; i + 1 < line.size(); ++i) fmt::print("{:<{}}  ", line[i], widths[i]);
-    fmt::print("{}\n", line.back());
-  }
+  fmt::print("{}", TableText(rows, columns));
 }
 
 }  // namespace mignificient::cli

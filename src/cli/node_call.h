@@ -11,6 +11,7 @@
 #include <boost/json/value.hpp>
 
 #include "base/result.h"
+#include "cli/command.h"
 #include "cli/http_client.h"
 
 namespace mignificient::cli {
@@ -22,8 +23,8 @@ struct NodeAnswer {
   bool ok() const { return answer.status / 100 == 2; }
 };
 
-Result<NodeAnswer> AskNode(const std::string& address, const std::string& token, std::string_view method,
-                           const std::string& target, std::string body = "");
+Result<NodeAnswer> AskNode(const NodeOptions& node, std::string_view method, const std::string& target,
+                           std::string body = "");
 
 // "/v1/functions" and its query: only values that are not empty.
 std::string WithQuery(std::string path, std::initializer_list<std::pair<std::string_view, std::string>> query);

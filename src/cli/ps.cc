@@ -8,8 +8,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/nearest.h"
 #include "cli/command.h"
-#include "cli/description.h"
 #include "cli/exit_status.h"
 #include "cli/percent_encode.h"
 #include "cli/table.h"
@@ -20,37 +20,11 @@ namespace {
 namespace json = boost::json;
 
 struct Options {
-  std::string address = LoadDescription{}.address;
-  std::string token;
+  NodeOptions node;
   std::string user;
+  std::vector<std::string> columns;
   bool as_json = false;
 };
-
-std::string CellText(const json::value& value) {
-  return value.is_string() ? std::string(value.as_string()) : value.is_null() ? "-" : json::serialize(value);
-}
-
-// The keys of all rows, in the order in which they first appear.
-std::vector<std::string> Columns(const json::array& rows) {
-  std::vector<std::string> columns;
-  for (const json::value& row : rows)
-    for (const auto& [key, value] : row.as_object())
-      if (std::find(columns.begin(), columns.end(), std::string(key)) == columns.end()) columns.emplace_back(key);
-  return columns;
-}
-
-void PrintTable(const json::array& rows) {
-  Table lines = {Columns(rows)};
-  const std::vector<std::string> columns = lines.front();
-  for (const json::value& row : rows) {
-    std::vector<std::string>& line = lines.emplace_back();
-    for (const std::string& column : columns) {
-      const json::value* cell = row.as_object().if_contains(column);
-      line.push_back(cell == nullptr ? "-" : CellText(*cell));
-    }
-  }
-  Print(lines);
-}
 
 // The list of containers in an answer; null where it holds none.
 const json::array* ContainersIn(const json::value& body) {
@@ -62,12 +36,21 @@ const json::array* ContainersIn(const json::value& body) {
   return objects ? &list->as_array() : nullptr;
 }
 
+int PrintTable(const json::array& containers, const std::vector<std::string>& wanted) {
+  const std::vector<std::string> known = ColumnsOf(containers);
+  for (const std::string& column : wanted)
+    if (std::ranges::find(known, column) == known.end())
+      return Complain("ps", Error(Code::kInvalidArgument,
+                                  fmt::format("Column ({}) is not known.{}", column, Suggestion(column, known))));
+  fmt::print("{}", TableText(containers, wanted.empty() ? known : wanted));
+  return kExitOk;
+}
+
 int Ps(const Options& options) {
-  auto address = Address::Parse(options.address);
-  if (!address) return Complain("ps", address.error());
-  HttpClient client(std::move(*address), options.token);
+  auto client = ClientOf(options.node);
+  if (!client) return Complain("ps", client.error());
   const auto answer =
-      client.Get(options.user.empty() ? "/containers" : "/containers?user=" + PercentEncode(options.user));
+      client->Get(options.user.empty() ? "/containers" : "/containers?user=" + PercentEncode(options.user));
   if (!answer) return Complain("ps", answer.error());
   if (answer->status != 200) return ComplainOfAnswer("ps", *answer);
   boost::system::error_code error;
@@ -75,12 +58,11 @@ int Ps(const Options& options) {
   const json::array* containers = error ? nullptr : ContainersIn(body);
   if (containers == nullptr)
     return Complain("ps", Error(Code::kPeer, "The node's answer is not a list of containers."));
+  if (!options.as_json && !containers->empty()) return PrintTable(*containers, options.columns);
   if (options.as_json)
     fmt::print("{}\n", json::serialize(*containers));
-  else if (containers->empty())
-    fmt::print(stderr, "No containers.\n");
   else
-    PrintTable(*containers);
+    fmt::print(stderr, "No containers.\n");
   return kExitOk;
 }
 
@@ -89,9 +71,11 @@ int Ps(const Options& options) {
 Command AddPs(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("ps", "List the containers of a node");
   const auto options = std::make_shared<Options>();
-  AddAddress(*app, options->address);
-  AddToken(*app, options->token);
-  app->add_option("--user", options->user, "Only this user's containers");
+  AddNodeOptions(*app, options->node);
+  app->add_option("--user", options->user, "Only this user's containers (default: all that the token may see)");
+  app->add_option("--columns", options->columns, "What to show, such as id,user,status (default: everything)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app->add_flag("--json", options->as_json, "Print a JSON list");
   return {app, [options] { return Ps(*options); }};
 }
