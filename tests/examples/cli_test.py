@@ -85,7 +85,7 @@ def test_usage_errors_exit_with_2_and_say_why(arguments, complaint):
 
 
 @pytest.mark.parametrize("command", ["serve", "invoke", "deploy", "functions", "calls", "bench", "run", "devices",
-                                     "mig", "ps", "kill", "config", "version"])
+                                     "mig", "ps", "kill", "top", "logs", "doctor", "token", "config", "version"])
 def test_each_command_has_help(command):
     result = mignificient(command, "--help")
     assert result.returncode == 0
