@@ -1,5 +1,7 @@
 """C++ text for the two ends of a forwarded call, the refusals and the symbol table. Pure: entries in, text out."""
 
+import re
+
 import model
 
 OPCODE_BASE = "wire::kFirstGeneratedOpcode"
@@ -276,6 +278,19 @@ def _server_call(entry):
     return lines
 
 
+def _observed(entry):
+    """What the command is on a timeline (remoting/server/activity.h), with the bytes that it touches."""
+    if "Memcpy" in entry.call:
+        kind, size = "kCopyDevice", "in.bytes"
+    elif memset := re.search(r"Memset(D2)?D(8|16|32)", entry.call):
+        kind, size = "kMemset", f"{int(memset[2]) // 8} * " + ("in.width * in.height" if memset[1] else "in.count")
+    elif entry.call == "cuGraphLaunch":
+        kind, size = "kGraph", "0"
+    else:
+        return []
+    return [f"    Observe({{wire::ActivityKind::{kind}, {entry.stream}, {size}}});"]
+
+
 def _case(entry):
     name = entry.symbol
     lines = [f"  case wire::api::{name}::kOpcode: {{", f"    using Command = wire::api::{name};"]
@@ -286,6 +301,7 @@ def _case(entry):
     lines += _server_handles(entry)
     if entry.gate != "none":
         lines.append(f"    if (!PassGate(GateClass::k{entry.gate.capitalize()})) return false;")
+        lines += _observed(entry)
     lines += _server_call(entry)
     lines += ["    return true;", "  }"]
     return "\n".join(lines) + "\n"

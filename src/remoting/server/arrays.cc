@@ -5,6 +5,16 @@
 #include "remoting/server/connection.h"
 
 namespace mignificient::server {
+namespace {
+
+wire::ActivityKind CopyKind(const CUDA_MEMCPY3D& copy) {
+  const auto is_host = [](int type) { return type == static_cast<int>(CU_MEMORYTYPE_HOST); };
+  return is_host(copy.src_memory_type)   ? wire::ActivityKind::kCopyIn
+         : is_host(copy.dst_memory_type) ? wire::ActivityKind::kCopyOut
+                                         : wire::ActivityKind::kCopyDevice;
+}
+
+}  // namespace
 
 bool Connection::DispatchArray(wire::Command command, uint16_t slot, std::span<const std::byte> body) {
   using enum wire::Command;
@@ -99,6 +109,7 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
   if (result == CUDA_SUCCESS && !HostSideAllowed(copy, base, wire::kChunkBytes)) result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS) {
     TouchedStream(stream);
+    Observe({CopyKind(copy), stream, copy.width_bytes * copy.height * copy.depth});
     result = driver().cuMemcpy3DAsync_v2(&copy, stream);
   }
   if (!staged) {

@@ -96,6 +96,8 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   std::unique_ptr<Connection> connection(new Connection(
       device, std::move(session), std::move(socket), std::move(region), std::move(window), barrier, std::move(notify)));
   connection->shared_ = options.shared;
+  if (ActivityLog* log = connection->session_->activity.get())
+    connection->activity_ = std::make_unique<Activity>(*device.driver, *log, options.ordinal);
   connection->thread_ = std::thread([self = connection.get()] { self->Run(); });
   return connection;
 }
@@ -172,12 +174,18 @@ bool Connection::Step() {
   if (!*record) return Idle();
   consumer_.Release();
   worked_ = true;
+  if (activity_ != nullptr && !MayContinueActivity((*record)->opcode)) activity_->Close();
   if (!Dispatch(**record)) return false;
+  if (activity_ != nullptr) activity_->AfterCommand();
   if (!waits_.empty()) PollWaits();
   return waits_.size() <= kMostWaits || Misuse(fmt::format("More than {} waits are pending.", kMostWaits));
 }
 
 bool Connection::Idle() {
+  if (activity_ != nullptr) {
+    activity_->Close();
+    activity_->Poll();
+  }
   if (!waits_.empty()) PollWaits();
   const auto now = Clock::now();
   if (std::exchange(worked_, false)) idle_since_ = now;
@@ -221,6 +229,7 @@ void Connection::ServeDrain() {
   if (hold == wire::Hold::kIdle && !at_gate_ && !IdleFor(std::chrono::microseconds(drain.idle_us))) return;
   held_turn_ = wire::GateTurnOf(session_->gate.word().load(std::memory_order_acquire));
   if (!BusyStreams().empty()) return;
+  if (activity_ != nullptr) activity_->Finish();
   drained_tag_.store(drain.tag, std::memory_order_release);
   notify_();
 }
@@ -239,6 +248,8 @@ void Connection::TearDown() {
   waits_.Abandon(CUDA_ERROR_DEVICE_UNAVAILABLE);
   host_calls_.Close();
   Quiesce();
+  if (activity_ != nullptr) activity_->Finish();
+  activity_.reset();
   DestroyJoining();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   if (keeper_ != nullptr) driver().cuStreamDestroy_v2(keeper_);
@@ -258,6 +269,13 @@ void Connection::TearDown() {
   driver().cuMemHostUnregister(region_.data() + wire::kReplyOffset);
   // The hang-up tells a client that still waits; what it waits for in the region has been answered above.
   socket_.Reset();
+}
+
+// Other commands may begin a capture or end a stream, in which nothing must be recorded any more.
+bool Connection::MayContinueActivity(uint16_t opcode) {
+  const auto command = static_cast<wire::Command>(opcode);
+  return opcode >= wire::kFirstGeneratedOpcode || command == wire::Command::kLaunch ||
+         (command >= wire::Command::kCopyInline && command <= wire::Command::kCopyToHost);
 }
 
 bool Connection::Dispatch(const ring::Record& record) {
@@ -303,6 +321,7 @@ bool Connection::PassGate(GateClass gate_class) {
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
     if (!waits_.empty()) PollWaits();
+    if (activity_ != nullptr) activity_->Close();
     at_gate_ = true;
     ServeDrain();
     at_gate_ = false;

@@ -107,6 +107,11 @@ class Connection {
   bool PassGate(GateClass gate_class);
   bool GateOpen(uint32_t gate_word, GateClass gate_class) const;
   void ReportWaiting(uint32_t gate_word);
+  // Right before such work is issued: when it runs is measured if the owner asks for it. What is captured does not run.
+  void Observe(const Activity::Work& work) {
+    if (activity_ != nullptr && capturing_.empty()) activity_->Before(work);
+  }
+  static bool MayContinueActivity(uint16_t opcode);
 
   // --- answering ---
   const DriverTable& driver() const { return *device_.driver; }
@@ -353,6 +358,7 @@ class Connection {
   std::atomic<uint32_t> drained_tag_{0};
   std::atomic<bool> ended_{false};
   ConnectionEnd end_;
+  std::unique_ptr<Activity> activity_;  // null: nobody asks; the dispatcher's
   std::thread thread_;
 };
 

@@ -20,6 +20,9 @@ bool Connection::DispatchCopy(wire::Command command, uint16_t slot, std::span<co
     return true;
   }
   TouchedStream(stream);
+  const bool to_host = command == wire::Command::kCopyToChunk || command == wire::Command::kCopyToReply ||
+                       command == wire::Command::kCopyToHost;
+  Observe({to_host ? wire::ActivityKind::kCopyOut : wire::ActivityKind::kCopyIn, stream, copy->bytes});
   switch (command) {
     case wire::Command::kCopyInline:
       return CopyInline(slot, *copy, body, stream);

@@ -34,6 +34,11 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
   }
   const std::byte* params = body.data() + launch->attribute_count * sizeof(CUlaunchAttribute);
   TouchedStream(stream);
+  Observe({.kind = wire::ActivityKind::kKernel,
+           .stream = stream,
+           .blocks = uint64_t{launch->grid[0]} * launch->grid[1] * launch->grid[2],
+           .function = kernel->function,
+           .kernel = kernel->kernel});
   const CUresult result = LaunchNow(*kernel, *launch, attributes, params, stream);
   if (slot != wire::kNoReply || result != CUDA_SUCCESS) Answer(slot, result);
   return true;

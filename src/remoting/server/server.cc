@@ -93,8 +93,8 @@ Result<bool> Server::ServeControl() {
 
 Result<> Server::OpenSession(wire::ReceivedControl received) {
   const uint32_t id = received.message.session;
-  if (received.fds.size() != 2)
-    return Fail(Code::kPeer, "Session {} comes with {} descriptors (expected 2).", id, received.fds.size());
+  if (received.fds.size() != 2 && received.fds.size() != 3)
+    return Fail(Code::kPeer, "Session {} comes with {} descriptors (expected 2 or 3).", id, received.fds.size());
   if (::strnlen(received.message.text, sizeof received.message.text) != wire::kDoorKeyBytes)
     return Fail(Code::kPeer, "The key of session {} has not {} digits.", id, wire::kDoorKeyBytes);
   if (sessions_.contains(id)) return Fail(Code::kExists, "Session {} is open.", id);
@@ -104,6 +104,10 @@ Result<> Server::OpenSession(wire::ReceivedControl received) {
       std::min(received.message.budget_bytes, device_.info.total_bytes) / device_.granule_bytes * device_.granule_bytes;
   Open open;
   open.session = std::make_shared<Session>(id, budget, std::move(gate));
+  if (received.fds.size() == 3) {
+    MIG_ASSIGN(auto ring, wire::ActivityRing::FromFd(std::move(received.fds[2])));
+    open.session->activity = std::make_unique<ActivityLog>(std::move(ring));
+  }
   open.door = std::move(received.fds[0]);
   open.key.assign(received.message.text, ::strnlen(received.message.text, sizeof received.message.text));
   Report(*open.session, wire::ControlKind::kSessionOpened, {});

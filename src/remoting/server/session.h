@@ -5,9 +5,11 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "driver/driver_table.h"
+#include "remoting/server/activity.h"
 #include "remoting/wire/attach.h"
 #include "remoting/wire/control.h"
 
@@ -30,6 +32,8 @@ struct Session {
   const uint32_t id;
   const uint64_t budget_bytes;
   wire::Gate gate;
+  std::unique_ptr<ActivityLog>
+      activity;  // null: the owner does not ask when what ran; set before there are connections
   std::atomic<uint64_t> mapped_bytes{0};  // device memory, never above the budget
   std::atomic<uint64_t> pinned_bytes{0};  // host memory
   // Futex word: 1 while a connection that was alone may still be sent maps that its client did not ask for. Nobody else

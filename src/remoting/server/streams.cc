@@ -268,6 +268,7 @@ bool Connection::RunMemoryOps(uint16_t slot, std::span<const std::byte> body) {
     return true;
   }
   TouchedStream(stream);
+  Observe({wire::ActivityKind::kMemoryOperation, stream});
   Answer(slot, driver().cuStreamBatchMemOp_v2(stream, operations->count, copy.data(), operations->flags));
   return true;
 }

@@ -74,7 +74,8 @@ struct ControlMessage {
   char text[256] = {};        // kReady: device name; kOpenSession: the door's key; kFailed, kSessionEnded: a sentence
 };
 
-// Blocking (or kTimeout / kExhausted on a non-blocking socket). fds: kOpenSession carries {door, gate page}.
+// Blocking (or kTimeout / kExhausted on a non-blocking socket). fds: kOpenSession carries {door, gate page},
+// and an activity ring (wire/activity.h) where the owner wants to know what ran on the device and when.
 Result<> SendControl(int socket, const ControlMessage& message, std::span<const int> fds = {});
 
 struct ReceivedControl {
