@@ -16,7 +16,7 @@ namespace {
 struct Options {
   Settings settings;
   std::string devices, address, unix_socket, driver;
-  std::string port;
+  std::string port, trace;
 };
 
 // A configuration that cannot be used is a usage error, whatever its code.
@@ -35,6 +35,7 @@ std::vector<node::Override> Overrides(const Options& options) {
   add("http.port", options.port);
   add("http.unix-socket", options.unix_socket);
   add("gpu-server.driver", options.driver);
+  add("trace.file", options.trace);
   return overrides;
 }
 
@@ -57,6 +58,7 @@ Command AddServe(CLI::App& parent) {
   app->add_option("--port", options->port, "Port to listen on; 0: any free one (default: 10000)");
   app->add_option("--unix-socket", options->unix_socket, "Listen on this Unix socket as well");
   app->add_option("--driver", options->driver, "cuda, cpu (the software GPU) or auto (default: auto)");
+  app->add_option("--trace", options->trace, "Write the timeline of everything that happens to this file");
   return {app, [options] { return Serve(*options); }};
 }
 

@@ -81,6 +81,8 @@ std::string ServerTiming(const node::Timing& timing) {
   add("context", timing.context);
   add("attach", timing.attach);
   add("exec", timing.exec);
+  add("gpu-copy", timing.gpu_copy);
+  add("gpu-kernel", timing.gpu_kernel);
   add("total", timing.total);
   return text;
 }

@@ -22,6 +22,7 @@
 #include "http/auth.h"
 #include "http/server.h"
 #include "node/node.h"
+#include "node/trace.h"
 #include "os/child.h"
 
 namespace mignificient::http {
@@ -89,6 +90,7 @@ Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& co
   MIG_ASSIGN(setup->log_folder, LogFolder(config.paths.logs));
   setup->layout = {.payload_capacity = config.limits.payload_bytes, .result_capacity = config.limits.result_bytes};
   setup->log_bytes = config.limits.log_bytes;
+  setup->measure_gpu = config.timing.gpu || !config.trace.file.empty();
   setup->start_timeout = std::chrono::nanoseconds(static_cast<int64_t>(config.gpu_server.start_timeout_s * 1e9));
   setup->gpu_server.share_by_user = config.gpu_server.share == "user";
   setup->gpu_server.close_timeout =
@@ -221,9 +223,13 @@ Result<> Serve(const node::Config& config) {
                             {"memory_mib", partition.memory_mib},
                             {"driver", device::DriverName(partition.driver)}});
 
+  std::unique_ptr<node::Trace> trace;
+  if (!config.trace.file.empty()) {
+    MIG_ASSIGN(trace, node::Trace::Open(config.trace.file, config.trace.limit_bytes));
+  }
   asio::io_context loop(1);
   asio::signal_set signals(loop, SIGTERM, SIGINT), hangup(loop, SIGHUP);  // before anybody is told that we listen
-  node::Node node(loop.get_executor(), config, std::move(inventory), setup);
+  node::Node node(loop.get_executor(), config, std::move(inventory), setup, trace.get());
   node::StoreThread store(loop.get_executor(), std::move(state.store));
   node::Registry registry(config, store, RegistryHooks(node), state.functions);
   node::Calls calls(loop.get_executor(), config, store, CallsHooks(node, registry), std::move(state.queued));

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "node/node.h"
+#include "node/trace.h"
 #include "os/child.h"
 
 namespace mignificient::node {
@@ -87,8 +88,37 @@ std::vector<sched::PartitionSpec> Node::Specs() const {
 }
 
 void Node::Tell(const sched::Event& event) {
-  for (const sched::Action& action : scheduler_.On(event))
-    std::visit([this](const auto& of_a_kind) { Act(of_a_kind); }, action);
+  const std::vector<sched::Action> actions = scheduler_.On(event);
+  if (trace_) {
+    trace_->StopClock();
+    ShowOwners(actions);
+  }
+  for (const sched::Action& action : actions) std::visit([this](const auto& of_a_kind) { Act(of_a_kind); }, action);
+  if (trace_) trace_->StartClock();
+}
+
+void Node::ShowPartition(size_t partition) {
+  const device::Partition& shown = partitions_[partition];
+  if (trace_)
+    trace_->Partition(partition, fmt::format("{} {}", shown.instance_size, shown.uuid),
+                      sched::Name(scheduler_.partitions()[partition].model));
+}
+
+// Before `actions` are acted upon: nobody's gate opens before it is shown to own the GPU.
+void Node::ShowOwners(const std::vector<sched::Action>& actions) {
+  shown_owners_.resize(scheduler_.partitions().size());
+  for (size_t i = 0; i < shown_owners_.size(); ++i) {
+    const std::optional<sched::InvocationId> owner = scheduler_.Owner(i);
+    if (std::exchange(shown_owners_[i], owner) == owner) continue;
+    trace_->Disowned(i);
+    const auto call = owner ? calls_.find(*owner) : calls_.end();
+    if (call == calls_.end()) continue;
+    sched::ContainerId container = call->second->container;
+    for (const sched::Action& action : actions)
+      if (const auto* grant = std::get_if<sched::Grant>(&action); grant != nullptr && grant->invocation == *owner)
+        container = grant->container;
+    trace_->Owns(i, *owner, container);
+  }
 }
 
 void Node::Act(const sched::Start& action) {
@@ -110,6 +140,7 @@ void Node::Act(const sched::Start& action) {
   slot.remove_after = request.scaling.remove_after;
   slot.expiry = std::make_unique<asio::steady_timer>(executor_);
   slot.quantum = std::make_unique<asio::steady_timer>(executor_);
+  if (trace_) trace_->Starting(action.container, action.partition, spec);
   slot.container = Container::Start(executor_, gpu_servers_, std::move(spec), setup_, ListenTo(action.container));
   logs_.Add(slot.container->spec().id, slot.container->spec().user, slot.container->log_path());
 }
@@ -118,13 +149,22 @@ Container::Listener Node::ListenTo(sched::ContainerId id) {
   return {.started =
               [this, id] {
                 LogStarted(*slots_.at(id).container);
+                if (trace_) trace_->Started(id);
                 BecameIdle(id);
                 Tell(sched::Started{id});
               },
           .logged = [this, name = NameOf(id)](LogExtent extent) { logs_.Grown(name, extent); },
           .event = [this, id](ContainerEvent event) { OnEvent(id, std::move(event)); },
           .ending = [this, id](const EndReason& reason) { OnEnding(id, reason); },
-          .gone = [this, id] { asio::co_spawn(executor_, OnGone(id), asio::detached); }};
+          .gone = [this, id] { asio::co_spawn(executor_, OnGone(id), asio::detached); },
+          .activity =
+              [this, id](const wire::ActivityRecord& record) {
+                if (trace_) trace_->Did(id, record);
+              },
+          .activity_lost =
+              [this, id](uint64_t records) {
+                if (trace_) trace_->Lost(id, records);
+              }};
 }
 
 void Node::OnEvent(sched::ContainerId id, ContainerEvent event) {
@@ -155,7 +195,16 @@ void Node::Act(const sched::SetGate& action) {
 // Under a quantum the GPU is lent for so long at a time.
 void Node::SetGate(Slot& slot, sched::Gate gate) {
   slot.container->SetGate(StateOf(gate));
+  if (trace_) {
+    trace_->Gate(slot.running->container, StateOf(gate));
+    if (gate == sched::Gate::kFull) trace_->Resumes(slot.running->id);
+  }
   if (gate == sched::Gate::kFull && config_.quantum_ms > 0) StartQuantum(slot);
+}
+
+void Node::LockGate(sched::ContainerId id) {
+  slots_.at(id).container->SetGate(wire::GateState::kLocked);
+  if (trace_) trace_->Gate(id, wire::GateState::kLocked);
 }
 
 void Node::StartQuantum(Slot& slot) {
@@ -194,6 +243,7 @@ void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
   slot.expiry->cancel();
   slot.quantum->cancel();
   LogEnding(*slot.container, reason);
+  if (trace_) trace_->Ending(id, reason.sentence);
   if (slot.running) slot.running->inbox.Post(Ended{reason});
   Tell(sched::Ending{id});
 }
@@ -202,6 +252,7 @@ asio::awaitable<void> Node::OnGone(sched::ContainerId id) {
   co_await EndStrangers();
   LogGone(*slots_.at(id).container);
   logs_.End(NameOf(id));
+  if (trace_) trace_->Gone(id);
   slots_.erase(id);
   Tell(sched::Gone{id});
   if (stopping_) quiet_.Post(0);
@@ -240,12 +291,14 @@ void Node::SetInventory(device::Inventory inventory) {
     if (!has(now, partitions_[i].uuid)) Close(i, "is gone");
   for (const device::Partition& partition : now) {
     const auto known = std::ranges::find(partitions_, partition.uuid, &device::Partition::uuid);
-    if (known == partitions_.end())
+    const bool is_new = known == partitions_.end();
+    if (is_new)
       partitions_.push_back(partition);
     else if (scheduler_.IsOpen(static_cast<size_t>(known - partitions_.begin())))
       continue;
     log::Info("partition_opened", {{"uuid", partition.uuid}, {"instance", partition.instance_size}});
     Tell(sched::Opened{SpecOf(partition)});
+    if (is_new) ShowPartition(partitions_.size() - 1);
   }
 }
 

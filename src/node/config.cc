@@ -96,6 +96,9 @@ std::vector<Key> Keys(Config& c) {
       {"paths.library", &c.paths.library},
       {"paths.logs", &c.paths.logs},
       {"paths.state", &c.paths.state},
+      {"trace.file", &c.trace.file},
+      {"trace.limit", &c.trace.limit_bytes, 4096, 1ull << 40},
+      {"timing.gpu", &c.timing.gpu},
       {"shutdown-grace", &c.shutdown_grace_s, 0, 86400},
       {"log-level", &c.log_level, 0, 0, {"debug", "info", "warning", "error"}},
   };

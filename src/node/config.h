@@ -104,6 +104,15 @@ struct Config {
     std::string state;       // functions and asynchronous calls; empty: in memory, gone with the node
   } paths;
 
+  struct Trace {
+    std::string file;                   // the timeline (docs/timeline.md); empty: none
+    uint64_t limit_bytes = 256u << 20;  // of the file
+  } trace;
+
+  struct Times {
+    bool gpu = false;  // measure copies and kernels on the device for Server-Timing; a trace does so anyway
+  } timing;
+
   std::string log_level = "info";
   double shutdown_grace_s = 5;  // what runs at SIGTERM may go on for so long
 };

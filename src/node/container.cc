@@ -29,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kChannelFd = 3, kMemoryFd = 4;  // in the executor
 constexpr int kMessagesAtOnce = 16;
+constexpr std::chrono::milliseconds kActivityPeriod{20};
 constexpr uint32_t kMostYields = 100'000;  // of one invocation
 
 double Milliseconds(Clock::duration duration) {
@@ -71,6 +72,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
         setup_(std::move(setup)),
         listener_(std::move(listener)),
         start_deadline_(executor),
+        activity_timer_(executor),
         channel_(executor),
         log_pipe_(executor) {}
 
@@ -84,6 +86,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     run([self]() { return self->WatchChannel(); });
     run([self]() { return self->WatchLog(); });
     run([self]() { return self->WatchStart(); });
+    if (activity_) run([self]() { return self->WatchActivity(); });
     run([self]() { return self->AwaitDeath(); });
   }
 
@@ -113,11 +116,17 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     return {reinterpret_cast<const char*>(memory_.data() + setup_->layout.result_offset()), size};
   }
 
+  std::optional<GpuTime> TakeGpuTime() override {
+    if (!activity_) return std::nullopt;
+    return std::exchange(gpu_time_, {});
+  }
+
   void End(EndReason reason) override {
     if (ending_) return;
     ending_ = true;
     reason.log_tail = LogTail();
     start_deadline_.cancel();
+    activity_timer_.cancel();
     // Not under the feet of whoever found the reason.
     asio::post(executor_, [self = shared_from_this(), reason = std::move(reason)] {
       self->listener_.ending(reason);
@@ -146,6 +155,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     MIG_ASSIGN(auto memory, os::CreateSealedMemory("mignificient-invocation", setup_->layout.total()));
     MIG_ASSIGN(memory_, os::Mapping::Create(memory.get(), setup_->layout.total()));
     MIG_ASSIGN(gate_, wire::Gate::Create(wire::GateState::kLocked));
+    if (setup_->measure_gpu) {
+      MIG_ASSIGN(activity_, wire::ActivityRing::Create());
+    }
     MIG_ASSIGN(log_, FunctionLog::Create(fmt::format("{}/{}.log", setup_->log_folder, spec_.id), setup_->log_bytes,
                                          std::move(output.first)));
     MIG_TRY(os::SetNonBlocking(channel.first.get(), true));
@@ -163,6 +175,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
                                                .budget_bytes = spec_.gpu_memory_mib << 20,
                                                .door = door.listener.get(),
                                                .gate = gate_->fd(),
+                                               .activity = activity_ ? activity_->fd() : -1,
                                                .key = door.key,
                                                .listener = [self = shared_from_this()](const SessionEvent& event) {
                                                  std::visit([&](const auto& of_a_kind) { self->On(of_a_kind); }, event);
@@ -208,7 +221,10 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     CheckStarted();
   }
 
-  void On(const SessionDrained& drained) { listener_.event(WorkDrained{drained.tag}); }
+  void On(const SessionDrained& drained) {
+    ReadActivity();  // all of what is drained is there
+    listener_.event(WorkDrained{drained.tag});
+  }
 
   // What came to the gate before it was set last has been answered by that.
   void On(const SessionWaits& waits) {
@@ -335,6 +351,27 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
                                                 std::chrono::duration<double>(setup_->start_timeout).count())});
   }
 
+  // The ring is long enough for what a GPU server records meanwhile, unless it does nothing but switch streams.
+  asio::awaitable<void> WatchActivity() {
+    const auto self = shared_from_this();
+    while (!ending_) {
+      boost::system::error_code cancelled;
+      activity_timer_.expires_after(kActivityPeriod);
+      co_await activity_timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+      ReadActivity();
+    }
+  }
+
+  void ReadActivity() {
+    if (!activity_ || gone_) return;
+    const uint64_t lost = activity_->Read([this](const wire::ActivityRecord& record) {
+      const double milliseconds = static_cast<double>(record.end_ns - record.start_ns) * 1e-6;
+      (wire::IsCopy(record.kind) ? gpu_time_.copy_ms : gpu_time_.kernel_ms) += milliseconds;
+      listener_.activity(record);
+    });
+    if (lost != 0) listener_.activity_lost(lost);
+  }
+
   asio::awaitable<void> WatchLog() {
     const auto self = shared_from_this();
     while (co_await Readable(log_pipe_))
@@ -399,9 +436,11 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   os::Child function_;
   os::Mapping memory_;
   std::optional<wire::Gate> gate_;
+  std::optional<wire::ActivityRing> activity_;  // where it is measured
+  GpuTime gpu_time_;
   std::optional<FunctionLog> log_;
 
-  asio::steady_timer start_deadline_;
+  asio::steady_timer start_deadline_, activity_timer_;
   asio::posix::stream_descriptor channel_, log_pipe_;
 
   Clock::time_point begun_, spawned_;

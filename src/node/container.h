@@ -23,6 +23,7 @@
 #include "node/gpu_server.h"
 #include "node/logs.h"
 #include "node/request.h"
+#include "remoting/wire/activity.h"
 #include "remoting/wire/control.h"
 
 namespace mignificient::node {
@@ -44,6 +45,12 @@ struct ContainerSetup {
   uint64_t log_bytes = 0;
   std::chrono::nanoseconds start_timeout{};
   GpuServerSetup gpu_server;
+  bool measure_gpu = false;  // have GPU servers tell what ran on the device and when
+};
+
+// Time that copies and kernels took on the device, each stream counted for itself.
+struct GpuTime {
+  double copy_ms = 0, kernel_ms = 0;
 };
 
 struct EndReason {
@@ -84,10 +91,12 @@ class Container {
  public:
   struct Listener {
     std::function<void()> started;
-    std::function<void(LogExtent)> logged;         // its log has grown
-    std::function<void(ContainerEvent)> event;     // of the invocation that Run was called for
-    std::function<void(const EndReason&)> ending;  // once
-    std::function<void()> gone;                    // once, last; nothing of it is left
+    std::function<void(LogExtent)> logged;                           // its log has grown
+    std::function<void(ContainerEvent)> event;                       // of the invocation that Run was called for
+    std::function<void(const EndReason&)> ending;                    // once
+    std::function<void()> gone;                                      // once, last; nothing of it is left
+    std::function<void(const wire::ActivityRecord&)> activity = {};  // only with measure_gpu
+    std::function<void(uint64_t)> activity_lost = {};                // so many records; only with measure_gpu
   };
 
   virtual ~Container() = default;
@@ -105,6 +114,8 @@ class Container {
   virtual void SetGate(wire::GateState state) = 0;
   // The first `size` bytes of the result area, copied. `size` must be within the capacity.
   virtual std::string ReadResult(uint64_t size) const = 0;
+  // Since the last call, of work that is drained. Empty unless measured.
+  virtual std::optional<GpuTime> TakeGpuTime() = 0;
   // Ends the executor and the session. Only the first call counts.
   virtual void End(EndReason reason) = 0;
 

@@ -103,8 +103,8 @@ Result<uint32_t> GpuServer::OpenSession(SessionOptions options) {
   open.session = last_session_ + 1;
   open.budget_bytes = options.budget_bytes;
   wire::SetText(open, options.key);
-  const int fds[] = {options.door, options.gate};
-  MIG_TRY(wire::SendControl(control_.native_handle(), open, fds));
+  const int fds[] = {options.door, options.gate, options.activity};
+  MIG_TRY(wire::SendControl(control_.native_handle(), open, std::span(fds, options.activity >= 0 ? 3 : 2)));
   sessions_.emplace(++last_session_, Session{std::move(options.container), std::move(options.listener)});
   return last_session_;
 }

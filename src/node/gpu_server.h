@@ -65,6 +65,7 @@ class GpuServer : public std::enable_shared_from_this<GpuServer> {
     std::string container;  // in sentences
     uint64_t budget_bytes = 0;
     int door = -1, gate = -1;  // the caller's; passed on before OpenSession returns
+    int activity = -1;         // as well; -1: nobody wants to know when commands ran
     std::string key;           // of the door
     std::function<void(SessionEvent)> listener;
   };

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "node/function_log.h"
+#include "node/trace.h"
 
 namespace mignificient::node {
 namespace {
@@ -84,7 +85,7 @@ Answer AnswerTo(const EndReason& reason) {
 }
 
 Node::Node(asio::any_io_executor executor, const Config& config, device::Inventory inventory,
-           std::shared_ptr<const ContainerSetup> setup)
+           std::shared_ptr<const ContainerSetup> setup, Trace* trace)
     : executor_(executor),
       config_(config),
       inventory_(std::move(inventory)),
@@ -93,15 +94,22 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
       gpu_servers_(executor, setup_->gpu_server),
       scheduler_(Specs(), {.weights = config.weights, .idle_release = config.idle_release_us > 0}),
       logs_(executor, config.limits.ended_logs),
-      quiet_(executor) {}
+      trace_(trace),
+      quiet_(executor) {
+  for (size_t i = 0; i < partitions_.size(); ++i) ShowPartition(i);
+}
 
 Node::~Node() = default;
 
 asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
-  if (auto refusal = RefuseForLimits(request)) co_return metrics_.Counted(std::move(*refusal));
+  if (auto refusal = RefuseForLimits(request)) {
+    if (trace_) trace_->Refused(request, refusal->error);
+    co_return metrics_.Counted(std::move(*refusal));
+  }
   Count(request, 1);
   const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
   calls_[call->id] = call;
+  if (trace_) trace_->Arrived(call->id, call->request);
   call->before_run = caller.before_run;
   caller.on_leave_ = [weak = std::weak_ptr(call)] {
     if (const auto alive = weak.lock()) alive->inbox.Post(CallerLeft{});
@@ -109,6 +117,7 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   Answer answer = co_await Wait(call);
   caller.on_leave_ = nullptr;
   answer.timing.total = MillisecondsSince(call->request.accepted);
+  if (trace_) trace_->Answered(call->id, answer.error);
   calls_.erase(call->id);
   Count(call->request, -1);
   if (stopping_) quiet_.Post(0);
@@ -201,9 +210,11 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
     co_return Failed(std::move(answer), Outcome::kNoCapacity, "The invocation was taken back.");
   const auto began = Clock::now();
   if (call->request.patience) call->deadline = began + call->request.timeout;
+  if (trace_) trace_->Runs(call->id, call->container);
   container->Run(call->id, call->request.payload);
   std::optional<CallEvent> returned = co_await AwaitReturn(*call, *container);
   answer.timing.exec = MillisecondsSince(began);
+  if (trace_) trace_->Returned(call->id);
   const auto end_late = [&](std::string_view what) {
     std::string sentence = fmt::format("{} its timeout of {} s.", what, Seconds(call->request.timeout));
     container->End({EndReason::Kind::kTimeout, sentence});
@@ -226,9 +237,14 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
   }
   const double seconds = MillisecondsSince(began) / 1e3;
   mean_run_s_ += 0.05 * (seconds - mean_run_s_);
+  if (trace_) trace_->Drained(call->id);
+  if (const std::optional<GpuTime> gpu = container->TakeGpuTime()) {
+    answer.timing.gpu_copy = gpu->copy_ms;
+    answer.timing.gpu_kernel = gpu->kernel_ms;
+  }
   slots_.at(call->container).running.reset();
   if (container->unusable().empty()) {
-    container->SetGate(wire::GateState::kLocked);
+    LockGate(call->container);
     BecameIdle(call->container);
     Tell(sched::Finished{call->id, seconds * 1e6});
   } else {
@@ -260,7 +276,7 @@ asio::awaitable<bool> Node::MayRun(Call& call, Container& container) {
   const auto slot = slots_.find(call.container);
   if (slot == slots_.end() || slot->second.ended) co_return false;  // the scheduler knows
   slot->second.running.reset();
-  container.SetGate(wire::GateState::kLocked);
+  LockGate(call.container);
   BecameIdle(call.container);
   Tell(sched::Finished{call.id, 0});
   co_return false;
@@ -277,6 +293,7 @@ asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Co
       if (drained->tag != call.release_tag) continue;
       call.release_tag = 0;
       call.yielding = false;
+      if (trace_) trace_->Yields(call.id);
       Tell(sched::Released{call.id});
     } else if (std::holds_alternative<Cancelled>(*event)) {
       container.End({EndReason::Kind::kKilled, "The call was cancelled."});

@@ -27,10 +27,12 @@
 
 namespace mignificient::node {
 
+class Trace;
+
 class Node {
  public:
   Node(boost::asio::any_io_executor executor, const Config& config, device::Inventory inventory,
-       std::shared_ptr<const ContainerSetup> setup);
+       std::shared_ptr<const ContainerSetup> setup, Trace* trace = nullptr);  // the trace outlives the node
   ~Node();
 
   // Somebody who may lose interest. `Leave` while the invocation waits takes it out of the queue; one that runs goes
@@ -148,6 +150,9 @@ class Node {
   void OnEnding(sched::ContainerId id, const EndReason& reason);
   boost::asio::awaitable<void> OnGone(sched::ContainerId id);
   void SetGate(Slot& slot, sched::Gate gate);
+  void LockGate(sched::ContainerId id);
+  void ShowPartition(size_t partition);
+  void ShowOwners(const std::vector<sched::Action>& actions);
   void StartQuantum(Slot& slot);
   void BecameIdle(sched::ContainerId id);
   boost::asio::awaitable<void> EndStrangers();
@@ -162,6 +167,8 @@ class Node {
   std::shared_ptr<const ContainerSetup> setup_;
   GpuServers gpu_servers_;
   sched::Scheduler scheduler_;
+  Trace* const trace_;                                            // null: none is written
+  std::vector<std::optional<sched::InvocationId>> shown_owners_;  // of partitions, in the trace
   sched::InvocationId next_call_ = 1;
   std::map<sched::InvocationId, std::shared_ptr<Call>> calls_;
   std::map<sched::ContainerId, Slot> slots_;

@@ -57,7 +57,7 @@ enum class Outcome {
 
 // Milliseconds; those that do not apply are empty.
 struct Timing {
-  std::optional<double> queue, spawn, context, attach, exec, total;
+  std::optional<double> queue, spawn, context, attach, exec, gpu_copy, gpu_kernel, total;
 };
 
 struct Answer {

@@ -15,7 +15,8 @@ constexpr uint64_t kHttp = 1, kFirstPartition = 2;
 constexpr uint64_t kArrivals = 1, kAnswers = 2, kFirstOwner = 10;
 constexpr uint64_t kThreadsPerContainer = 1000, kLife = 0, kGate = 1, kInvocation = 2, kFirstLane = 10;
 constexpr uint64_t kLanes = (kThreadsPerContainer - kFirstLane) / 2;  // each with a track of copies and one of kernels
-constexpr double kMomentUs = 1;                                       // so that it can be seen and clicked at
+constexpr uint32_t kExecDepth = 2;  // of an invocation's track within exec: deeper lies what happens in it
+constexpr double kMomentUs = 1;     // so that it can be seen and clicked at
 
 std::string Quoted(std::string_view text) {
   return boost::json::serialize(boost::json::string(ValidUtf8(text)));
@@ -204,12 +205,13 @@ Trace::ContainerState* Trace::RunningIn(uint64_t call) {
 }
 
 void Trace::Yields(uint64_t call) {
-  if (ContainerState* container = RunningIn(call))
-    Begin(container->invocation, Now(), "yield", "yielded", Arg("call", call));
+  ContainerState* container = RunningIn(call);
+  if (container == nullptr) return;
+  Track& track = container->invocation;
+  if (track.open + track.dropped == kExecDepth) Begin(track, Now(), "yield", "yielded", Arg("call", call));
 }
 
 void Trace::Resumes(uint64_t call) {
-  constexpr uint32_t kExecDepth = 2;  // what is deeper is within exec
   if (ContainerState* container = RunningIn(call)) End(container->invocation, Now(), kExecDepth);
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,10 @@ class Trace {
 
   // Before anything else about the partition. `model`: its sharing model as configured.
   void Partition(size_t partition, std::string_view name, std::string_view model);
+
+  // What is told between the two happens at the same time: a decision that takes effect in several places.
+  void StopClock() { stopped_at_ = Now(); }
+  void StartClock() { stopped_at_.reset(); }
 
   // --- A call ---
   void Arrived(uint64_t call, const Request& request);
@@ -86,7 +91,7 @@ class Trace {
   };
 
   double At(Clock::time_point time) const;  // us since the beginning
-  double Now() const { return At(now_()); }
+  double Now() const { return stopped_at_ ? *stopped_at_ : At(now_()); }
   bool Write(std::string_view event, TraceFile::Weight weight);
   // `args`: the inside of a JSON object, or nothing.
   void Begin(Track& track, double at, std::string_view category, std::string_view name, const std::string& args = {});
@@ -104,6 +109,7 @@ class Trace {
   const Sink sink_;
   const std::function<Clock::time_point()> now_;
   const Clock::time_point began_;
+  std::optional<double> stopped_at_;
   bool first_ = true;
   std::map<uint64_t, CallState> calls_;
   std::vector<PartitionState> partitions_;
