@@ -17,6 +17,13 @@ boost::asio::awaitable<Reply> Devices(const Services& services, RouteRequest&, n
   co_return JsonReply(device::InventoryJson(services.node.inventory()));
 }
 
+boost::asio::awaitable<Reply> Rescan(const Services& services, RouteRequest& request, node::Node::Caller&) {
+  if (!request.identity.administrator)
+    co_return ErrorReply(node::Outcome::kForbidden, "Only the administrator may have the devices looked for again.");
+  if (const auto looked = services.devices.Look(); !looked) co_return ErrorReply(looked.error());
+  co_return JsonReply(device::InventoryJson(services.node.inventory()));
+}
+
 boost::asio::awaitable<Reply> OpenApi(const Services&, RouteRequest&, node::Node::Caller&) {
   co_return JsonReply(std::string(OpenApiJson()));
 }

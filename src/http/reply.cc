@@ -94,6 +94,8 @@ Reply InvokeReply(const node::Answer& answer, bool compatible_status) {
     reply.body = answer.body;
   } else {
     reply = ErrorReply(answer.outcome, answer.error);
+    for (auto& [name, value] : reply.headers)
+      if (name == "Retry-After" && answer.retry_after_s > 0) value = fmt::format("{:.0f}", answer.retry_after_s);
     if (compatible_status && (answer.outcome == Outcome::kTimeout || answer.outcome == Outcome::kOutOfMemory))
       reply.status = 200;
   }

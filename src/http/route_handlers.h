@@ -40,6 +40,7 @@ MIG_ROUTE(ShowMetrics);
 MIG_ROUTE(Health);
 MIG_ROUTE(Ready);
 MIG_ROUTE(Devices);
+MIG_ROUTE(Rescan);
 MIG_ROUTE(OpenApi);
 
 #undef MIG_ROUTE

@@ -29,6 +29,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/healthz", Health},
     {"GET", "/readyz", Ready},
     {"GET", "/v1/devices", Devices},
+    {"POST", "/v1/devices/rescan", Rescan},
     {"GET", "/openapi.json", OpenApi},
     {"GET", "/v1/status", ShowStatus},
     {"GET", "/metrics", ShowMetrics},

@@ -17,6 +17,7 @@
 #include "http/reply.h"
 #include "node/calls.h"
 #include "node/config.h"
+#include "node/device_watch.h"
 #include "node/node.h"
 #include "node/registry.h"
 
@@ -28,6 +29,7 @@ struct Services {
   node::Node& node;
   node::Registry& registry;
   node::Calls& calls;
+  node::DeviceWatch& devices;
 };
 
 struct RouteRequest {

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "http/auth.h"
 #include "http/server.h"
+#include "node/device_watch.h"
 #include "node/node.h"
 #include "node/trace.h"
 #include "os/child.h"
@@ -107,6 +108,17 @@ Result<device::Inventory> Devices(const node::Config& config) {
                                                            : Preference::kAutomatic,
                            .nvml = config.nvml,
                            .software_gpus = config.software_gpus});
+}
+
+// Without NVML, or where it has no events, nobody can tell.
+void WatchHealth(node::DeviceWatch& devices, const node::Config& config, const device::Inventory& inventory) {
+  auto nvml = device::OpenNvml(config.nvml);
+  if (!nvml) return;
+  auto health = device::HealthWatch::Start(std::move(*nvml), inventory);
+  if (health)
+    devices.Watch(std::move(*health));
+  else
+    log::Info("health_not_watched", {{"why", health.error().message()}});
 }
 
 void SetLogLevel(const std::string& name) {
@@ -233,11 +245,15 @@ Result<> Serve(const node::Config& config) {
   node::StoreThread store(loop.get_executor(), std::move(state.store));
   node::Registry registry(config, store, RegistryHooks(node), state.functions);
   node::Calls calls(loop.get_executor(), config, store, CallsHooks(node, registry), std::move(state.queued));
-  const Services services{config, node, registry, calls};
+  node::DeviceWatch devices(loop.get_executor(), node, [&config] { return Devices(config); });
+  WatchHealth(devices, config, node.inventory());
+  const Services services{config, node, registry, calls, devices};
   MIG_ASSIGN(Authenticator auth, Authenticator::Create(config));
   MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), services, auth));
   asio::co_spawn(loop, StopOnSignal(signals, *server, services, loop), asio::detached);
-  asio::co_spawn(loop, ActOnHangup(hangup, {[&] { auth.Reread(); }, [&] { server->RereadCertificate(); }}),
+  asio::co_spawn(loop,
+                 ActOnHangup(hangup, {[&] { auth.Reread(); }, [&] { server->RereadCertificate(); },
+                                      [&] { (void)devices.Look(); }}),  // which logs what fails
                  asio::detached);
   if (!config.auth.tokens.empty()) asio::co_spawn(loop, WatchTokens(auth), asio::detached);
   loop.run();

@@ -67,7 +67,7 @@ class Node {
   // What there is now. Partitions that are not in it take nothing any more and their containers are ended; new ones are
   // used from now on.
   void SetInventory(device::Inventory inventory);
-  // As for one that is gone, until an inventory without `uuid` and then one with it again. kNotFound.
+  // As for one that is gone, until the next inventory that has it. kNotFound.
   Result<> ClosePartition(const std::string& uuid, const std::string& why);
 
   std::vector<ContainerInfo> Containers() const;
