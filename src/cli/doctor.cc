@@ -32,7 +32,7 @@ std::string GpuText(const device::Gpu& gpu) {
 
 // Driver, GPUs and MIG instances.
 std::vector<Check> CheckDevices() {
-  const auto inventory = device::Discover(device::Preference::kCuda);
+  const auto inventory = device::Discover(device::DiscoveryFromEnvironment(device::Preference::kCuda));
   if (!inventory)
     return {
         {.name = "gpus",

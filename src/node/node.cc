@@ -93,8 +93,8 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
       setup_(std::move(setup)),
       gpu_servers_(executor, setup_->gpu_server),
       scheduler_(Specs(), {.weights = config.weights, .idle_release = config.idle_release_us > 0}),
-      logs_(executor, config.limits.ended_logs),
       trace_(trace),
+      logs_(executor, config.limits.ended_logs),
       quiet_(executor) {
   for (size_t i = 0; i < partitions_.size(); ++i) ShowPartition(i);
 }
