@@ -75,6 +75,7 @@ int Main(std::span<const std::string> arguments) {
   const auto program = has_program ? arguments.subspan(ours + 1) : std::span<const std::string>{};
 
   CLI::App root(kAbout, "mignificient");
+  root.require_subcommand(0, 1);  // after one command its name can be an argument: a function may be called `top`
   std::vector<Command> commands = {AddServe(root),        AddInvoke(root),  AddDeploy(root), AddBench(root),
                                    AddRun(root, program), AddDevices(root), AddPs(root),     AddKill(root),
                                    AddTop(root),          AddLogs(root),    AddDoctor(root), AddTokenNew(root),

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 
-LAYOUT = struct.Struct("<4I8Q256s")
+LAYOUT = struct.Struct("<4I8Q3I256s4x")
 READY, FAILED, OPEN, OPENED, ATTACHED, DRAIN, DRAINED, CLOSE, ENDED = range(1, 10)
 CLOSED, CLIENT_GONE, MISUSE, OUT_OF_MEMORY, DEVICE_ERROR = range(5)
 MIB = 1 << 20
@@ -20,7 +20,7 @@ control = socket.socket(fileno=int(sys.argv[sys.argv.index("--control-fd") + 1])
 
 
 def send(kind, session=0, end=0, total=0, free=0, text=b""):
-    control.send(LAYOUT.pack(kind, session, end, 0, 0, 0, total, free, 0, 0, 0, 0, text))
+    control.send(LAYOUT.pack(kind, session, end, 0, 0, 0, total, free, 0, 0, 0, 0, 0, 0, 0, text))
 
 
 def receive():

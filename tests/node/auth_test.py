@@ -124,7 +124,8 @@ def test_a_changed_file_counts_and_a_broken_one_does_not(guarded, tmp_path):
 
 def refused_start(tmp_path, config):
     path = tmp_path / "refused.json"
-    paths = {"executor": str(BUILD / "bin" / "mignificient-executor"), "gpu-server": str(FOLDER / "node_test_gpu_server")}
+    paths = {"executor": str(BUILD / "bin" / "mignificient-executor"), "gpu-server": str(FOLDER / "node_test_gpu_server"),
+             "keeper": str(BUILD / "bin" / "mignificient-keeper")}
     path.write_text(json.dumps({"gpu-server": {"driver": "cpu"}, "paths": paths, **config}))
     ended = subprocess.run([FOLDER / "node_test_serve", path], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2

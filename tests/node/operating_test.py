@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -162,8 +163,9 @@ def test_logs_are_followed_until_the_container_ends(node):
 
 def print_line(node, container, word):
     """Into the pipe that the container's log is read from."""
-    pid = next(c for c in node.containers() if c["id"] == container)["executor-pid"]
-    with open(f"/proc/{pid}/fd/1", "w") as out:
+    keeper = next(c for c in node.containers() if c["id"] == container)["executor-pid"]
+    executor = pathlib.Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0]
+    with open(f"/proc/{executor}/fd/1", "w") as out:
         out.write(word + "\n")
 
 
