@@ -228,8 +228,7 @@ void Connection::ServeDrain() {
   // Who waits at the gate starts nothing.
   if (hold == wire::Hold::kIdle && !at_gate_ && !IdleFor(std::chrono::microseconds(drain.idle_us))) return;
   held_turn_ = wire::GateTurnOf(session_->gate.word().load(std::memory_order_acquire));
-  if (!BusyStreams().empty()) return;
-  if (activity_ != nullptr) activity_->Finish();
+  if (!QuietNow()) return;
   drained_tag_.store(drain.tag, std::memory_order_release);
   notify_();
 }
@@ -250,6 +249,7 @@ void Connection::TearDown() {
   Quiesce();
   if (activity_ != nullptr) activity_->Finish();
   activity_.reset();
+  BecomeQuiet();
   DestroyJoining();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   if (keeper_ != nullptr) driver().cuStreamDestroy_v2(keeper_);
@@ -314,9 +314,10 @@ bool Connection::GateOpen(uint32_t gate_word, GateClass gate_class) const {
 
 bool Connection::PassGate(GateClass gate_class) {
   (gate_class == GateClass::kCopy ? session_->copies : session_->kernels).fetch_add(1, std::memory_order_relaxed);
+  BecomeBusy();
   for (;;) {
-    // Pairs with the release store of wire::Gate::Set.
-    const uint32_t gate_word = session_->gate.word().load(std::memory_order_acquire);
+    // Pairs with the store of wire::Gate::Set. Behind BecomeBusy: see wire::GatePage.
+    const uint32_t gate_word = session_->gate.word().load(std::memory_order_seq_cst);
     if (GateOpen(gate_word, gate_class)) return true;
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
@@ -335,6 +336,25 @@ bool Connection::PassGate(GateClass gate_class) {
 // Once for each state of the gate, whichever connection of the session comes first.
 void Connection::ReportWaiting(uint32_t gate_word) {
   if (session_->waiting_word.exchange(gate_word, std::memory_order_acq_rel) != gate_word) notify_();
+}
+
+void Connection::BecomeBusy() {
+  if (std::exchange(busy_counted_, true)) return;
+  session_->gate.in_flight().fetch_add(wire::kOneBusy, std::memory_order_seq_cst);
+}
+
+void Connection::BecomeQuiet() {
+  if (!std::exchange(busy_counted_, false)) return;
+  // Releases what BusyStreams has found (kTroubled) to the owner.
+  session_->gate.in_flight().fetch_sub(wire::kOneBusy, std::memory_order_release);
+}
+
+// A command that waits at the gate stays counted: it is under way to the driver.
+bool Connection::QuietNow() {
+  if (!BusyStreams().empty()) return false;
+  if (activity_ != nullptr) activity_->Finish();  // the owner reads it when it knows that all is over
+  if (!at_gate_) BecomeQuiet();
+  return true;
 }
 
 // --- Answering
@@ -363,7 +383,9 @@ void Connection::NoteSticky(CUresult result) {
 
 void Connection::NoteDeviceError(CUresult result) {
   uint32_t none = 0;
-  if (IsSticky(result) && session_->device_error.compare_exchange_strong(none, result)) notify_();
+  if (!IsSticky(result) || !session_->device_error.compare_exchange_strong(none, result)) return;
+  session_->gate.in_flight().fetch_or(wire::kTroubled, std::memory_order_release);
+  notify_();
 }
 
 bool Connection::Misuse(std::string reason) {
@@ -372,6 +394,7 @@ bool Connection::Misuse(std::string reason) {
 
 bool Connection::End(wire::SessionEnd reason, std::string text) {
   end_ = {reason, std::move(text)};
+  session_->gate.in_flight().fetch_or(wire::kTroubled, std::memory_order_release);
   const CUresult error = reason == wire::SessionEnd::kOutOfMemory ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_UNKNOWN;
   header().deferred_error.store(error | wire::kDeferredSticky, std::memory_order_relaxed);
   return false;

@@ -107,6 +107,9 @@ class Connection {
   bool PassGate(GateClass gate_class);
   bool GateOpen(uint32_t gate_word, GateClass gate_class) const;
   void ReportWaiting(uint32_t gate_word);
+  void BecomeBusy();  // in wire::GatePage::in_flight
+  void BecomeQuiet();
+  bool QuietNow();  // all that has been carried out is complete; where it is, it becomes quiet
   // Right before such work is issued: when it runs is measured if the owner asks for it. What is captured does not run.
   void Observe(const Activity::Work& work) {
     if (activity_ != nullptr && capturing_.empty()) activity_->Before(work);
@@ -348,6 +351,7 @@ class Connection {
   uint64_t command_position_ = 0;  // in the ring, of the command that is carried out now
   bool at_gate_ = false;           // and waits there
   uint32_t held_turn_;             // of the gate: nothing passes while it is still this one
+  bool busy_counted_ = false;      // in wire::GatePage::in_flight
   std::optional<uint64_t> settle_position_;
 
   std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain

@@ -10,6 +10,7 @@
 #include <future>
 #include <random>
 
+#include "os/futex.h"
 #include "os/socket.h"
 #include "remoting/server/fake_driver.h"
 
@@ -550,6 +551,137 @@ TEST_F(HoldTest, AConnectionThatComesAfterADrainHoldsToo) {
   AwaitPassed(client);
 }
 
+// --- What the owner sees without asking: wire::GatePage. Connections are counted by Server, so here none is.
+
+class InFlightTest : public HoldTest {
+ protected:
+  static uint32_t InFlight(Client& client) { return client.session().gate.in_flight().load(); }
+  static CUresult AskFinished(Client& client) { return client.Ask(Command::kFence, wire::FenceBody{0, 1}); }
+};
+
+TEST_F(InFlightTest, AConnectionIsBusyFromItsFirstCommandAtTheGateUntilItHasBeenAskedAndIsIdle) {
+  Client client(device_);
+  EXPECT_EQ(AskFinished(client), CUDA_SUCCESS);
+  EXPECT_EQ(InFlight(client), 0u);
+  for (int i = 0; i < 2; ++i) {
+    Copy(client);
+    AwaitPassed(client);
+    EXPECT_EQ(InFlight(client), wire::kOneBusy);
+    EXPECT_EQ(AskFinished(client), CUDA_SUCCESS);
+    EXPECT_EQ(InFlight(client), 0u);
+  }
+}
+
+TEST_F(InFlightTest, ACommandThatWaitsAtTheGateCounts) {
+  Client client(device_, wire::GateState::kLocked);
+  Copy(client);
+  AwaitWaiting(client);
+  EXPECT_EQ(InFlight(client), wire::kOneBusy);
+  Drain(client, 1, wire::Hold::kNow);
+  AwaitDrained(client, 1);
+  EXPECT_EQ(InFlight(client), wire::kOneBusy) << "A drain that it does not hold up is not its end.";
+  EXPECT_FALSE(client.session().gate.CloseQuiet(0));
+}
+
+TEST_F(InFlightTest, ADrainMakesItQuiet) {
+  Client client(device_);
+  Copy(client);
+  AwaitPassed(client);
+  EXPECT_EQ(InFlight(client), wire::kOneBusy);
+  Drain(client, 1, wire::Hold::kIssued);
+  AwaitDrained(client, 1);
+  EXPECT_EQ(InFlight(client), 0u);
+}
+
+TEST_F(InFlightTest, EachConnectionOfASessionCountsForItself) {
+  Client first(device_);
+  Client second(device_, first.shared_session(), {.ordinal = 1});
+  for (Client* client : {&first, &second}) {
+    Copy(*client);
+    AwaitPassed(*client);
+  }
+  EXPECT_EQ(InFlight(first), 2 * wire::kOneBusy);
+  EXPECT_EQ(AskFinished(first), CUDA_SUCCESS);
+  EXPECT_EQ(InFlight(first), wire::kOneBusy);
+  second.connection().Stop();
+  second.WaitForEnd();
+  EXPECT_EQ(InFlight(first), 0u) << "Who has torn down has nothing left.";
+}
+
+TEST_F(InFlightTest, ABrokenContextIsTroubleForGood) {
+  driver_.cuStreamQuery = [](CUstream) { return CUDA_ERROR_ILLEGAL_ADDRESS; };
+  Client client(device_);
+  Copy(client);
+  EXPECT_EQ(AskFinished(client), CUDA_SUCCESS) << "The stream is not busy, and the error is not for who asks.";
+  EXPECT_EQ(InFlight(client), wire::kTroubled);
+  EXPECT_FALSE(client.session().gate.CloseQuiet(0));
+}
+
+TEST_F(InFlightTest, MisuseIsTroubleBeforeTheConnectionHasEnded) {
+  Client client(device_);
+  client.Send(200, {});
+  client.WaitForEnd();
+  EXPECT_EQ(InFlight(client), wire::kTroubled);
+}
+
+TEST_F(InFlightTest, AskingLeavesADeferredErrorToTheCallThatItBelongsTo) {
+  Client client(device_);
+  client.Send(Command::kStreamDestroy, wire::HandleBody{77});
+  EXPECT_EQ(AskFinished(client), CUDA_SUCCESS);
+  EXPECT_EQ(client.header().deferred_error.load(), CUDA_ERROR_INVALID_HANDLE);
+}
+
+TEST_F(InFlightTest, AGateThatIsNotQuietIsLeftAsItWas) {
+  wire::Gate gate = wire::Gate::Create(wire::GateState::kMemcpy).value();
+  for (const uint32_t activity : {wire::kOneBusy, wire::kOneConnection, wire::kTroubled}) {
+    gate.in_flight() = activity;
+    EXPECT_FALSE(gate.CloseQuiet(0));
+    EXPECT_EQ(gate.Get(), wire::GateState::kMemcpy);
+  }
+  gate.in_flight() = wire::kOneConnection;
+  EXPECT_TRUE(gate.CloseQuiet(1));
+  EXPECT_EQ(gate.Get(), wire::GateState::kLocked);
+}
+
+std::atomic<bool> owner_says_quiet;
+std::atomic<int> copies_made;
+
+// An owner that closes the gate again and again, against a client that copies and asks without end.
+TEST_F(InFlightTest, NothingReachesTheDriverOnceTheOwnerHasFoundTheSessionQuiet) {
+  owner_says_quiet = false;
+  copies_made = 0;
+  driver_.cuMemcpyHtoDAsync_v2 = [](CUdeviceptr, const void*, size_t, CUstream) {
+    EXPECT_FALSE(owner_says_quiet.load());
+    ++copies_made;
+    return CUDA_SUCCESS;
+  };
+  Client client(device_);
+  std::atomic<bool> enough{false};
+  std::thread program([&] {
+    while (!enough) {
+      Copy(client);
+      AskFinished(client);
+    }
+  });
+  int refused = 0;
+  for (int closed = 0; closed < 2000;) {
+    if (!client.session().gate.CloseQuiet(0)) {
+      ++refused;
+      continue;
+    }
+    ++closed;
+    owner_says_quiet = true;
+    const int before = copies_made;
+    for (int i = 0; i < closed % 64; ++i) os::SpinPause();
+    EXPECT_EQ(copies_made, before);
+    owner_says_quiet = false;
+    client.session().gate.Set(wire::GateState::kFull);
+  }
+  enough = true;
+  program.join();
+  EXPECT_GT(copies_made, 0);
+}
+
 // --- Waiting
 // ----------------------------------------------------------------------------------------------------------
 
@@ -601,6 +733,16 @@ TEST_F(BusyStreamTest, FenceDoesNotHoldUpOtherCommands) {
   stream_is_busy = false;
   EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
   while (client.header().fence_passed.load() != 2) std::this_thread::yield();
+}
+
+TEST_F(BusyStreamTest, AConnectionStaysBusyWhileAStreamIs) {
+  Client client(device_);
+  BusyStream(client);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_ERROR_NOT_READY);
+  EXPECT_EQ(client.session().gate.in_flight().load(), wire::kOneBusy);
+  stream_is_busy = false;
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().gate.in_flight().load(), 0u);
 }
 
 TEST_F(BusyStreamTest, FenceIsOverAtOnceWhereNothingRuns) {

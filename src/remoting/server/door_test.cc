@@ -216,6 +216,18 @@ TEST_F(DoorTest, AClientLearnsWhetherOthersShareItsBudget) {
   }
 }
 
+TEST_F(DoorTest, TheGatePageCountsWhoHasAChannel) {
+  EXPECT_EQ(gate_.in_flight().load(), 0u);
+  EXPECT_TRUE(wire::LookThroughDoor());
+  EXPECT_EQ(gate_.in_flight().load(), 0u) << "Who looks has none.";
+  auto first = Attach();
+  EXPECT_EQ(gate_.in_flight().load(), wire::kOneConnection);
+  auto second = Attach();
+  EXPECT_EQ(gate_.in_flight().load(), 2 * wire::kOneConnection);
+  second.first.Reset();
+  while (gate_.in_flight().load() != wire::kOneConnection) EXPECT_TRUE(wire::LookThroughDoor());
+}
+
 TEST_F(DoorTest, ADrainOfASessionWithoutClientsIsAnsweredAndEchoesItsTag) {
   ASSERT_TRUE(wire::SendControl(control_.get(), {.kind = ControlKind::kDrain, .session = 1, .drain_tag = 77}));
   const wire::ControlMessage drained = Hear();

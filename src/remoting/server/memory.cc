@@ -161,7 +161,7 @@ bool Connection::UnmapExtent(uint16_t slot, const wire::ExtentBody& body) {
 
 bool Connection::Fence(uint16_t slot, const wire::FenceBody& body) {
   if (body.now != 0) {
-    Answer(slot, BusyStreams().empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
+    Answer(slot, QuietNow() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY);
     return true;
   }
   if (slot != wire::kNoReply) {

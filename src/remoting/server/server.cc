@@ -259,7 +259,12 @@ Result<> Server::Attach(Open& open, os::UniqueFd caller, const wire::AttachReque
   const Connection::Options options{.ordinal = *ordinal,
                                     .asymmetric_barrier = can_barrier_ && request.can_barrier != 0,
                                     .shared = !open.clients.empty()};
-  MIG_ASSIGN(auto connection, Connection::Accept(device_, open.session, std::move(caller), options, notify));
+  // Before its client can write a command: wire::GatePage.
+  std::atomic<uint32_t>& in_flight = open.session->gate.in_flight();
+  in_flight.fetch_add(wire::kOneConnection, std::memory_order_seq_cst);
+  auto accepted = Connection::Accept(device_, open.session, std::move(caller), options, notify);
+  if (!accepted) in_flight.fetch_sub(wire::kOneConnection, std::memory_order_release);
+  MIG_ASSIGN(auto connection, std::move(accepted));
   if (open.drain) connection->RequestDrain(open.asked);
   open.clients.push_back({request.pid, *ordinal, std::move(connection)});
   wire::ControlMessage message;
@@ -279,6 +284,7 @@ void Server::Sweep() {
         wire::SetText(message, end.text);
         Report(*open.session, wire::ControlKind::kSessionEnded, message);
       }
+      open.session->gate.in_flight().fetch_sub(wire::kOneConnection, std::memory_order_release);
       return true;
     });
     if (open.clients.size() == 1) open.clients.front().connection->SetShared(false);

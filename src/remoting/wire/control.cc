@@ -49,13 +49,27 @@ Result<Gate> Gate::FromFd(os::UniqueFd fd) {
 void Gate::Set(GateState state) {
   uint32_t turn = GateTurnOf(word().load(std::memory_order_relaxed)) + 1;
   if (turn == 1u << 24) turn = 1;
-  // Pairs with the acquire load in the GPU server's gate check.
-  word().store(turn << 8 | static_cast<uint32_t>(state), std::memory_order_release);
+  // Pairs with the load in the GPU server's gate check.
+  word().store(turn << 8 | static_cast<uint32_t>(state), std::memory_order_seq_cst);
   os::FutexWakeAll(word());
+}
+
+bool Gate::CloseQuiet(uint32_t connections) {
+  const uint32_t quiet = connections * kOneConnection;
+  if (in_flight().load(std::memory_order_relaxed) != quiet) return false;  // most often it says so at once
+  const GateState before = Get();
+  Set(GateState::kLocked);
+  if (in_flight().load(std::memory_order_seq_cst) == quiet) return true;
+  Set(before);
+  return false;
 }
 
 std::atomic<uint32_t>& Gate::word() const {
   return reinterpret_cast<GatePage*>(mapping_.data())->word;
+}
+
+std::atomic<uint32_t>& Gate::in_flight() const {
+  return reinterpret_cast<GatePage*>(mapping_.data())->in_flight;
 }
 
 }  // namespace mignificient::wire

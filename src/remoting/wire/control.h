@@ -7,7 +7,8 @@
 //     kOpenSession + {door, gate page} ->   <- kSessionOpened       (only means: callers at the door are served)
 //                                           <- kAttached            a client process went through the door
 //                                           <- kWaiting             a command waits at the gate
-//     kDrain ->                             <- kDrained             see Hold: GPU work is complete, the gate holds
+//     kDrain ->                             <- kDrained             see Hold: GPU work is complete, the gate holds;
+//                                                                   GatePage often tells without
 //     kCloseSession ->                      <- kSessionEnded        also unasked: see SessionEnd
 //     close the socket                      the server exits
 //
@@ -23,6 +24,7 @@
 #include "base/result.h"
 #include "os/mapping.h"
 #include "os/socket.h"
+#include "remoting/wire/attach.h"
 
 namespace mignificient::wire {
 
@@ -96,10 +98,30 @@ enum class GateState : uint32_t {
 };
 
 // One page of sealed shared memory between the owner and the GPU server; tenants never see it. The state lies in the
-// low eight bits; the others count how often it was set, so that the server can tell a gate that was set again.
+// low eight bits of `word`; the others count how often it was set, so that the server can tell a gate that was set
+// again.
+//
+// `in_flight` lets the owner see without a message that there is nothing to drain. The server counts in it the
+// session's connections and those of them that may have work on the device, and says that something has gone wrong:
+//   - A connection is counted before its client can write a command, until it has torn down.
+//   - A connection counts as busy before a command of it passes the gate, until its dispatcher has seen that all its
+//     streams are idle, between commands. A command that waits at the gate counts, too.
+//   - kTroubled stays once a connection ended for another reason than its client's going, or the context is broken.
+// The owner closes the gate, then looks. The dispatcher counts itself, then looks at the gate. All four accesses are
+// seq_cst, so one of the two sees the other (Dekker): either the dispatcher finds the gate closed, or the owner finds
+// it busy. So where the owner finds nobody busy behind a closed gate, nothing is on the device or on its way there,
+// until it sets the gate again. What lies in a ring and has not been read is not counted. The owner may call an
+// invocation over only where each client has said that all it had written is carried out (executor::GpuWork). A client
+// that lies, or a thread that writes on, has commands that meet the closed gate, as if they had been written after the
+// end: in their own container's next turn.
 struct GatePage {
   std::atomic<uint32_t> word;  // futex word: the server sleeps on it, the owner wakes it
+  alignas(64) std::atomic<uint32_t> in_flight;
 };
+inline constexpr uint32_t kOneBusy = 1;             // bits 0 to 7: how many connections may have work on the device
+inline constexpr uint32_t kOneConnection = 1 << 8;  // bits 8 to 15: how many there are
+inline constexpr uint32_t kTroubled = 1u << 31;
+static_assert(kMostChannels < 256);
 constexpr GateState GateStateOf(uint32_t word) {
   return static_cast<GateState>(word & 0xff);
 }
@@ -114,8 +136,12 @@ class Gate {
 
   int fd() const { return fd_.get(); }
   void Set(GateState state);  // and wakes whoever waits; the owner only
+  // The owner only: closes the gate of a session with `connections` connections, none of which has anything to drain.
+  // False, and the gate is as it was, where that is not so.
+  bool CloseQuiet(uint32_t connections);
   GateState Get() const { return GateStateOf(word().load(std::memory_order_acquire)); }
   std::atomic<uint32_t>& word() const;
+  std::atomic<uint32_t>& in_flight() const;  // the server only
 
  private:
   Gate(os::UniqueFd fd, os::Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
