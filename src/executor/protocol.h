@@ -26,7 +26,7 @@
 
 namespace mignificient::executor {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 enum class MessageKind : uint32_t { kReady = 1, kFailed, kInvoke, kYielded, kReturned, kThrew };
 
@@ -34,6 +34,14 @@ enum class LoadFailure : uint32_t {
   kNone = 0,
   kLibrary,  // the file cannot be loaded; text: why, as dlerror or the exception says
   kHandler,  // it has no such function; text: its name
+};
+
+// What the executor knows, when the handler has returned, of the GPU work that its process has issued. Only a hint: the
+// orchestrator looks at what the GPU server says too (wire::GatePage), and asks it to drain in every other case.
+enum class GpuWork : uint32_t {
+  kUnknown = 0,    // something is left, or went wrong
+  kNone = 1,       // the process has no channel to the GPU server
+  kCarriedOut = 2  // the dispatcher has carried out all that the process had written, and its streams are idle
 };
 
 struct Message {
@@ -44,9 +52,11 @@ struct Message {
   uint64_t invocation = 0;    // kInvoke; echoed in kYielded, kReturned, kThrew
   uint64_t payload_size = 0;  // kInvoke
   int64_t value = 0;          // kReturned: what the handler returned
-  char text[1024] = {};       // kFailed: see LoadFailure; kThrew: a sentence
+  GpuWork gpu_work{};         // kReturned, kThrew
+  uint32_t reserved = 0;
+  char text[1024] = {};  // kFailed: see LoadFailure; kThrew: a sentence
 };
-static_assert(sizeof(Message) == 1064);  // python/mignificient/channel.py knows each offset
+static_assert(sizeof(Message) == 1072);  // python/mignificient/channel.py knows each offset
 
 void SetText(Message& message, std::string_view text);  // cut to fit
 std::string_view Text(const Message& message);          // never beyond the array, whatever text_size says

@@ -10,18 +10,27 @@ import threading
 options = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 channel = socket.socket(fileno=int(options["--channel-fd"]))
 READY, FAILED, INVOKE, YIELDED, RETURNED, THREW = range(1, 7)
-MESSAGE = struct.Struct("=IIIIQQq1024s")
+MESSAGE = struct.Struct("=IIIIQQqII1024s")
 
 
-def send(kind, invocation=0, value=0, version=1, failure=0, text=b"", text_size=None):
+def send(kind, invocation=0, value=0, version=2, gpu_work=0, failure=0, text=b"", text_size=None):
     size = len(text) if text_size is None else text_size
-    channel.send(MESSAGE.pack(version, kind, failure, size, invocation, 0, value, text))
+    channel.send(MESSAGE.pack(version, kind, failure, size, invocation, 0, value, gpu_work, 0, text))
 
 
 def invoked():
     """Says that it is ready, and waits for an invocation; its number."""
     send(READY)
     return MESSAGE.unpack(channel.recv(2000))[4]
+
+
+def told(byte):
+    """Has the GPU server do what the byte says; only then returns."""
+    name = os.environ["MIGNIFICIENT_GPU_DOOR"].rsplit(":", 1)[0]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+        door.connect(b"\0" + name.encode())
+        door.send(byte)
+        return byte == b"h" or door.recv(1)
 
 
 def forever(*arguments, **fields):
@@ -33,7 +42,7 @@ HOW = {
     # before it is ready
     "one byte": lambda: channel.send(b"x"),
     "too long": lambda: channel.send(bytes(MESSAGE.size + 1)),
-    "another version": lambda: send(READY, version=2),
+    "another version": lambda: send(READY, version=1),
     "an unknown kind": lambda: send(77),
     "an invocation": lambda: send(INVOKE),
     "an answer to nothing": lambda: send(RETURNED),
@@ -54,6 +63,10 @@ HOW = {
     "fails after its answer": lambda: (i := invoked(), send(RETURNED, i), send(FAILED, i, text=b"x")),
     "sends garbage after its answer": lambda: (send(RETURNED, invoked()), channel.send(b"x")),
     "dies after its answer": lambda: (send(RETURNED, invoked()), os.abort()),
+    "says finished while the GPU is busy": lambda: (i := invoked(), told(b"b"), told(b"h"), send(RETURNED, i, gpu_work=2)),
+    "says that it has no channel": lambda: (i := invoked(), told(b"i"), told(b"h"), send(RETURNED, i, gpu_work=1)),
+    "an unknown end of GPU work": lambda: (i := invoked(), told(b"q"), told(b"h"), send(RETURNED, i, gpu_work=77)),
+    "says finished truly": lambda: (i := invoked(), told(b"i"), told(b"h"), send(RETURNED, i, gpu_work=2)),
     "closes": lambda: (invoked(), channel.close()),
     "an empty packet": lambda: (invoked(), channel.send(b"")),
     "prints without end": lambda: (invoked(), [os.write(1, b"x" * 65536) for _ in iter(int, 1)]),

@@ -65,6 +65,16 @@ Message Call(Handler handler, const HostOptions& options, const Message& request
   return answer;
 }
 
+// Asks our libcuda.so.1, where something has loaded it.
+GpuWork FinishGpuWork() {
+  void* const library = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  if (library == nullptr) return GpuWork::kNone;
+  const auto finish = reinterpret_cast<int (*)()>(::dlsym(library, "mignificient_finish"));
+  const auto work = finish == nullptr ? GpuWork::kUnknown : static_cast<GpuWork>(finish());
+  ::dlclose(library);
+  return work;
+}
+
 void FlushOutput() {
   std::cout.flush();
   std::fflush(nullptr);
@@ -85,8 +95,9 @@ Result<> RunHost(const HostOptions& options) {
     if (!request) return {};
     if (request->kind != MessageKind::kInvoke || request->payload_size > options.layout.payload_capacity)
       return Fail(Code::kPeer, "The orchestrator sent a message that is no invocation.");
-    const Message answer = Call(handler, options, *request, memory.data());
+    Message answer = Call(handler, options, *request, memory.data());
     FlushOutput();
+    answer.gpu_work = FinishGpuWork();
     MIG_TRY(SendMessage(options.channel, answer));
   }
 }

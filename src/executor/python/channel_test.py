@@ -19,7 +19,7 @@ def pair():
 
 
 def message(version=channel.VERSION, kind=channel.INVOKE, invocation=0, payload_size=0):
-    return channel.MESSAGE.pack(version, kind, 0, 0, invocation, payload_size, 0, b"")
+    return channel.MESSAGE.pack(version, kind, 0, 0, invocation, payload_size, 0, 0, 0, b"")
 
 
 def test_version_kinds_and_sizes_are_those_of_the_header():
@@ -30,6 +30,9 @@ def test_version_kinds_and_sizes_are_those_of_the_header():
     assert (channel.YIELDED, channel.RETURNED, channel.THREW) == (4, 5, 6)
     failures = re.search(r"enum class LoadFailure : uint32_t \{(.*?)\}", PROTOCOL, re.DOTALL).group(1)
     assert re.findall(r"\bk\w+", failures)[:3] == ["kNone", "kLibrary", "kHandler"]
+    ends = re.search(r"enum class GpuWork : uint32_t \{(.*?)\}", PROTOCOL, re.DOTALL).group(1)
+    assert re.findall(r"\b(k\w+) = (\d)", ends) == [("kUnknown", "0"), ("kNone", "1"), ("kCarriedOut", "2")]
+    assert (channel.UNKNOWN, channel.NONE, channel.CARRIED_OUT) == (0, 1, 2)
     assert channel.MESSAGE.size == int(re.search(r"sizeof\(Message\) == (\d+)", PROTOCOL).group(1))
     assert channel.TEXT_BYTES == int(re.search(r"char text\[(\d+)\]", PROTOCOL).group(1))
 
@@ -62,7 +65,7 @@ def test_texts_are_cut_at_a_whole_character(pair):
     pair[1].send(channel.THREW, invocation=3, text="x" + "ä" * 1000)
     fields = channel.MESSAGE.unpack(pair[0].recv(2000))
     assert (fields[1], fields[3], fields[4]) == (channel.THREW, 1023, 3)
-    assert fields[7][:1023].decode() == "x" + "ä" * 511
+    assert fields[9][:1023].decode() == "x" + "ä" * 511
     assert channel.cut("\ud800") == b"?"
 
 

@@ -12,7 +12,7 @@ CAPACITY = 1 << 16
 class Message:
     def __init__(self, packet):
         fields = channel.MESSAGE.unpack(packet)
-        _, self.kind, self.failure, text_size, self.invocation, _, self.value, text = fields
+        _, self.kind, self.failure, text_size, self.invocation, _, self.value, self.gpu_work, _, text = fields
         self.text = text[:text_size].decode()
 
 
@@ -47,7 +47,7 @@ class Executor:
         os.pwrite(self.memory, payload + b"\0", 0)
         self.invocation += 1
         self.socket.send(channel.MESSAGE.pack(channel.VERSION, channel.INVOKE, 0, 0, self.invocation, len(payload), 0,
-                                              b""))
+                                              0, 0, b""))
 
     def invoke(self, payload=b""):
         self.start(payload)

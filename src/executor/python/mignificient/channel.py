@@ -3,16 +3,18 @@ import os
 import socket
 import struct
 
-VERSION = 1
+VERSION = 2
 
 # MessageKind
 READY, FAILED, INVOKE, YIELDED, RETURNED, THREW = range(1, 7)
 # LoadFailure
 LIBRARY, HANDLER = 1, 2
+# GpuWork
+UNKNOWN, NONE, CARRIED_OUT = range(3)
 
 PAGE = 4096
 TEXT_BYTES = 1024
-MESSAGE = struct.Struct(f"=IIIIQQq{TEXT_BYTES}s")
+MESSAGE = struct.Struct(f"=IIIIQQqII{TEXT_BYTES}s")
 SMALLEST_VALUE = -(1 << 63)
 
 
@@ -44,9 +46,10 @@ class Channel:
         self._socket = socket.socket(fileno=fd)
         os.set_inheritable(fd, False)  # not for programs that the function starts
 
-    def send(self, kind, *, failure=0, invocation=0, value=0, text=""):
+    def send(self, kind, *, failure=0, invocation=0, value=0, gpu_work=UNKNOWN, text=""):
         text = cut(text)
-        self._socket.send(MESSAGE.pack(VERSION, kind, failure, len(text), invocation, 0, value, text))
+        self._socket.send(MESSAGE.pack(VERSION, kind, failure, len(text), invocation, 0, value, gpu_work, 0,
+                                       text))
 
     def receive(self):
         """(invocation, size of its payload), or None when the orchestrator has closed its end."""
@@ -55,7 +58,7 @@ class Channel:
             return None
         if len(packet) != MESSAGE.size:
             raise BrokenChannel(f"A packet of {len(packet)} bytes is no message ({MESSAGE.size} bytes).")
-        version, kind, _, _, invocation, payload_size, _, _ = MESSAGE.unpack(packet)
+        version, kind, _, _, invocation, payload_size, *_ = MESSAGE.unpack(packet)
         if (version, kind) != (VERSION, INVOKE):
             raise BrokenChannel(f"The orchestrator sent a message of kind {kind}, version {version}.")
         return invocation, payload_size

@@ -8,6 +8,7 @@ import sys
 import threading
 
 from . import channel as protocol
+from . import gpu_work
 from .answer import UnusableAnswer, write_answer
 from .function import Function, LoadFailed, describe, log_traceback, preload
 from .invocation import Invocation, Payload, Result
@@ -68,7 +69,7 @@ class Host:
         self._leave_if_forked()
         turn.end()
         flush_output()
-        self._channel.send(invocation=invocation, **answer)
+        self._channel.send(invocation=invocation, gpu_work=gpu_work.finish(), **answer)
         return True
 
     def _call(self, handler, payload_size, turn):
