@@ -112,6 +112,15 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   void SetGate(wire::GateState state) override { gate_->Set(state); }
 
+  bool LockQuiet() override {
+    if (ending_ || !unusable_.empty()) return false;
+    const bool said = gpu_work_ == executor::GpuWork::kNone || gpu_work_ == executor::GpuWork::kCarriedOut;
+    const uint32_t connections = gpu_work_ == executor::GpuWork::kNone ? 0 : 1;  // a tenant's process may say anything
+    if (!said || !gate_->CloseQuiet(connections)) return false;
+    ReadActivity();  // all of what is over is there
+    return true;
+  }
+
   std::string ReadResult(uint64_t size) const override {
     return {reinterpret_cast<const char*>(memory_.data() + setup_->layout.result_offset()), size};
   }
@@ -292,6 +301,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     using enum FunctionState;
     const FunctionState before = function_state_;
     const bool answers = before == kRunning && message.invocation == invocation_;
+    gpu_work_ = message.gpu_work;
     switch (message.kind) {
       case MessageKind::kReady:
         if (before != kLoading) break;
@@ -452,6 +462,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   enum class FunctionState { kLoading, kIdle, kRunning } function_state_ = FunctionState::kLoading;
   uint64_t invocation_ = 0;
   uint32_t yields_ = 0;
+  executor::GpuWork gpu_work_{};  // in its last message
 };
 
 }  // namespace

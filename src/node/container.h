@@ -112,6 +112,10 @@ class Container {
   // what was asked for before. Returns the tag that WorkDrained will carry.
   virtual uint64_t Drain(wire::Hold hold, std::chrono::microseconds idle = {}) = 0;
   virtual void SetGate(wire::GateState state) = 0;
+  // Once the function has returned, while no Drain is under way: locks the gate where it is plain, without asking
+  // anybody, that nothing of the function is left on the GPU or on its way there, and nothing has gone wrong
+  // (wire::GatePage). False, and the gate is as it was: Drain tells.
+  virtual bool LockQuiet() = 0;
   // The first `size` bytes of the result area, copied. `size` must be within the capacity.
   virtual std::string ReadResult(uint64_t size) const = 0;
   // Since the last call, of work that is drained. Empty unless measured.

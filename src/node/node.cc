@@ -303,8 +303,10 @@ asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Co
   }
 }
 
-// Nothing of what the function issued is left on the GPU then, and nothing that it issues later passes its gate.
+// Nothing of what the function issued is left on the GPU then, and nothing that it issues later passes its gate. Nearly
+// always that can be seen (wire::GatePage); where it cannot, the GPU server is asked.
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitDrained(Call& call, Container& container) {
+  if (call.release_tag == 0 && container.LockQuiet()) co_return WorkDrained{0};
   call.finishing = true;
   const uint64_t tag = container.Drain(wire::Hold::kIssued);
   for (;;) {

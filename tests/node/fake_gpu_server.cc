@@ -3,6 +3,9 @@
 //   o  end its session: out of memory      m  misuse      d  device error (the process lives on)
 //   x  exit with status 9                  h  its work never ends: answer no drain, and do not close
 //   g  answer one byte: the gate's state as a digit
+//   q  say that nobody is connected (wire::GatePage), and answer one byte; until then somebody is, so each end of an
+//      invocation is asked for
+//   i, b  say that there is one connection, which is idle, or busy; and answer one byte
 #include <poll.h>
 #include <unistd.h>
 
@@ -35,6 +38,7 @@ struct Fake {
     os::UniqueFd door = std::move(received.fds.at(0));
     (void)os::SetNonBlocking(door.get(), true);
     auto gate = wire::Gate::FromFd(std::move(received.fds.at(1)));
+    if (gate) gate->in_flight() = wire::kOneConnection;
     sessions.emplace(received.message.session, Session{std::move(door), std::move(*gate)});
     received.message.kind = wire::ControlKind::kSessionOpened;
     Send(received.message);
@@ -92,8 +96,21 @@ struct Fake {
       case 'g': {
         const std::byte state{static_cast<unsigned char>('0' + static_cast<uint32_t>(session.gate.Get()))};
         (void)os::SendPacket(caller->get(), std::span(&state, 1));
+        return;
       }
+      case 'q':
+        return Say(session, caller->get(), 0);
+      case 'i':
+        return Say(session, caller->get(), wire::kOneConnection);
+      case 'b':
+        return Say(session, caller->get(), wire::kOneConnection + wire::kOneBusy);
     }
+  }
+
+  static void Say(Session& session, int caller, uint32_t in_flight) {
+    session.gate.in_flight() = in_flight;
+    const std::byte done{'!'};
+    (void)os::SendPacket(caller, std::span(&done, 1));
   }
 
   // False when the owner has closed the socket. The doors first: a function speaks before it returns, and a drain

@@ -14,7 +14,7 @@ ANSWERED = (200, None)  # what came first counts
 CASES = {
     "one byte": (CRASHED, "A packet of 1 bytes is no message"),
     "too long": (CRASHED, "broke its protocol"),
-    "another version": (CRASHED, "version 2 of the invocation protocol"),
+    "another version": (CRASHED, "version 1 of the invocation protocol"),
     "an unknown kind": (CRASHED, "its message 77 (invocation 0) is out of turn"),
     "an invocation": (CRASHED, "out of turn"),
     "an answer to nothing": (CRASHED, "out of turn"),
@@ -34,6 +34,11 @@ CASES = {
     "fails after its answer": (ANSWERED, ""),
     "sends garbage after its answer": (ANSWERED, ""),
     "dies after its answer": (ANSWERED, ""),
+    # The GPU server answers no drain: it was asked for one, whatever the executor says.
+    "says finished while the GPU is busy": (TIMEOUT, "GPU work was not done"),
+    "says that it has no channel": (TIMEOUT, "GPU work was not done"),
+    "an unknown end of GPU work": (TIMEOUT, "GPU work was not done"),
+    "says finished truly": (ANSWERED, ""),
     "closes": (CRASHED, "SIGKILL"),
     "an empty packet": (CRASHED, "SIGKILL"),
     "prints without end": (TIMEOUT, "1 s"),

@@ -105,7 +105,20 @@ def test_a_broken_context_is_not_given_to_the_next(node):
     assert node.invoke("device_error").headers["X-Start-Type"] == "cold"
 
 
-@pytest.mark.parametrize("function", ["hangs", "waits", "never_drains"])
+def test_where_nothing_is_on_the_gpu_nobody_is_asked_to_drain(node):
+    for _ in range(3):
+        assert node.invoke("needs_no_drain").status == 200
+    assert node.containers()[0]["invocations"] == 3
+
+
+def test_the_gate_is_closed_after_an_end_without_a_drain_and_opens_again(node):
+    """The second invocation, of another container, sees its gate open; the first's stays closed."""
+    assert node.invoke("needs_no_drain", user="bob", mig_instance="3g").status == 200
+    assert node.invoke("gate", mig_instance="3g").body == b"3"
+    assert node.invoke("needs_no_drain", user="bob", mig_instance="3g").status == 200
+
+
+@pytest.mark.parametrize("function", ["hangs", "waits", "never_drains", "leaves_a_child"])
 def test_a_timeout_kills(node, function):
     answer = node.invoke(function, timeout=0.3)
     assert (answer.status, answer.type) == (504, "timeout")
