@@ -633,8 +633,8 @@ TEST_F(InFlightTest, AskingLeavesADeferredErrorToTheCallThatItBelongsTo) {
 
 TEST_F(InFlightTest, AGateThatIsNotQuietIsLeftAsItWas) {
   wire::Gate gate = wire::Gate::Create(wire::GateState::kMemcpy).value();
-  for (const uint32_t activity : {wire::kOneBusy, wire::kOneConnection, wire::kTroubled}) {
-    gate.in_flight() = activity;
+  for (const uint32_t some : {wire::kOneBusy, wire::kOneConnection, wire::kTroubled}) {
+    gate.in_flight() = some;
     EXPECT_FALSE(gate.CloseQuiet(0));
     EXPECT_EQ(gate.Get(), wire::GateState::kMemcpy);
   }
