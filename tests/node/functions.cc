@@ -145,16 +145,16 @@ int never_drains(Invocation) {
   return 0;
 }
 // Its GPU server says that nobody is connected, so that nothing has to be drained; and would answer no drain.
-int needs_no_drain(Invocation) {
+int needs_no_drain(Invocation invocation) {
   char done = 0;
   (void)!::recv(TellServer("q"), &done, 1, 0);
-  return never_drains({});
+  return never_drains(invocation);
 }
 // A child process has the session's one connection; the function's own has none.
-int leaves_a_child(Invocation) {
+int leaves_a_child(Invocation invocation) {
   char done = 0;
   (void)!::recv(TellServer("i"), &done, 1, 0);
-  return never_drains({});
+  return never_drains(invocation);
 }
 int gate(Invocation invocation) {
   return static_cast<int>(::recv(TellServer("g"), invocation.result.data, 1, 0));

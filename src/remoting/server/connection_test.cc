@@ -663,12 +663,8 @@ TEST_F(InFlightTest, NothingReachesTheDriverOnceTheOwnerHasFoundTheSessionQuiet)
       AskFinished(client);
     }
   });
-  int refused = 0;
-  for (int closed = 0; closed < 2000;) {
-    if (!client.session().gate.CloseQuiet(0)) {
-      ++refused;
-      continue;
-    }
+  for (int closed = 0; closed < 2000 || copies_made < 2000;) {
+    if (!client.session().gate.CloseQuiet(0)) continue;
     ++closed;
     owner_says_quiet = true;
     const int before = copies_made;
@@ -679,7 +675,6 @@ TEST_F(InFlightTest, NothingReachesTheDriverOnceTheOwnerHasFoundTheSessionQuiet)
   }
   enough = true;
   program.join();
-  EXPECT_GT(copies_made, 0);
 }
 
 // --- Waiting
