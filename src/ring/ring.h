@@ -104,6 +104,7 @@ class Consumer {
   Result<RecordHeader> Check(uint64_t available) const;
   // Bytes published and not yet consumed; looks at the shared word only when the last look is used up.
   Result<uint64_t> Available();
+  void PrefetchNext() const;
   void PublishHead();
 
   RingControl* control_;
