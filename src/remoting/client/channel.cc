@@ -145,6 +145,12 @@ CUresult Channel::Wait(ring::Completion& completion) {
   return static_cast<CUresult>(completion.result.load(std::memory_order_relaxed));
 }
 
+bool Channel::KnownIdle() {
+  constexpr uint32_t kLookEvery = 64;
+  if (!idleness_.Known()) return false;
+  return idle_answers_.fetch_add(1, std::memory_order_relaxed) % kLookEvery != 0 || !ServerGone();
+}
+
 CUresult Channel::TakeDeferredError() {
   std::atomic<uint32_t>& word = header().deferred_error;
   uint32_t error = word.load(std::memory_order_relaxed);

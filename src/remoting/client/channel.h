@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "os/mapping.h"
 #include "os/unique_fd.h"
+#include "remoting/client/idleness.h"
 #include "remoting/client/slot_pool.h"
 #include "remoting/wire/attach.h"
 #include "ring/ring.h"
@@ -70,6 +71,10 @@ class Channel {
   // The last fence whose work is complete. Pairs with the server's release.
   uint64_t fence_passed() { return header().fence_passed.load(std::memory_order_acquire); }
 
+  Idleness& idleness() { return idleness_; }
+  // Idleness::Known(); now and then it looks whether the server is there, so that who asks in a loop finds out.
+  bool KnownIdle();
+
   // Takes the error of an earlier asynchronous call: sticky ones stay.
   CUresult TakeDeferredError();
 
@@ -103,6 +108,8 @@ class Channel {
   uint32_t next_chunk_ = 0;
   std::atomic<uint32_t> chunk_releases_{0};  // futex word
   std::atomic<uint32_t> chunk_waiters_{0};
+  Idleness idleness_;  // written under write_lock_
+  std::atomic<uint32_t> idle_answers_{0};
   std::atomic<uint64_t> next_tag_{1};
   std::atomic<bool> broken_{false};
 };
@@ -119,6 +126,7 @@ bool Channel::WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byt
   std::memcpy(space, &record, sizeof record);
   std::memcpy(space + sizeof record, body.data(), body.size());
   fill(space + sizeof record + body.size());
+  idleness_.Write();
   producer_.Publish();
   return true;
 }

@@ -68,7 +68,9 @@ struct ThreadStream {
 };
 thread_local ThreadStream thread_stream;
 
+// After, and waiting for, a stream or an event.
 CUresult Ask(Command command, uint64_t handle) {
+  if (TheChannel()->KnownIdle()) return CUDA_SUCCESS;
   const wire::HandleBody body{handle};
   return Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), {});
 }
@@ -136,7 +138,13 @@ CUresult Synchronize(CUstream stream) {
 
 CUresult SynchronizeContext() {
   if (const CUresult permitted = CheckNoCapture(); permitted != CUDA_SUCCESS) return permitted;
-  return Settled([] { return Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {}); });
+  return Settled([&channel = *TheChannel()] {
+    if (channel.KnownIdle()) return CUDA_SUCCESS;
+    const uint64_t before = channel.idleness().written();
+    const CUresult result = Call(static_cast<uint16_t>(Command::kContextSynchronize), {}, {});
+    if (result == CUDA_SUCCESS) channel.idleness().Complete(before);
+    return result;
+  });
 }
 
 template <typename T, typename Get>
