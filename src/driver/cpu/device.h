@@ -160,6 +160,7 @@ class Context {
 
   std::atomic<unsigned> flags{0};
   std::array<std::atomic<size_t>, CU_LIMIT_COUNT> limits;
+  std::atomic<bool> printed{false};  // a kernel has: CUDA lets nobody change the size of the buffer for it any more
 
  private:
   // Kernels and copies of different streams that run at once. A kernel uses the whole worker pool by itself.

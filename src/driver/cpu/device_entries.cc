@@ -156,6 +156,8 @@ CUresult CtxSetLimit(int limit, size_t value) {
   return InContext([&](Context& context) {
     if (limit < 0 || limit >= CU_LIMIT_COUNT) return CUDA_ERROR_UNSUPPORTED_LIMIT;
     if (limit == CU_LIMIT_STACK_SIZE && value > kMaxStackBytes) return CUDA_ERROR_INVALID_VALUE;
+    if (limit == CU_LIMIT_PRINTF_FIFO_SIZE && context.printed.load(std::memory_order_relaxed))
+      return CUDA_ERROR_INVALID_VALUE;
     context.limits[static_cast<size_t>(limit)] = value;
     return CUDA_SUCCESS;
   });

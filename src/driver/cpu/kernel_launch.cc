@@ -116,7 +116,11 @@ void Execute(Context& context, const KernelLaunch& launch) {
                    .dynamic_shared_bytes = launch.dynamic_shared_bytes,
                    .params = launch.params,
                    .memory = device.memory().Snapshot(),
-                   .printf = [&](std::string_view text) { device.printer().Append(text); },
+                   .printf =
+                       [&](std::string_view text) {
+                         context.printed.store(true, std::memory_order_relaxed);
+                         device.printer().Append(text);
+                       },
                    .cancel = &context.cancelled(),
                    .cooperative = launch.cooperative,
                    .textures = &context.textures,

@@ -493,7 +493,10 @@ std::vector<CUstream> Connection::BusyStreams() {
 }
 
 bool Connection::DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body) {
-  if (opcode == wire::api::cuGraphLaunch::kOpcode && !capturing_.empty()) NoteCapturedLaunch(body);
+  if (opcode == wire::api::cuGraphLaunch::kOpcode) {
+    waits_.NoteNewKernels();
+    if (!capturing_.empty()) NoteCapturedLaunch(body);
+  }
   switch (opcode) {
 #include "gen/server_dispatch.inc"
     default:

@@ -71,6 +71,7 @@ class Connection {
     CUkernel kernel = nullptr;      // null for a module's function
     uint64_t owner = 0;
     uint32_t param_bytes = 0;
+    bool launched = false;
     std::vector<wire::FunctionReply::Param> params;
   };
   // In the slot of a module name: the module of the library with that slot and generation.

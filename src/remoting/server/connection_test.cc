@@ -403,6 +403,51 @@ TEST_F(ConnectionTest, EventsOfALaunchAreNamedAndUnknownAttributesRefused) {
   }
 }
 
+// The driver writes out what kernels printed when it synchronises, and that costs; CUDA refuses to change the size of
+// the buffer for it once a kernel that prints has been launched.
+TEST_F(ConnectionTest, AWaitSynchronisesTheDriverOnlyWhereAKernelMayHavePrinted) {
+  static std::atomic<int> synchronised, asked;
+  static std::atomic<bool> printing;
+  synchronised = asked = 0;
+  printing = false;
+  driver_.cuStreamSynchronize = [](CUstream) {
+    ++synchronised;
+    return CUDA_SUCCESS;
+  };
+  driver_.cuCtxSetLimit = [](int limit, size_t) {
+    EXPECT_EQ(limit, CU_LIMIT_PRINTF_FIFO_SIZE);
+    ++asked;
+    return printing ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+  };
+  Client client(device_);
+  const auto wait = [&] {
+    EXPECT_EQ(client.Ask(Command::kContextSynchronize, wire::HandleBody{0}), CUDA_SUCCESS);
+    EXPECT_EQ(client.Ask(Command::kStreamSynchronize, wire::HandleBody{0}), CUDA_SUCCESS);
+  };
+  struct {
+    wire::LaunchBody body{.grid = {1, 1, 1}, .block = {1, 1, 1}, .param_bytes = 8};
+    uint64_t parameter = 0;
+  } silent, printer;
+  silent.body.function = LoadFunction(client);
+  printer.body.function = LoadFunction(client);
+  wait();
+  client.Send(Command::kLaunch, silent);
+  wait();
+  client.Send(Command::kLaunch, silent);
+  wait();
+  EXPECT_EQ(asked, 2) << "once, and once more after a kernel's first launch";
+  EXPECT_EQ(synchronised, 0);
+  printing = true;
+  client.Send(Command::kLaunch, printer);
+  wait();
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(synchronised, 2);
+  client.Send(Command::kLaunch, silent);
+  wait();
+  EXPECT_EQ(asked, 3) << "It stays so.";
+  EXPECT_EQ(synchronised, 4);
+}
+
 TEST_F(ConnectionTest, MemoryOperationsOfAGraphAreCheckedAlike) {
   static unsigned count;
   driver_.cuGraphCreate = [](CUgraph* graph, unsigned) {

@@ -1,6 +1,7 @@
 // Kernel launches. Parameters arrive packed; the layout that splits them is the server's own.
 
 #include <cstring>
+#include <utility>
 
 #include "remoting/server/connection.h"
 #include "remoting/wire/launch_attributes.h"
@@ -39,6 +40,7 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
            .blocks = uint64_t{launch->grid[0]} * launch->grid[1] * launch->grid[2],
            .function = kernel->function,
            .kernel = kernel->kernel});
+  if (!std::exchange(kernel->launched, true)) waits_.NoteNewKernels();
   const CUresult result = LaunchNow(*kernel, *launch, attributes, params, stream);
   if (slot != wire::kNoReply || result != CUDA_SUCCESS) Answer(slot, result);
   return true;

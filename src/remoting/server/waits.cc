@@ -56,6 +56,17 @@ void Waits::Drop(const Condition& condition) {
   if (condition.event == nullptr) --unpinned_;
 }
 
+// For all sessions of the context: where another one prints, this one synchronises without need.
+bool Waits::MayHavePrinted() {
+  if (prints_ == Prints::kUnknown) {
+    size_t bytes = 0;
+    const bool none = driver_.cuCtxGetLimit(&bytes, CU_LIMIT_PRINTF_FIFO_SIZE) == CUDA_SUCCESS &&
+                      driver_.cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, bytes) == CUDA_SUCCESS;
+    prints_ = none ? Prints::kNo : Prints::kYes;
+  }
+  return prints_ == Prints::kYes;
+}
+
 CUresult Waits::Check(Wait& wait) {
   while (!wait.conditions.empty()) {
     const Condition condition = wait.conditions.back();
@@ -63,10 +74,11 @@ CUresult Waits::Check(Wait& wait) {
         condition.event != nullptr ? driver_.cuEventQuery(condition.event) : driver_.cuStreamQuery(condition.stream);
     if (result == CUDA_ERROR_NOT_READY) return result;
     // Only a synchronisation makes the driver write out what kernels printed; the work itself is over.
-    if (result == CUDA_SUCCESS && wait.flush == Flush::kYes)
+    if (result == CUDA_SUCCESS && wait.flush == Flush::kYes && MayHavePrinted()) {
       result = condition.event != nullptr ? driver_.cuEventSynchronize(condition.event)
                                           : driver_.cuStreamSynchronize(condition.stream);
-    if (wait.flush == Flush::kYes) std::fflush(stdout);
+      std::fflush(stdout);
+    }
     Drop(condition);
     wait.conditions.pop_back();
     if (result != CUDA_SUCCESS) {

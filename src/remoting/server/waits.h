@@ -3,6 +3,10 @@
 //
 // A stream is polled with cuStreamQuery, which also sees work issued later. So before anything more is issued, the
 // dispatcher pins its waits to the present (Pin): each gets an event recorded now, and waits for that instead.
+//
+// What kernels print appears when the driver synchronises, which after a query costs an H100 2 us. So that is done only
+// where a kernel may have printed: once one that can print has been launched, CUDA refuses to change the size of the
+// buffer for it, so an attempt to set the size that it has tells.
 #pragma once
 
 #include <functional>
@@ -37,6 +41,10 @@ class Waits {
   void Pin() {
     if (unpinned_ > 0) PinAll();
   }
+  // Call when work has been issued that may contain kernels which have not been issued before.
+  void NoteNewKernels() {
+    if (prints_ == Prints::kNo) prints_ = Prints::kUnknown;
+  }
   // Ends what is complete. True if anything was. `on_error` hears of a wait that failed before its client does.
   bool Poll(const std::function<void(CUresult)>& on_error);
   // Destroys a client's event as soon as no wait uses it.
@@ -60,17 +68,21 @@ class Waits {
     std::function<void()> then;
   };
 
+  enum class Prints { kNo, kUnknown, kYes };  // whether a kernel that can print was ever issued
+
   void Add(ring::Completion* completion, const std::vector<CUstream>& streams, Flush flush, std::function<void()> then);
   void PinAll();
   // CUDA_ERROR_NOT_READY while pending.
   CUresult Check(Wait& wait);
   void Drop(const Condition& condition);
+  bool MayHavePrinted();
 
   const DriverTable& driver_;
   std::vector<Wait> waits_;
   size_t unpinned_ = 0;  // conditions without an event
   std::vector<CUevent> pool_;
   std::vector<CUevent> retired_;
+  Prints prints_ = Prints::kUnknown;
 };
 
 }  // namespace mignificient::server
