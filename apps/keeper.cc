@@ -67,9 +67,11 @@ void KillDescendants(pid_t program, siginfo_t& how) {
   setrlimit(RLIMIT_CORE, &none);  // the program has left its own
   prctl(PR_SET_DUMPABLE, 0);
   signal(how.si_status, SIG_DFL);
-  sigset_t nothing;
-  sigemptyset(&nothing);
-  sigprocmask(SIG_SETMASK, &nothing, nullptr);
+  // Only this one: a SIGTERM that came meanwhile must not tell another story.
+  sigset_t mine;
+  sigemptyset(&mine);
+  sigaddset(&mine, how.si_status);
+  sigprocmask(SIG_UNBLOCK, &mine, nullptr);
   raise(how.si_status);
   _exit(128 + how.si_status);
 }
