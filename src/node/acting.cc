@@ -167,14 +167,30 @@ Container::Listener Node::ListenTo(sched::ContainerId id) {
               }};
 }
 
+// What a GPU server says of a session is acted upon at once and in its order: a command that waits at the gate after a
+// release must not open the gate before the release is heard. The rest is for the coroutine of the invocation.
 void Node::OnEvent(sched::ContainerId id, ContainerEvent event) {
   const Slot& slot = slots_.at(id);
   if (!slot.running || slot.ended) return;
-  if (std::holds_alternative<WaitsAtGate>(event)) return Tell(sched::Wants{slot.running->id});
+  Call& call = *slot.running;
+  if (std::holds_alternative<WaitsAtGate>(event)) return Tell(sched::Wants{call.id});
+  if (std::holds_alternative<YieldAsked>(event)) {
+    if (!call.finishing && !std::exchange(call.yielding, true))
+      call.release_tag = slot.container->Drain(wire::Hold::kIssued);
+    return;
+  }
+  if (const auto* drained = std::get_if<WorkDrained>(&event);
+      drained != nullptr && call.release_tag != 0 && drained->tag == call.release_tag) {
+    call.release_tag = 0;
+    call.yielding = false;
+    if (trace_) trace_->Yields(call.id);
+    return Tell(sched::Released{call.id});
+  }
   std::visit(
       [&](auto& of_a_kind) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(of_a_kind)>, WaitsAtGate>)
-          slot.running->inbox.Post(std::move(of_a_kind));
+        using Kind = std::decay_t<decltype(of_a_kind)>;
+        if constexpr (!std::is_same_v<Kind, WaitsAtGate> && !std::is_same_v<Kind, YieldAsked>)
+          call.inbox.Post(std::move(of_a_kind));
       },
       event);
 }

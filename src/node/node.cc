@@ -282,22 +282,15 @@ asio::awaitable<bool> Node::MayRun(Call& call, Container& container) {
   co_return false;
 }
 
-// Until the function has returned. On the way it gives the GPU up when it yields, or when it is asked to.
+// Until the function has returned. What it says of the GPU on the way is heard in OnEvent.
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Container& container) {
   for (;;) {
     std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline);
     if (!event) co_return event;
-    if (std::holds_alternative<YieldAsked>(*event)) {
-      if (!std::exchange(call.yielding, true)) call.release_tag = container.Drain(wire::Hold::kIssued);
-    } else if (const auto* drained = std::get_if<WorkDrained>(&*event)) {
-      if (drained->tag != call.release_tag) continue;
-      call.release_tag = 0;
-      call.yielding = false;
-      if (trace_) trace_->Yields(call.id);
-      Tell(sched::Released{call.id});
-    } else if (std::holds_alternative<Cancelled>(*event)) {
+    if (std::holds_alternative<Cancelled>(*event)) {
       container.End({EndReason::Kind::kKilled, "The call was cancelled."});
-    } else if (!std::holds_alternative<CallerLeft>(*event) && !std::holds_alternative<Stopping>(*event)) {
+    } else if (!std::holds_alternative<CallerLeft>(*event) && !std::holds_alternative<Stopping>(*event) &&
+               !std::holds_alternative<WorkDrained>(*event)) {
       co_return event;
     }
   }
@@ -308,6 +301,7 @@ asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Co
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitDrained(Call& call, Container& container) {
   if (call.release_tag == 0 && container.LockQuiet()) co_return WorkDrained{0};
   call.finishing = true;
+  call.release_tag = 0;  // this drain is instead of one that is under way
   const uint64_t tag = container.Drain(wire::Hold::kIssued);
   for (;;) {
     std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline);

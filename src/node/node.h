@@ -95,7 +95,7 @@ class Node {
   struct Cancelled {};
   struct Stopping {};
   using CallEvent =
-      std::variant<Granted, Rejected, Ended, CallerLeft, Cancelled, Stopping, Returned, Threw, YieldAsked, WorkDrained>;
+      std::variant<Granted, Rejected, Ended, CallerLeft, Cancelled, Stopping, Returned, Threw, WorkDrained>;
   struct Call {
     Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
         : id(call_id),
