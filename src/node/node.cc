@@ -183,8 +183,6 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
       co_return Failure(Outcome::kTimeout, fmt::format("The invocation {} longer than its timeout of {} s.",
                                                        starting ? "had its container starting" : "waited for its turn",
                                                        Seconds(request.patience.value_or(request.timeout))));
-    if (std::holds_alternative<Cancelled>(*event))
-      co_return Failure(Outcome::kFunctionError, "The call was cancelled.");
     const bool left = std::holds_alternative<CallerLeft>(*event);
     co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
   }
@@ -212,7 +210,7 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
   if (call->request.patience) call->deadline = began + call->request.timeout;
   if (trace_) trace_->Runs(call->id, call->container);
   container->Run(call->id, call->request.payload);
-  std::optional<CallEvent> returned = co_await AwaitReturn(*call, *container);
+  std::optional<CallEvent> returned = co_await AwaitReturn(*call);
   answer.timing.exec = MillisecondsSince(began);
   if (trace_) trace_->Returned(call->id);
   const auto end_late = [&](std::string_view what) {
@@ -242,12 +240,10 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
     answer.timing.gpu_copy = gpu->copy_ms;
     answer.timing.gpu_kernel = gpu->kernel_ms;
   }
-  slots_.at(call->container).running.reset();
   if (container->unusable().empty()) {
-    LockGate(call->container);
-    BecameIdle(call->container);
-    Tell(sched::Finished{call->id, seconds * 1e6});
+    GiveBack(call->id, call->container, seconds);
   } else {
+    slots_.at(call->container).running.reset();
     container->End({EndReason::Kind::kUnusable, container->unusable()});
   }
   co_return answer;
@@ -268,6 +264,14 @@ Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Container& 
   return answer;
 }
 
+// The container, idle, after an invocation that ran for so long.
+void Node::GiveBack(sched::InvocationId call, sched::ContainerId container, double seconds) {
+  slots_.at(container).running.reset();
+  LockGate(container);
+  BecameIdle(container);
+  Tell(sched::Finished{call, seconds * 1e6});
+}
+
 // Asks the caller, where it wants to be asked. Where it says no, the turn is given back.
 asio::awaitable<bool> Node::MayRun(Call& call, Container& container) {
   if (!call.before_run) co_return true;
@@ -275,24 +279,18 @@ asio::awaitable<bool> Node::MayRun(Call& call, Container& container) {
   if (may) co_return true;
   const auto slot = slots_.find(call.container);
   if (slot == slots_.end() || slot->second.ended) co_return false;  // the scheduler knows
-  slot->second.running.reset();
-  LockGate(call.container);
-  BecameIdle(call.container);
-  Tell(sched::Finished{call.id, 0});
+  GiveBack(call.id, call.container, 0);
   co_return false;
 }
 
 // Until the function has returned. What it says of the GPU on the way is heard in OnEvent.
-asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call, Container& container) {
+asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call) {
   for (;;) {
     std::optional<CallEvent> event = co_await call.inbox.Next(call.deadline);
     if (!event) co_return event;
-    if (std::holds_alternative<Cancelled>(*event)) {
-      container.End({EndReason::Kind::kKilled, "The call was cancelled."});
-    } else if (!std::holds_alternative<CallerLeft>(*event) && !std::holds_alternative<Stopping>(*event) &&
-               !std::holds_alternative<WorkDrained>(*event)) {
+    if (!std::holds_alternative<CallerLeft>(*event) && !std::holds_alternative<Stopping>(*event) &&
+        !std::holds_alternative<WorkDrained>(*event))
       co_return event;
-    }
   }
 }
 
@@ -318,15 +316,6 @@ Result<> Node::Kill(const std::string& user, const std::string& container) {
     return {};
   }
   return Fail(Code::kNotFound, "User [{}] has no container [{}].", user, container);
-}
-
-Result<> Node::Cancel(const std::string& call_id) {
-  for (const auto& [id, call] : calls_) {
-    if (call->request.call_id != call_id) continue;
-    call->inbox.Post(Cancelled{});
-    return {};
-  }
-  return Fail(Code::kNotFound, "No call [{}] waits or runs.", call_id);
 }
 
 bool Node::IsStarting(const Request& request) const {

@@ -57,8 +57,6 @@ class Node {
 
   // Ends a container. kNotFound where the user has none of this name.
   Result<> Kill(const std::string& user, const std::string& container);
-  // Ends the container that runs the call of this id, or takes the call out of the queue. kNotFound: it has ended.
-  Result<> Cancel(const std::string& call_id);
 
   // Requests without payload, of functions whose `scaling` wants containers ahead: all there are, instead of those of
   // the last call.
@@ -92,10 +90,8 @@ class Node {
     EndReason reason;
   };
   struct CallerLeft {};
-  struct Cancelled {};
   struct Stopping {};
-  using CallEvent =
-      std::variant<Granted, Rejected, Ended, CallerLeft, Cancelled, Stopping, Returned, Threw, WorkDrained>;
+  using CallEvent = std::variant<Granted, Rejected, Ended, CallerLeft, Stopping, Returned, Threw, WorkDrained>;
   struct Call {
     Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
         : id(call_id),
@@ -131,8 +127,9 @@ class Node {
   boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
   boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call);
   Answer TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer);
+  void GiveBack(sched::InvocationId call, sched::ContainerId container, double seconds);
   boost::asio::awaitable<bool> MayRun(Call& call, Container& container);
-  boost::asio::awaitable<std::optional<CallEvent>> AwaitReturn(Call& call, Container& container);
+  boost::asio::awaitable<std::optional<CallEvent>> AwaitReturn(Call& call);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitDrained(Call& call, Container& container);
   void Count(const Request& request, int change);
 
