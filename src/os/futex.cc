@@ -22,7 +22,7 @@ void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected, std::option
 }
 
 void FutexWaitAny(std::span<const FutexExpectation> words, std::optional<std::chrono::nanoseconds> timeout) {
-  constexpr size_t kMaxWords = 32;
+  constexpr size_t kMaxWords = 64;
   futex_waitv waiters[kMaxWords] = {};
   const size_t count = std::min(words.size(), kMaxWords);
   for (size_t i = 0; i < count; ++i)
@@ -41,7 +41,11 @@ void FutexWaitAny(std::span<const FutexExpectation> words, std::optional<std::ch
 }
 
 void FutexWakeAll(const std::atomic<uint32_t>& word) {
-  ::syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  FutexWake(word, INT_MAX);
+}
+
+void FutexWake(const std::atomic<uint32_t>& word, int count) {
+  ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
 }
 
 }  // namespace mignificient::os

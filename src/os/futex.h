@@ -17,12 +17,14 @@ struct FutexExpectation {
   const std::atomic<uint32_t>* word;
   uint32_t expected;
 };
-// As FutexWait, on several words at once (at most 32). Where the kernel cannot (before Linux 5.16), sleeps on the first
+// As FutexWait, on several words at once (at most 64). Where the kernel cannot (before Linux 5.16), sleeps on the first
 // word for at most a millisecond.
 void FutexWaitAny(std::span<const FutexExpectation> words,
                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
 
 void FutexWakeAll(const std::atomic<uint32_t>& word);
+// At most `count` of those that sleep on it.
+void FutexWake(const std::atomic<uint32_t>& word, int count);
 
 // Tells the processor that this thread spins.
 inline void SpinPause() {

@@ -1,9 +1,6 @@
-// Copies between host and device. Small host-to-device copies travel inside the command; larger pageable ones go
-// through staging chunks, several in flight, so that the DMA of one overlaps the host copy of the next. Pinned memory
-// is copied by DMA directly.
+// Copies between host and device. Small ones travel inside the command or the reply, larger pageable ones through
+// staging chunks (staging.h); pinned memory is copied by DMA directly.
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "remoting/client/call.h"
@@ -12,6 +9,7 @@
 #include "remoting/client/graph_copy.h"
 #include "remoting/client/managed_variables.h"
 #include "remoting/client/memory.h"
+#include "remoting/client/staging.h"
 #include "remoting/wire/commands.h"
 
 // Generated.
@@ -38,22 +36,6 @@ CUresult Synchronize(CUstream stream) {
 }
 
 // --- Host to device -------------------------------------------------------------------------------------------------
-
-CUresult ThroughChunks(CUdeviceptr dst, const std::byte* src, size_t bytes, CUstream stream) {
-  Channel& channel = *TheChannel();
-  for (size_t done = 0; done < bytes;) {
-    const size_t part = std::min<size_t>(bytes - done, wire::kChunkBytes);
-    const uint32_t chunk = channel.AcquireChunk();
-    std::memcpy(channel.chunk_data(chunk), src + done, part);
-    channel.chunk(chunk).Arm();
-    const wire::CopyBody body{dst + done, part, Name(stream), 0, chunk, 0};
-    const CUresult result = PostBody(static_cast<uint16_t>(Command::kCopyFromChunk), body);
-    channel.ReleaseChunk(chunk);
-    if (result != CUDA_SUCCESS) return result;
-    done += part;
-  }
-  return CUDA_SUCCESS;
-}
 
 // Pageable memory in a graph, as CUDA describes such a copy.
 CUresult CaptureLinear(bool to_device, const void* host, CUdeviceptr device, size_t bytes, CUstream stream) {
@@ -90,7 +72,7 @@ CUresult ToDevice(CUdeviceptr dst, const void* src, size_t bytes, CUstream strea
   if (IsCapturing(stream)) return CaptureLinear(true, src, dst, bytes, stream);
   const auto* source = static_cast<const std::byte*>(src);
   // As in CUDA, a copy from pageable memory returns when the source may be changed again.
-  if (bytes > kInlineBytes) return ThroughChunks(dst, source, bytes, stream);
+  if (bytes > kInlineBytes) return StageToDevice(dst, source, bytes, Name(stream));
   const wire::CopyBody body{dst, bytes, Name(stream), 0, 0, 0};
   return Issue(static_cast<uint16_t>(Command::kCopyInline), std::as_bytes(std::span(&body, 1)), {source, bytes});
 }
@@ -101,66 +83,6 @@ CUresult ThroughReply(std::byte* dst, CUdeviceptr src, size_t bytes, CUstream st
   const wire::CopyBody body{src, bytes, Name(stream), 0, 0, 0};
   return Call(static_cast<uint16_t>(Command::kCopyToReply), std::as_bytes(std::span(&body, 1)), {dst, bytes});
 }
-
-// A window of chunks in flight: issue ahead, collect in order.
-class Collector {
- public:
-  Collector(std::byte* dst, CUdeviceptr src, size_t bytes, CUstream stream)
-      : dst_(dst), src_(src), bytes_(bytes), stream_(stream) {}
-
-  CUresult Run() {
-    CUresult result = CUDA_SUCCESS;
-    while (collected_ < bytes_ && result == CUDA_SUCCESS) {
-      while (issued_ < bytes_ && count_ < kDepth && result == CUDA_SUCCESS) {
-        // Waits for a chunk only while holding none: threads that hold some and wait for more could wait for each
-        // other.
-        const auto chunk = count_ == 0 ? channel_.AcquireChunk() : channel_.TryAcquireChunk();
-        if (!chunk) break;
-        result = Issue(*chunk);
-      }
-      if (count_ > 0) result = std::max(result, Collect());
-    }
-    while (count_ > 0) Collect();  // after an error: no chunk may stay in flight towards a slot we forget
-    return result;
-  }
-
- private:
-  static constexpr size_t kDepth = 8;
-  struct Part {
-    uint32_t chunk;
-    size_t bytes;
-  };
-
-  CUresult Issue(uint32_t chunk) {
-    const size_t part = std::min<size_t>(bytes_ - issued_, wire::kChunkBytes);
-    channel_.chunk(chunk).Arm();
-    const CUresult result = PostCopy(Command::kCopyToChunk, {src_ + issued_, part, Name(stream_), 0, chunk, 0});
-    if (result != CUDA_SUCCESS) return result;
-    parts_[(first_ + count_++) % kDepth] = {chunk, part};
-    issued_ += part;
-    return CUDA_SUCCESS;
-  }
-
-  CUresult Collect() {
-    const Part part = parts_[first_];
-    first_ = (first_ + 1) % kDepth;
-    --count_;
-    const CUresult result = channel_.Wait(channel_.chunk(part.chunk));
-    if (result == CUDA_SUCCESS) std::memcpy(dst_ + collected_, channel_.chunk_data(part.chunk), part.bytes);
-    channel_.ReleaseChunk(part.chunk);
-    collected_ += part.bytes;
-    return result;
-  }
-
-  Channel& channel_ = *TheChannel();
-  std::byte* dst_;
-  CUdeviceptr src_;
-  size_t bytes_;
-  CUstream stream_;
-  std::array<Part, kDepth> parts_{};
-  size_t first_ = 0, count_ = 0;
-  size_t issued_ = 0, collected_ = 0;
-};
 
 CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until until) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
@@ -174,7 +96,7 @@ CUresult ToHost(void* dst, CUdeviceptr src, size_t bytes, CUstream stream, Until
   if (IsCapturing(stream)) return CaptureLinear(false, dst, src, bytes, stream);
   auto* target = static_cast<std::byte*>(dst);
   if (bytes <= wire::kReplyBytes) return ThroughReply(target, src, bytes, stream);
-  return Collector(target, src, bytes, stream).Run();
+  return StageToHost(target, src, bytes, Name(stream));
 }
 
 // --- Unified addresses ----------------------------------------------------------------------------------------------

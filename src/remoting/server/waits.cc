@@ -1,5 +1,6 @@
 #include "remoting/server/waits.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace mignificient::server {
@@ -70,9 +71,14 @@ bool Waits::MayHavePrinted() {
 CUresult Waits::Check(Wait& wait) {
   while (!wait.conditions.empty()) {
     const Condition condition = wait.conditions.back();
+    const bool in_order = condition.InOrder();
+    if (in_order && std::ranges::find(pending_, condition.stream) != pending_.end()) return CUDA_ERROR_NOT_READY;
     CUresult result =
         condition.event != nullptr ? driver_.cuEventQuery(condition.event) : driver_.cuStreamQuery(condition.stream);
-    if (result == CUDA_ERROR_NOT_READY) return result;
+    if (result == CUDA_ERROR_NOT_READY) {
+      if (in_order) pending_.push_back(condition.stream);
+      return result;
+    }
     // Only a synchronisation makes the driver write out what kernels printed; the work itself is over.
     if (result == CUDA_SUCCESS && wait.flush == Flush::kYes && MayHavePrinted()) {
       result = condition.event != nullptr ? driver_.cuEventSynchronize(condition.event)
@@ -92,6 +98,7 @@ CUresult Waits::Check(Wait& wait) {
 
 bool Waits::Poll(const std::function<void(CUresult)>& on_error) {
   bool progress = false;
+  pending_.clear();
   for (size_t i = 0; i < waits_.size();) {
     const CUresult result = Check(waits_[i]);
     if (result == CUDA_ERROR_NOT_READY) {

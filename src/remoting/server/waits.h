@@ -60,6 +60,9 @@ class Waits {
     CUstream stream = nullptr;
     CUevent event = nullptr;  // null: poll the stream
     bool pooled = false;      // the event is ours
+
+    // Whether it ends with work of `stream`, and so not before what was there earlier.
+    bool InOrder() const { return event == nullptr || pooled; }
   };
   struct Wait {
     ring::Completion* completion;       // null: nobody waits for the end but `then`
@@ -79,7 +82,8 @@ class Waits {
 
   const DriverTable& driver_;
   std::vector<Wait> waits_;
-  size_t unpinned_ = 0;  // conditions without an event
+  size_t unpinned_ = 0;            // conditions without an event
+  std::vector<CUstream> pending_;  // of this Poll: streams on which a wait is not over, nor are those behind it
   std::vector<CUevent> pool_;
   std::vector<CUevent> retired_;
   Prints prints_ = Prints::kUnknown;

@@ -26,7 +26,7 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 5;
+inline constexpr uint32_t kProtocolVersion = 6;
 // Client processes of one GPU server that have a channel at the same time; each has address windows of its own.
 inline constexpr uint32_t kMostChannels = 32;
 inline constexpr int kDoorKeyBytes = 32;  // hexadecimal digits
@@ -103,8 +103,8 @@ inline constexpr uint32_t kReplySlots = 64;
 inline constexpr uint32_t kReplyBytes = 16 * 1024;
 inline constexpr uint32_t kWaitSlots = 1024;
 inline constexpr uint32_t kSlots = kReplySlots + kWaitSlots;
-inline constexpr uint32_t kStagingChunks = 16;
-inline constexpr uint32_t kChunkBytes = 1024 * 1024;
+inline constexpr uint32_t kStagingChunks = 32;
+inline constexpr uint32_t kChunkBytes = 512 * 1024;
 inline constexpr uint64_t kRingBytes = 1024 * 1024;  // power of two
 inline constexpr uint32_t kMaxCommandBytes = 64 * 1024;
 

@@ -1,0 +1,127 @@
+#include "remoting/client/copy_crew.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "os/futex.h"
+
+namespace mignificient::client {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::microseconds kSpin{100};
+constexpr int kLooksPerClock = 64;
+constexpr size_t kStackBytes = 128 * 1024;
+constexpr int kMostHelpers = 5;  // six threads fill a PCIe 5.0 x16 bus
+
+// Half of the processors are left to the GPU server's dispatcher and to everybody else.
+int HelpersHere() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+  return std::clamp(CPU_COUNT(&set) / 2 - 1, 0, kMostHelpers);
+}
+
+}  // namespace
+
+CopyCrew& CopyCrew::Get() {
+  static CopyCrew& crew = *new CopyCrew(HelpersHere());
+  return crew;
+}
+
+void CopyCrew::Run(int helpers, const std::function<void()>& work) {
+  helpers = std::min(helpers, most_);
+  if (helpers <= 0) return work();
+  const std::unique_lock lock(running_, std::try_to_lock);
+  if (!lock.owns_lock()) return work();
+  StartThreads(helpers);
+  work_ = &work;
+  // Releases work_ to Join.
+  places_.store(static_cast<uint32_t>(helpers) * kOneTicket, std::memory_order_release);
+  Invite(helpers);
+  work();
+  WaitUntilAlone();
+}
+
+// With every signal blocked: the program's handlers run on the program's threads. Where the system gives no thread, the
+// others do its share.
+void CopyCrew::StartThreads(int wanted) {
+  if (started_ >= wanted) return;
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackBytes);
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  for (pthread_t thread; started_ < wanted; ++started_) {
+    if (::pthread_create(&thread, &attributes, Serve, this) != 0) break;
+    ::pthread_setname_np(thread, "cuda-copy");
+  }
+  ::pthread_attr_destroy(&attributes);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void CopyCrew::Invite(int helpers) {
+  calls_.fetch_add(1);
+  // Pairs with Serve: either it sees the new call before it sleeps, or it is counted here.
+  if (const uint32_t asleep = sleepers_.load(); asleep > 0)
+    os::FutexWake(calls_, std::min(helpers, static_cast<int>(asleep)));
+}
+
+void CopyCrew::WaitUntilAlone() {
+  // Nobody joins any more.
+  uint32_t places = places_.fetch_and(~kTickets, std::memory_order_acq_rel) & ~kTickets;
+  for (int i = 0; places != 0; ++i) {
+    if (i < 2000)
+      os::SpinPause();
+    else
+      os::FutexWait(places_, places);
+    // Acquires what the helpers did.
+    places = places_.load(std::memory_order_acquire);
+  }
+}
+
+bool CopyCrew::Join() {
+  uint32_t places = places_.load(std::memory_order_acquire);
+  while ((places & kTickets) != 0)
+    // Acquires work_.
+    if (places_.compare_exchange_weak(places, places - kOneTicket + kOneInside, std::memory_order_acq_rel,
+                                      std::memory_order_acquire))
+      return true;
+  return false;
+}
+
+bool CopyCrew::Help() {
+  bool helped = false;
+  for (; Join(); helped = true) {
+    (*work_)();
+    // Releases what was done to WaitUntilAlone. After it the Run may be over, and the crew another caller's.
+    const uint32_t before = places_.fetch_sub(kOneInside, std::memory_order_acq_rel);
+    if (before - kOneInside == 0) os::FutexWakeAll(places_);
+  }
+  return helped;
+}
+
+void* CopyCrew::Serve(void* crew_pointer) {
+  CopyCrew& crew = *static_cast<CopyCrew*>(crew_pointer);
+  bool helped = false;
+  for (uint32_t seen = crew.calls_.load() - 1;;) {
+    const Clock::time_point end = Clock::now() + (helped ? kSpin : std::chrono::microseconds(0));
+    for (int looks = 1; crew.calls_.load(std::memory_order_acquire) == seen; ++looks) {
+      os::SpinPause();
+      if (looks % kLooksPerClock != 0 || Clock::now() < end) continue;
+      crew.sleepers_.fetch_add(1);
+      os::FutexWait(crew.calls_, seen);
+      crew.sleepers_.fetch_sub(1);
+    }
+    seen = crew.calls_.load(std::memory_order_acquire);
+    helped = crew.Help();
+  }
+}
+
+}  // namespace mignificient::client
