@@ -317,6 +317,7 @@ class Connection {
   std::unique_ptr<Window> window_;
   std::function<void()> notify_;
   ring::Consumer consumer_;
+  DriverSeat seat_;
   Waits waits_;
   HostCalls host_calls_;
   HandleTable<CUstream> streams_;
