@@ -1,55 +1,284 @@
 #!/usr/bin/env python3
-"""Runs programs natively and behind MIGnificient, in turns, and prints the ratios.
+"""Speed, and what it costs: the same unmodified programs natively and behind MIGnificient, in turns in one run.
 
-    bench/compare.py --mignificient build/release/bin/mignificient --micro build/release/bench/micro \
-                     [--program NAME=PATH ...] [--rounds 5] [--json bench/results/FILE.json]
+    bench/compare.py [--tree package] [--quick] [--only GROUP ...] [--rounds N] [--json bench/results/FILE.json]
+                     [--program NAME=COMMAND ...] [--software]
 
-Medians over the rounds of one run; a ratio below 1 means that MIGnificient is faster. `--micro` is bench/micro.cu, which
-measures itself; of each `--program` the wall time from start to exit is taken, and both outputs must be equal.
+Prints each row's medians over the rounds, the ratio (below 1: MIGnificient is faster), and whether its target is met. Answers
+(sums of outputs, launches that were carried out) must be equal. docs/comparison.md says what each row means.
+
+    launches waits allocation pageable pinned graphs queries threads waking cublas    single calls: bench/calls
+    programs                                      whole computations, and whole processes: bench/programs
+    models                                        PyTorch, one process per side; needs torch, torchvision, transformers
+    cost                                          CPU time at work and when idle
+    turns                                         two containers of tiny kernels: bench/sharing.py
+    own                                           what --program names: wall time; equal output
+
+Where nvidia-smi lists no GPU, or with --software, everything runs on the software GPU behind MIGnificient only, with little
+work and without ratios. Exits with 1 where an answer differs or something fails; a target that is missed is no failure.
 """
-
 import argparse
+import contextlib
 import datetime
+import importlib.util
 import json
 import os
+import pathlib
 import platform
-import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
+import process_tree
+import results_table
 
-def run(command):
-    start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    wall_ms = (time.perf_counter() - start) * 1e3
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} exits with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout, wall_ms
-
-
-def collect_micro(prefixes, program, rounds):
-    samples = {}
-    for _ in range(rounds):
-        for side, prefix in prefixes.items():
-            output, _ = run(prefix + [program])
-            for name, value in json.loads(output).items():
-                samples.setdefault(name, {}).setdefault(side, []).append(value)
-    return {name: {"unit": "us", **{side: statistics.median(values) for side, values in sides.items()}}
-            for name, sides in samples.items()}
+LIMIT_S = 300  # after which a program counts as hanging
+CALLS = "launches waits allocation pageable pinned graphs queries threads waking cublas".split()
+PROGRAMS = "bfs hotspot gaussian pathfinder srad".split()
+MACHINE_CODE_ONLY = "its libraries hold machine code only, which the software GPU cannot run"
+HERE = pathlib.Path(__file__).resolve().parent
+# The kinds of work of bench/calls/steady, and what a unit of each is.
+WORK = {"launches": "100 launches and a wait", "waits": "a kernel and a wait", "copies": "1 MiB of pageable memory there and back"}
 
 
-def collect_program(prefixes, name, program, rounds):
-    walls, outputs = {}, {}
-    for _ in range(rounds):
-        for side, prefix in prefixes.items():
-            output, wall_ms = run(prefix + program.split())
-            walls.setdefault(side, []).append(wall_ms)
-            outputs.setdefault(side, set()).add(output)
-    same = outputs["native"] == outputs["mignificient"] and len(outputs["native"]) == 1
-    row = {"unit": "ms", "same_output": same, **{side: statistics.median(values) for side, values in walls.items()}}
-    return {f"wall time of {name}": row}
+# --- processes ----------------------------------------------------------------------------------------------------
 
+class Failed(Exception):
+    """A program did not do what it should; the text says which and how."""
+
+
+def finish(command, environment=None):
+    """Runs to the end: (standard output, wall milliseconds, CPU milliseconds of it and all that it has waited for)."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in command], stdout=out, stderr=errors, env=environment)
+        timer = threading.Timer(LIMIT_S, process.kill)
+        timer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_ms = (time.perf_counter() - start) * 1e3
+        timer.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0), errors.seek(0)
+        if process.returncode != 0:
+            text = (errors.read().strip() or out.read().strip())[-400:]
+            raise Failed(f"{' '.join(map(str, command))} exits with {process.returncode}: {text}")
+        return out.read(), wall_ms, (usage.ru_utime + usage.ru_stime) * 1e3
+
+
+class Companion:
+    """A process that lives for a whole group and answers each line with a line."""
+
+    def __init__(self, command):
+        self._command = [str(word) for word in command]
+        self._errors = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=self._errors, text=True)
+        self.pid = self._process.pid
+
+    def read(self):
+        timer = threading.Timer(LIMIT_S, self._process.kill)
+        timer.start()
+        line = self._process.stdout.readline()
+        timer.cancel()
+        if line:
+            return line.strip()
+        status = self._process.wait()
+        self._errors.seek(0)
+        raise Failed(f"{' '.join(self._command)} exits with {status}: {self._errors.read().strip()[-400:]}")
+
+    def ask(self, line):
+        with contextlib.suppress(BrokenPipeError):  # the missing answer tells more
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        return self.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+
+@contextlib.contextmanager
+def companions(sides, command):
+    """One for each side: {side: Companion}; they start at the same time."""
+    with contextlib.ExitStack() as stack:
+        yield {side: stack.enter_context(Companion([*prefix, *command])) for side, prefix in sides.items()}
+
+
+def with_packaged_libraries():
+    """The environment, in which libraries that came as Python packages are found, too."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [str(folder) for place in (spec.submodule_search_locations if spec else [])
+               for folder in sorted(pathlib.Path(place).glob("*/lib"))]
+    path = os.environ.get("LD_LIBRARY_PATH")
+    return {**os.environ, "LD_LIBRARY_PATH": ":".join([*([path] if path else []), "/usr/local/cuda/lib64", *folders])}
+
+
+# --- groups -------------------------------------------------------------------------------------------------------
+
+class Comparison:
+    def __init__(self, options):
+        self.options = options
+        self.mignificient = options.tree / "bin/mignificient"
+        self.sides = {"mignificient": [self.mignificient, "run", "--"]}
+        if not options.software:
+            self.sides = {"native": [], **self.sides}
+        self.effort = "smoke" if options.software else "quick" if options.quick else "full"
+        self.results = results_table.Results(list(self.sides))
+        self._temporary = tempfile.TemporaryDirectory()
+        if options.software:
+            self._use_software_gpu()
+
+    def _use_software_gpu(self):
+        import serving
+        devices = pathlib.Path(self._temporary.name) / "devices.json"
+        devices.write_text(json.dumps(serving.software_gpu(("7g", 8192))))
+        self.sides["mignificient"][2:2] = ["--devices", devices]
+
+    def run(self, group):
+        method = getattr(self, f"_{group}", None)
+        start = time.perf_counter()
+        try:
+            method() if method else self._calls(group)
+        except Failed as failure:
+            self.results.wrong.append(f"{group}: {failure}")
+        self.results.seconds[group] = round(time.perf_counter() - start, 1)
+
+    def skip(self, what, why):
+        self.results.skipped[what] = why
+
+    def _rounds(self):
+        for _ in range(self.options.rounds):
+            yield from self.sides.items()
+
+    def _built(self, folder, name):
+        path = self.options.tree / "bench" / folder / name
+        if path.exists():
+            return path
+        self.skip(name, f"{path} is not there: it is built where nvcc is")
+        return None
+
+    def _calls(self, group):
+        program = self._built("calls", group)
+        if program is None:
+            return
+        for side, prefix in self._rounds():
+            output, _, _ = finish([*prefix, program, self.effort])
+            self.results.add_report(group, side, json.loads(output))
+
+    def _cublas(self):
+        if self.options.software:
+            return self.skip("cublas", MACHINE_CODE_ONLY)
+        program = self._built("calls", "cublas")
+        environment = with_packaged_libraries()
+        if program is None:
+            return None
+        if subprocess.run(["ldd", program], env=environment, capture_output=True, text=True).stdout.count("not found"):
+            return self.skip("cublas", "libcublas is not found")
+        for side, prefix in self._rounds():
+            output, _, _ = finish([*prefix, program, self.effort], environment)
+            self.results.add_report("cublas", side, json.loads(output))
+        return None
+
+    def _programs(self):
+        for name in PROGRAMS:
+            program = self._built("programs", name)
+            for side, prefix in self._rounds() if program else ():
+                output, wall_ms, cpu_ms = finish([*prefix, program, self.effort])
+                report = json.loads(output)
+                report["answers"] = {f"{name}, {answer}": value for answer, value in report["answers"].items()}
+                self.results.add_report("programs", side, report)
+                self.results.add("programs", f"{name}, whole process", side, "ms", wall_ms)
+                self.results.add("programs", f"{name}, CPU time of the whole process", side, "ms", cpu_ms)
+
+    def _models(self):
+        if self.options.software:
+            return self.skip("models", MACHINE_CODE_ONLY)
+        if importlib.util.find_spec("torch") is None:
+            return self.skip("models", "this Python has no torch")
+        with companions(self.sides, [sys.executable, "-B", HERE / "models.py"]) as processes:
+            ready = {side: json.loads(process.read()) for side, process in processes.items()}
+            for side, loaded in ready.items():
+                for name, answer in loaded["answers"].items():
+                    self.results.answer("models", name, side, answer)
+                for name, why in loaded["skipped"].items():
+                    self.skip(name, why)
+            for name in ready["mignificient"]["answers"]:
+                for side, _ in self._rounds():
+                    figures = json.loads(processes[side].ask(f"{30 if self.options.quick else 60} {name}"))
+                    self.results.add("models", name, side, "ms", figures["median"], figures["p99"])
+        return None
+
+    def _cost(self):
+        program = self._built("calls", "steady")
+        if program is None:
+            return
+        smoke = self.effort == "smoke"
+        with companions(self.sides, [program]) as processes:
+            for process in processes.values():
+                process.read()
+            for kind in WORK:
+                for side, _ in self._rounds():
+                    self._measure_work(kind, side, processes[side], 0.1 if smoke else 0.5 if self.options.quick else 1)
+            self._measure_idleness(processes, 1 if smoke else 10)
+
+    def _measure_work(self, kind, side, process, seconds):
+        cpu, start = process_tree.cpu_seconds(process.pid), time.perf_counter()
+        units = int(process.ask(f"{kind} {seconds}"))
+        wall, cpu = time.perf_counter() - start, process_tree.cpu_seconds(process.pid) - cpu
+        self.results.add("cost", f"{WORK[kind]}, wall", side, "us", wall / units * 1e6)
+        self.results.add("cost", f"{WORK[kind]}, CPU time", side, "us", cpu / units * 1e6)
+        self.results.add("cost", f"CPU seconds per second of {kind}", side, "s/s", cpu / wall)
+
+    def _measure_idleness(self, processes, seconds):
+        time.sleep(0.5)  # what has just worked looks for more work for a while
+        before = {side: (process_tree.cpu_seconds(p.pid), process_tree.sleeps(p.pid)) for side, p in processes.items()}
+        time.sleep(seconds)
+        for side, process in processes.items():
+            cpu, sleeps = before[side]
+            cpu, sleeps = process_tree.cpu_seconds(process.pid) - cpu, process_tree.sleeps(process.pid) - sleeps
+            self.results.add("cost", "CPU time while idle", side, "ms/s", cpu * 1e3 / seconds)
+            self.results.add("cost", "threads woken while idle", side, "1/s", sleeps / seconds)
+
+    def _turns(self):
+        models = ["sequential", "overlap_cpu"]
+        path = pathlib.Path(self._temporary.name) / "sharing.json"
+        seconds = 0.3 if self.options.software else 1 if self.options.quick else 3
+        finish([sys.executable, "-B", HERE / "sharing.py", "--tree", self.options.tree, "--functions", "tiny", "--group",
+                "tiny+tiny", "--models", ",".join(models), "--seconds", seconds, "--json", path,
+                *(["--driver", "cpu"] if self.options.software else [])])
+        measured = {name: rows["tiny+tiny"]["functions"]["tiny"] for name, rows in json.loads(path.read_text())["results"].items()}
+        for model in models:
+            row = f"200 tiny kernels in turns with another container, {model}"
+            for side, name in {"native": "native", "mignificient": model}.items():
+                if side in self.sides:
+                    self.results.add("turns", row, side, "ms", measured[name]["median_ms"], measured[name]["p99_ms"])
+
+    def _own(self):
+        for program in self.options.program:
+            name, _, command = program.partition("=")
+            for side, prefix in self._rounds():
+                output, wall_ms, cpu_ms = finish([*prefix, *command.split()])
+                self.results.answer("own", f"output of {name}", side, output)
+                self.results.add("own", f"{name}, whole process", side, "ms", wall_ms)
+                self.results.add("own", f"{name}, CPU time of the whole process", side, "ms", cpu_ms)
+
+
+GROUPS = [*CALLS, "programs", "models", "cost", "turns", "own"]
+
+
+# --- the run ------------------------------------------------------------------------------------------------------
 
 def gpu_name():
     try:
@@ -60,41 +289,59 @@ def gpu_name():
 
 
 def commit():
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    except OSError:
+        return "unknown"
     return done.stdout.strip() or "unknown"
 
 
-def main():
+def parse(arguments):
+    here = HERE.parent
+    default = here if (here / "bin/mignificient").exists() else here / "build/release"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mignificient", required=True)
-    parser.add_argument("--micro")
+    parser.add_argument("--tree", type=lambda text: pathlib.Path(text).resolve(), default=default,
+                        help="a build tree or a package (default: the one this file belongs to)")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions and rounds, nothing of 1 GiB")
+    parser.add_argument("--only", action="append", metavar="GROUP", choices=GROUPS, help="this group; can be repeated")
+    parser.add_argument("--rounds", type=int, help="default: 5, with --quick 3, on the software GPU 1")
+    parser.add_argument("--software", action="store_true", help="the software GPU, behind MIGnificient only")
     parser.add_argument("--program", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default=None, help="recorded in the result; default: the checkout's")
     parser.add_argument("--json")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    if not (options.tree / "bin/mignificient").exists():
+        parser.error(f"tree ({options.tree}) has no bin/mignificient")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds ({options.rounds}) must be 1 or more")
+    options.software = options.software or gpu_name() == "none"
+    options.rounds = options.rounds or (1 if options.software else 3 if options.quick else 5)
+    return options
 
-    prefixes = {"native": [], "mignificient": [options.mignificient, "run", "--"]}
-    rows = {}
-    if options.micro:
-        rows.update(collect_micro(prefixes, options.micro, options.rounds))
-    for program in options.program:
-        name, _, command = program.partition("=")
-        rows.update(collect_program(prefixes, name, command, options.rounds))
 
-    print(f"{'':44} {'native':>12} {'mignificient':>12} {'ratio':>8}")
-    for name, row in rows.items():
-        row["ratio"] = round(row["mignificient"] / row["native"], 4)
-        note = "" if row.get("same_output", True) else "   OUTPUT DIFFERS"
-        print(f"{name:44} {row['native']:9.3f} {row['unit']} {row['mignificient']:9.3f} {row['unit']} {row['ratio']:8.3f}{note}")
+def main(arguments=None):
+    options = parse(arguments)
+    comparison, results = Comparison(options), None
+    for group in GROUPS:
+        if group in (options.only or GROUPS):
+            comparison.run(group)
+            print(f"{group}: {comparison.results.seconds[group]} s", file=sys.stderr, flush=True)
+    results = comparison.results
+    rows, wrong = results.rows(), results.wrong + results.different_answers()
+    results_table.print_rows(rows)
+    for what, why in results.skipped.items():
+        print(f"skipped: {what}: {why}")
+    for sentence in wrong:
+        print(f"wrong: {sentence}")
+    print(results_table.summary(rows, wrong))
     if options.json:
-        result = {"date": datetime.date.today().isoformat(), "gpu": gpu_name(), "machine": platform.platform(),
-                  "cpus": len(os.sched_getaffinity(0)), "commit": options.commit or commit(),
-                  "rounds": options.rounds, "rows": rows}
-        with open(options.json, "w") as file:
-            json.dump(result, file, indent=1)
-            file.write("\n")
-    return 0 if all(row.get("same_output", True) for row in rows.values()) else 1
+        result = {"date": datetime.date.today().isoformat(), "gpu": "software" if options.software else gpu_name(),
+                  "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)),
+                  "commit": options.commit or commit(), "rounds": options.rounds, "effort": comparison.effort,
+                  "seconds": results.seconds, "wrong": wrong, "skipped": results.skipped, "answers": results.answers(),
+                  "rows": rows}
+        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

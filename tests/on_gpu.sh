@@ -2,7 +2,7 @@
 # Everything that needs a real GPU, in one run, from a tree that `./dev package` made: what programs print natively and behind
 # MIGnificient, misuse, Python functions, speed, and what is left behind. A short table on standard output, the rest in FOLDER.
 #
-#   tests/on_gpu.sh FOLDER [PACKAGE] [SOAK_MINUTES]      (defaults: package, 5; about 8 minutes and the soak)
+#   tests/on_gpu.sh FOLDER [PACKAGE] [SOAK_MINUTES]      (defaults: package, 5; about 12 minutes and the soak)
 #
 # Needs Python 3 with PyTorch for the frameworks, and nvcc for three of their programs. Exit status: 0 when all agree.
 set -uo pipefail
@@ -31,6 +31,7 @@ check sweep "$mig" run --gpu-memory 4096 -- "$package/tests/api_sweep"
 check frameworks python3 tests/frameworks/frameworks.py --install "$package" --jobs 6 --json "$out/frameworks.json"
 check models python3 tests/frameworks/frameworks.py --install "$package" --json "$out/models.json" \
   --only resnet50 alexnet vgg19 bert "resnet18 training" torch.cuda.graphs
+check comparison python3 "$package/bench/compare.py" --quick --json "$out/comparison.json"
 check python-functions python3 bench/python_functions.py --tree "$package" --python "$(command -v python3)" --json "$out/python-functions.json"
 check soak python3 "$package/tools/soak.py" --minutes "$minutes" --bin "$package/bin" --gpu-memory 8000 \
   --session "$package/tests/cuda/texture_2d" --session "$package/tests/cuda/pool_default" \
