@@ -230,7 +230,7 @@ class NodeSide:
                                    "share": "user" if self._shared else "none"}}
         self._functions = functions
         self._node = serving.Node(options.tree, settings, options.devices)
-        self.wrong, self.partitions, self.answers, self._clients = [], {}, {}, {}
+        self.wrong, self.partitions, self.answers = [], {}, {}
         self._all_at_once(instances, self._start)
 
     @staticmethod
@@ -242,15 +242,16 @@ class NodeSide:
             thread.join()
 
     def _start(self, instance):
-        self._clients[instance] = self._node.client()
+        client = self._node.client()
         for _ in range(2):  # the second is warm
-            answer = self._call(instance)
+            answer = self._call(client, instance)
+        client.close()
         self.partitions[instance] = answer.headers["X-MIGnificient-Partition"]
         if answer.status == 200:
             self.answers[instance] = json.loads(answer.body)
 
-    def _call(self, instance):
-        answer = self._clients[instance].invoke(self._functions.request(instance, self._shared))
+    def _call(self, client, instance):
+        answer = client.invoke(self._functions.request(instance, self._shared))
         if answer.status != 200:
             self.wrong.append(f"{self.name}: {instance.function} is answered with {answer.status}: {answer.body[:300]!r}")
         return answer
@@ -262,16 +263,18 @@ class NodeSide:
 
         def caller(instance):
             mine = times.setdefault(instance, [])
+            client = self._node.client()
             barrier.wait()
             end = time.perf_counter() + seconds
             while (begin := time.perf_counter()) < end:
-                answer = self._call(instance)
+                answer = self._call(client, instance)
                 mine.append((time.perf_counter() - begin) * 1e3)
                 used.add(answer.headers["X-MIGnificient-Partition"])
                 if answer.status != 200:
                     return
                 if gist(json.loads(answer.body)) != gist(self.answers.get(instance, {})):
                     self.wrong.append(f"{self.name}: {instance.function} answers {answer.body!r} now")
+            client.close()
 
         self._all_at_once(instances, caller)
         return [times[instance] for instance in instances], sorted(part for part in used if part)
