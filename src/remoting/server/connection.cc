@@ -112,7 +112,6 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       notify_(std::move(notify)),
       consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes,
                 barrier),
-      seat_(*device.turn),
       waits_(*device.driver),
       host_calls_(header().host_calls),
       streams_(wire::HandleKind::kStream, kObjectLimit),
@@ -212,7 +211,6 @@ void Connection::Sleep(nanoseconds idle_for) {
 }
 
 void Connection::PollWaits() {
-  if (!seat_.MayLook()) return;
   if (waits_.Poll([this](CUresult error) { NoteSticky(error); })) worked_ = true;
 }
 

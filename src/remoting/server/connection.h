@@ -317,7 +317,6 @@ class Connection {
   std::unique_ptr<Window> window_;
   std::function<void()> notify_;
   ring::Consumer consumer_;
-  DriverSeat seat_;
   Waits waits_;
   HostCalls host_calls_;
   HandleTable<CUstream> streams_;

@@ -9,7 +9,6 @@ bool Connection::DispatchCopy(wire::Command command, uint16_t slot, std::span<co
   const auto* copy = Body<wire::CopyBody>(body);
   if (copy == nullptr) return Misuse("Copy command is too short.");
   if (!PassGate(GateClass::kCopy)) return false;
-  const DriverSeat::Turn turn(seat_);
   waits_.Pin();
   CUstream stream = nullptr;
   if (!ResolveStream(copy->stream, stream)) {

@@ -15,7 +15,6 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
       body.size() < launch->attribute_count * sizeof(CUlaunchAttribute) + launch->param_bytes)
     return Misuse("Launch command is malformed.");
   if (!PassGate(GateClass::kKernel)) return false;
-  const DriverSeat::Turn turn(seat_);
   waits_.Pin();
   Kernel* kernel = FindKernel(launch->function);
   CUstream stream = nullptr;

@@ -10,7 +10,6 @@
 
 #include "driver/driver_table.h"
 #include "remoting/server/activity.h"
-#include "remoting/server/driver_turn.h"
 #include "remoting/wire/attach.h"
 #include "remoting/wire/control.h"
 
@@ -24,7 +23,6 @@ struct Device {
   uint64_t granule_bytes = 0;
   wire::DeviceInfo info;    // total_bytes: of the partition
   std::string driver_text;  // "580.159.04"
-  std::shared_ptr<DriverTurn> turn = std::make_shared<DriverTurn>();
 };
 
 struct Session {
