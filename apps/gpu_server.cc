@@ -27,6 +27,7 @@ struct Options {
   uint64_t memory_bytes = 0;  // of the software GPU
   unsigned sms = 0;           // of the software GPU
   unsigned threads = 0;       // of the software GPU
+  bool shared = false;
 };
 
 bool IsOrdinal(const std::string& device) {
@@ -78,6 +79,7 @@ Result<> Run(const Options& options) {
   const bool by_ordinal = options.driver == "cuda" && IsOrdinal(options.device);
   MIG_ASSIGN(server::Device device, server::OpenDevice(table, by_ordinal ? std::stoi(options.device) : 0));
   device.driver_text = options.driver == "cpu" ? MIGNIFICIENT_VERSION : cuda::DriverVersionText();
+  device.shared = options.shared;
   const auto elapsed = std::chrono::steady_clock::now() - start;
   return Serve(options, device, std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
 }
@@ -97,6 +99,7 @@ int main(int argc, char** argv) {
   app.add_option("--memory", options.memory_bytes, "device memory of the software GPU, in bytes");
   app.add_option("--sms", options.sms, "multiprocessors that the software GPU reports");
   app.add_option("--threads", options.threads, "threads that run the software GPU's blocks; 0: one per CPU");
+  app.add_flag("--shared", options.shared, "several containers use it at the same time");
   CLI11_PARSE(app, argc, argv);
 
   // The owner decides when this process ends, not the terminal it was started from.

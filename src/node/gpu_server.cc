@@ -22,8 +22,8 @@ namespace asio = boost::asio;
 
 constexpr int kControlFd = 3;  // in the GPU server
 
-std::vector<std::string> Arguments(const std::string& program, const device::Partition& partition) {
-  std::vector<std::string> arguments = {program,
+std::vector<std::string> Arguments(const GpuServerSetup& setup, const device::Partition& partition) {
+  std::vector<std::string> arguments = {setup.program,
                                         "--control-fd",
                                         std::to_string(kControlFd),
                                         "--driver",
@@ -35,6 +35,7 @@ std::vector<std::string> Arguments(const std::string& program, const device::Par
     if (partition.compute_units != 0)
       arguments.insert(arguments.end(), {"--sms", std::to_string(partition.compute_units)});
   }
+  if (setup.share_by_user) arguments.push_back("--shared");
   return arguments;
 }
 
@@ -84,7 +85,7 @@ Result<> GpuServer::Spawn(const device::Partition& partition) {
   MIG_ASSIGN(auto control, os::SocketPair());
   MIG_TRY(os::SetNonBlocking(control.first.get(), true));
   os::ChildOptions options;
-  options.argv = Arguments(setup_.program, partition);
+  options.argv = Arguments(setup_, partition);
   options.environment = Environment(partition);
   options.fds = {{control.second.get(), kControlFd}};
   MIG_ASSIGN(process_, os::Child::Spawn(options));

@@ -45,7 +45,9 @@ bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
   CUstream stream = nullptr;
   CUgraph graph = nullptr;
   Links links;
-  CUresult result = ResolveStream(begin->stream, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  // The driver refuses its own.
+  CUresult result =
+      IsLegacyStream(begin->stream) || ResolveStream(begin->stream, stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
   if (result == CUDA_SUCCESS && begin->graph != 0 && !ResolveGraph(begin->graph, graph))
     result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS) result = TakeLinks(body, begin->dependency_count, links);

@@ -156,6 +156,7 @@ void Connection::Run() {
     // What a capture forbids is for the program's threads to obey, not for this one.
     int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     driver().cuThreadExchangeStreamCaptureMode(&mode);
+    if (device_.shared) MakeOwnLegacyStream();
     while (!stop_.load(std::memory_order_acquire) && Step()) {
     }
   }
@@ -253,6 +254,7 @@ void Connection::TearDown() {
   DestroyJoining();
   streams_.RemoveIf([this](CUstream stream) { return driver().cuStreamDestroy_v2(stream), true; });
   if (keeper_ != nullptr) driver().cuStreamDestroy_v2(keeper_);
+  if (legacy_ != nullptr) driver().cuStreamDestroy_v2(legacy_);
   for (const CUstream stream : retired_) driver().cuStreamDestroy_v2(stream);
   events_.RemoveIf([this](CUevent event) { return driver().cuEventDestroy_v2(event), true; });
   DestroyArrays();
@@ -404,8 +406,8 @@ bool Connection::End(wire::SessionEnd reason, std::string text) {
 // ----------------------------------------------------------------------------------------------------------
 
 bool Connection::ResolveStream(uint64_t name, CUstream& out) {
-  if (name <= 2) {
-    out = reinterpret_cast<CUstream>(name);
+  if (IsLegacyStream(name)) {
+    out = legacy_;
     return true;
   }
   const CUstream* stream = streams_.Find(name);

@@ -213,7 +213,13 @@ class Connection {
   bool CreateStream(const wire::StreamCreateBody& body);
   bool CreateEvent(const wire::EventCreateBody& body);
   bool DestroyStream(uint64_t name);
+  // Destroys a stream without work of its own once what is in it is done.
+  void RetireStream(CUstream stream);
   void EndRetired(CUstream stream);
+  // legacy_stream.cc
+  static bool IsLegacyStream(uint64_t name) { return name <= 1; }
+  void MakeOwnLegacyStream();
+  CUresult UseLegacyStreamOfContext();
   bool RecordEvent(uint16_t slot, const wire::EventRecordBody& body);
   bool RunHostFunction(uint16_t slot, const wire::HostFunctionBody& body);
   CUresult CaptureHostFunction(CUstream stream, uint64_t id);
@@ -342,6 +348,7 @@ class Connection {
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
   CUstream joining_ = nullptr;                    // our own, for events of the whole context; made when first needed
   std::vector<CUevent> context_waits_;            // our own: what new streams wait for, too, until it has happened
+  CUstream legacy_ = nullptr;  // what the program's legacy default stream is here: null the context's
   std::vector<CUstream> retired_;                 // destroyed by the client, with work that goes on
   uint32_t fences_ = 0;                           // without a reply, pending
   std::vector<void*> launch_params_;

@@ -23,6 +23,7 @@ struct Device {
   uint64_t granule_bytes = 0;
   wire::DeviceInfo info;    // total_bytes: of the partition
   std::string driver_text;  // "580.159.04"
+  bool shared = false;      // by the sessions of several containers
 };
 
 struct Session {

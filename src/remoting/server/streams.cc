@@ -62,7 +62,7 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
 std::vector<CUstream> Connection::ContextStreams() {
   std::vector<CUstream> streams = BusyStreams();
   // Idle or not, the context is synchronised once, so that what kernels printed appears.
-  if (streams.empty()) streams.push_back(nullptr);
+  if (streams.empty()) streams.push_back(legacy_);
   return streams;
 }
 
@@ -92,7 +92,8 @@ bool Connection::AskEvent(wire::Command command, uint16_t slot, uint64_t name) {
 
 bool Connection::CreateStream(const wire::StreamCreateBody& body) {
   CUstream stream = nullptr;
-  const CUresult result = driver().cuStreamCreateWithPriority(&stream, body.flags, body.priority);
+  CUresult result = (body.flags & kNonBlocking) == 0 ? UseLegacyStreamOfContext() : CUDA_SUCCESS;
+  if (result == CUDA_SUCCESS) result = driver().cuStreamCreateWithPriority(&stream, body.flags, body.priority);
   if (result != CUDA_SUCCESS) {
     Defer(result);
     return true;
@@ -137,10 +138,14 @@ bool Connection::DestroyStream(uint64_t name) {
     Defer(driver().cuStreamDestroy_v2(*stream));
     return true;
   }
-  retired_.push_back(*stream);
-  TouchedStream(*stream);
-  waits_.After({*stream}, [this, stream = *stream] { EndRetired(stream); });
+  RetireStream(*stream);
   return true;
+}
+
+void Connection::RetireStream(CUstream stream) {
+  retired_.push_back(stream);
+  TouchedStream(stream);
+  waits_.After({stream}, [this, stream] { EndRetired(stream); });
 }
 
 void Connection::EndRetired(CUstream stream) {
@@ -245,7 +250,7 @@ CUresult Connection::WaitInContext(CUevent event) {
     if (result == CUDA_SUCCESS) result = driver().cuStreamWaitEvent(stream, reached, 0);
     return false;
   };
-  wait(nullptr);
+  wait(legacy_);
   streams_.RemoveIf([&](CUstream stream) { return wait(stream); });
   return result;
 }
