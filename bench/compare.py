@@ -5,7 +5,7 @@
                      [--program NAME=COMMAND ...] [--software]
 
 Prints each row's medians over the rounds, the ratio (below 1: MIGnificient is faster), and whether its target is met. Answers
-(sums of outputs, launches that were carried out) must be equal. docs/comparison.md says what each row means.
+(sums of outputs, launches that were carried out) must be equal. docs/bench-suite.md says what each row means.
 
     launches waits allocation pageable pinned graphs queries threads waking cublas    single calls: bench/calls
     programs                                      whole computations, and whole processes: bench/programs
@@ -151,16 +151,17 @@ class Comparison:
         start = time.perf_counter()
         try:
             method() if method else self._calls(group)
-        except Failed as failure:
-            self.results.wrong.append(f"{group}: {failure}")
+        except (Failed, OSError, ValueError, KeyError) as failure:  # ValueError, KeyError: what it printed is no report
+            self.results.wrong.append(f"{group}: {failure!r}" if not isinstance(failure, Failed) else f"{group}: {failure}")
         self.results.seconds[group] = round(time.perf_counter() - start, 1)
 
     def skip(self, what, why):
         self.results.skipped[what] = why
 
     def _rounds(self):
-        for _ in range(self.options.rounds):
-            yield from self.sides.items()
+        """(side, words before the command), each side once a round, the first of one round second in the next."""
+        for number in range(self.options.rounds):
+            yield from list(self.sides.items())[::-1 if number % 2 else 1]
 
     def _built(self, folder, name):
         path = self.options.tree / "bench" / folder / name
@@ -319,28 +320,34 @@ def parse(arguments):
     return options
 
 
+def write(path, comparison, rows, wrong):
+    options, results = comparison.options, comparison.results
+    result = {"date": datetime.date.today().isoformat(), "gpu": "software" if options.software else gpu_name(),
+              "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)), "commit": options.commit or commit(),
+              "rounds": options.rounds, "effort": comparison.effort, "seconds": results.seconds, "wrong": wrong,
+              "skipped": results.skipped, "answers": results.answers(), "rows": rows}
+    pathlib.Path(path).write_text(json.dumps(result, indent=1) + "\n")
+
+
 def main(arguments=None):
     options = parse(arguments)
-    comparison, results = Comparison(options), None
-    for group in GROUPS:
-        if group in (options.only or GROUPS):
-            comparison.run(group)
-            print(f"{group}: {comparison.results.seconds[group]} s", file=sys.stderr, flush=True)
+    comparison = Comparison(options)
     results = comparison.results
-    rows, wrong = results.rows(), results.wrong + results.different_answers()
+    rows, wrong = {}, []
+    for group in GROUPS:
+        if group not in (options.only or GROUPS) or (group == "own" and not options.program):
+            continue
+        comparison.run(group)
+        rows, wrong = results.rows(), results.wrong + results.different_answers()
+        print(f"{group}: {results.seconds[group]} s", file=sys.stderr, flush=True)
+        if options.json:  # after each group, so that what interrupts a long run does not cost all of it
+            write(options.json, comparison, rows, wrong)
     results_table.print_rows(rows)
     for what, why in results.skipped.items():
         print(f"skipped: {what}: {why}")
     for sentence in wrong:
         print(f"wrong: {sentence}")
     print(results_table.summary(rows, wrong))
-    if options.json:
-        result = {"date": datetime.date.today().isoformat(), "gpu": "software" if options.software else gpu_name(),
-                  "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)),
-                  "commit": options.commit or commit(), "rounds": options.rounds, "effort": comparison.effort,
-                  "seconds": results.seconds, "wrong": wrong, "skipped": results.skipped, "answers": results.answers(),
-                  "rows": rows}
-        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
     return 1 if wrong else 0
 
 

@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   if (report.effort() != bench::Effort::kSmoke) sizes.insert(sizes.end(), {16 << 20, 256 << 20});
   if (report.effort() == bench::Effort::kFull) sizes.push_back(1 << 30);
   std::vector<char> host(sizes.back());
-  for (size_t at = 0; at < host.size(); ++at) host[at] = static_cast<char>(at * 7 + (at >> 9));
+  bench::Fill(host.data(), host.size());
   char* device = bench::Zeroed<char>(host.size());
   for (const size_t bytes : sizes) MeasureSize(report, bytes, device, host);
   return 0;

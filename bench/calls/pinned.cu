@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   if (report.effort() == bench::Effort::kFull) sizes.push_back(1 << 30);
   Memory memory{.host = nullptr, .device = bench::Zeroed<char>(2 * sizes.back()), .half = sizes.back()};
   CHECK(cudaMallocHost(&memory.host, 2 * memory.half));
-  for (size_t at = 0; at < 2 * memory.half; ++at) memory.host[at] = static_cast<char>(at * 7 + (at >> 9));
+  bench::Fill(memory.host, 2 * memory.half);
   CHECK(cudaMemcpy(memory.device + memory.half, memory.host, memory.half, cudaMemcpyHostToDevice));
   cudaStream_t up, down;
   CHECK(cudaStreamCreateWithFlags(&up, cudaStreamNonBlocking));
