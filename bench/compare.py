@@ -28,86 +28,23 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import process_tree
 import results_table
+import serving
+from processes import Companion, Failed, finish
 
-LIMIT_S = 300  # after which a program counts as hanging
 CALLS = "launches waits allocation pageable pinned graphs queries threads waking cublas".split()
 PROGRAMS = "bfs hotspot gaussian pathfinder srad".split()
 MACHINE_CODE_ONLY = "its libraries hold machine code only, which the software GPU cannot run"
+SOFTWARE_GPU = serving.software_gpu(("7g", 8192))
 HERE = pathlib.Path(__file__).resolve().parent
 # The kinds of work of bench/calls/steady, and what a unit of each is.
 WORK = {"launches": "100 launches and a wait", "waits": "a kernel and a wait", "copies": "1 MiB of pageable memory there and back"}
 
 
-# --- processes ----------------------------------------------------------------------------------------------------
-
-class Failed(Exception):
-    """A program did not do what it should; the text says which and how."""
-
-
-def finish(command, environment=None):
-    """Runs to the end: (standard output, wall milliseconds, CPU milliseconds of it and all that it has waited for)."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen([str(word) for word in command], stdout=out, stderr=errors, env=environment)
-        timer = threading.Timer(LIMIT_S, process.kill)
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_ms = (time.perf_counter() - start) * 1e3
-        timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0), errors.seek(0)
-        if process.returncode != 0:
-            text = (errors.read().strip() or out.read().strip())[-400:]
-            raise Failed(f"{' '.join(map(str, command))} exits with {process.returncode}: {text}")
-        return out.read(), wall_ms, (usage.ru_utime + usage.ru_stime) * 1e3
-
-
-class Companion:
-    """A process that lives for a whole group and answers each line with a line."""
-
-    def __init__(self, command):
-        self._command = [str(word) for word in command]
-        self._errors = tempfile.TemporaryFile("w+")
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         stderr=self._errors, text=True)
-        self.pid = self._process.pid
-
-    def read(self):
-        timer = threading.Timer(LIMIT_S, self._process.kill)
-        timer.start()
-        line = self._process.stdout.readline()
-        timer.cancel()
-        if line:
-            return line.strip()
-        status = self._process.wait()
-        self._errors.seek(0)
-        raise Failed(f"{' '.join(self._command)} exits with {status}: {self._errors.read().strip()[-400:]}")
-
-    def ask(self, line):
-        with contextlib.suppress(BrokenPipeError):  # the missing answer tells more
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        return self.read()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-        self._errors.close()
-
+# --- groups -------------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
 def companions(sides, command):
@@ -125,8 +62,6 @@ def with_packaged_libraries():
     return {**os.environ, "LD_LIBRARY_PATH": ":".join([*([path] if path else []), "/usr/local/cuda/lib64", *folders])}
 
 
-# --- groups -------------------------------------------------------------------------------------------------------
-
 class Comparison:
     def __init__(self, options):
         self.options = options
@@ -141,9 +76,8 @@ class Comparison:
             self._use_software_gpu()
 
     def _use_software_gpu(self):
-        import serving
         devices = pathlib.Path(self._temporary.name) / "devices.json"
-        devices.write_text(json.dumps(serving.software_gpu(("7g", 8192))))
+        devices.write_text(json.dumps(SOFTWARE_GPU))
         self.sides["mignificient"][2:2] = ["--devices", devices]
 
     def run(self, group):
@@ -226,13 +160,28 @@ class Comparison:
         if program is None:
             return
         smoke = self.effort == "smoke"
-        with companions(self.sides, [program]) as processes:
+        with companions(self.sides, [program]) as processes, self._node() as node:
             for process in processes.values():
                 process.read()
             for kind in WORK:
                 for side, _ in self._rounds():
                     self._measure_work(kind, side, processes[side], 0.1 if smoke else 0.5 if self.options.quick else 1)
-            self._measure_idleness(processes, 1 if smoke else 10)
+            self._measure_invocations(node, 3 if smoke else 10 if self.options.quick else 30)
+            places = {("", side): process.pid for side, process in processes.items()}
+            self._measure_idleness({**places, (" (a node with a container)", "mignificient"): node.process.pid},
+                                   1 if smoke else 10)
+
+    @contextlib.contextmanager
+    def _node(self):
+        software = self.options.software
+        settings = {"functions": {"allowed-paths": [str(self.options.tree / "tests/sharing")]},
+                    "gpu-server": {"driver": "cpu" if software else "cuda", "start-timeout": serving.LIMIT_S}}
+        try:
+            node = serving.Node(self.options.tree, settings, SOFTWARE_GPU if software else None)
+        except RuntimeError as error:
+            raise Failed(str(error)) from error
+        with node:
+            yield node
 
     def _measure_work(self, kind, side, process, seconds):
         cpu, start = process_tree.cpu_seconds(process.pid), time.perf_counter()
@@ -242,15 +191,34 @@ class Comparison:
         self.results.add("cost", f"{WORK[kind]}, CPU time", side, "us", cpu / units * 1e6)
         self.results.add("cost", f"CPU seconds per second of {kind}", side, "s/s", cpu / wall)
 
-    def _measure_idleness(self, processes, seconds):
-        time.sleep(0.5)  # what has just worked looks for more work for a while
-        before = {side: (process_tree.cpu_seconds(p.pid), process_tree.sleeps(p.pid)) for side, p in processes.items()}
+    def _measure_invocations(self, node, count):
+        """Of a function that launches one tiny kernel and waits for it, in a warm container."""
+        library = self.options.tree / "tests/sharing/libsharing_driver.so"
+        body = serving.request(library, "tiny", {"launches": 1, "seed": 1}, "somebody", gpu_memory=512)
+        client = node.client()
+        for number in range(-2, count):
+            for row, pause in (("invocation of a warm container, at once", 0),
+                               ("invocation of a warm container after 100 ms of idleness", 0.1)):
+                time.sleep(pause)
+                start = time.perf_counter()
+                answer = client.invoke(body)
+                taken = time.perf_counter() - start
+                if answer.status != 200:
+                    raise Failed(f"tiny is answered with {answer.status}: {answer.body[:300]!r}")
+                if number >= 0:
+                    self.results.add("cost", row, "mignificient", "us", taken * 1e6)
+        client.close()
+
+    def _measure_idleness(self, places, seconds):
+        """`places`: (words in the row's name, side) -> pid of the root of the processes that are looked at."""
+        time.sleep(0.5)  # who has just worked looks for more work for a while
+        before = {place: (process_tree.cpu_seconds(pid), process_tree.sleeps(pid)) for place, pid in places.items()}
         time.sleep(seconds)
-        for side, process in processes.items():
-            cpu, sleeps = before[side]
-            cpu, sleeps = process_tree.cpu_seconds(process.pid) - cpu, process_tree.sleeps(process.pid) - sleeps
-            self.results.add("cost", "CPU time while idle", side, "ms/s", cpu * 1e3 / seconds)
-            self.results.add("cost", "threads woken while idle", side, "1/s", sleeps / seconds)
+        for (words, side), pid in places.items():
+            cpu, sleeps = before[words, side]
+            cpu, sleeps = process_tree.cpu_seconds(pid) - cpu, process_tree.sleeps(pid) - sleeps
+            self.results.add("cost", f"CPU time while idle{words}", side, "ms/s", cpu * 1e3 / seconds)
+            self.results.add("cost", f"threads woken while idle{words}", side, "1/s", sleeps / seconds)
 
     def _turns(self):
         models = ["sequential", "overlap_cpu"]

@@ -43,7 +43,8 @@ class Results:
         return {name: sorted(set().union(*sides.values())) for name, sides in self._answers.items()}
 
     def rows(self):
-        """name -> {"group", "unit", SIDE: median over the rounds, SIDE_p99, "rounds", "ratio", and targets.judge()}"""
+        """name -> {"group", "unit", SIDE: median over the rounds, SIDE_p99, "rounds", "ratio", "ratio_of_rounds": [least,
+        highest], and targets.judge()}"""
         rows = {}
         for name, measured in self._rows.items():
             row = {"group": measured["group"], "unit": measured["unit"]}
@@ -54,6 +55,9 @@ class Results:
             row["rounds"] = measured["median"]
             if row.get("native") and "mignificient" in row:
                 row["ratio"] = round(row["mignificient"] / row["native"], 4)
+                pairs = zip(measured["median"]["mignificient"], measured["median"]["native"])
+                ratios = [round(remoted / native, 4) for remoted, native in pairs if native]
+                row["ratio_of_rounds"] = [min(ratios), max(ratios)]
             if "mignificient" in row:
                 row.update(targets.judge(row["group"], name, row.get("ratio"), row["mignificient"]))
             rows[name] = row
@@ -74,16 +78,19 @@ def verdict(row):
 
 def print_rows(rows):
     width = max((len(name) for name in rows), default=0) + 2
-    print(f"{'':{width}}{'median':>22}{'':13}{'99th percentile':>22}")
-    print(f"{'':{width}}{'native':>11}{'MIGnificient':>13}{'unit':>5}{'ratio':>9}{'native':>10}{'MIGnificient':>13}  target")
+    print(f"{'':{width}}{'median':>23}{'':13}{'ratio of rounds':>17}{'99th percentile':>23}")
+    print(f"{'':{width}}{'native':>10}{'MIGnificient':>13}{'unit':>5}{'ratio':>8}{'least':>9}{'highest':>8}{'native':>10}"
+          f"{'MIGnificient':>13}  target")
     group = None
     for name, row in rows.items():
         if row["group"] != group:
             group = row["group"]
             print(f"-- {group}")
         ratio = format(row["ratio"], ".3f") if "ratio" in row else "-"
-        print(f"{name:{width}}{number(row.get('native')):>11}{number(row.get('mignificient')):>13}{row['unit']:>5}{ratio:>9}"
-              f"{number(row.get('native_p99')):>10}{number(row.get('mignificient_p99')):>13}  {verdict(row)}".rstrip())
+        least, highest = (format(ratio, ".3f") for ratio in row["ratio_of_rounds"]) if "ratio" in row else ("-", "-")
+        cells = f"{number(row.get('native')):>10}{number(row.get('mignificient')):>13}{row['unit']:>5}{ratio:>8}"
+        cells += f"{least:>9}{highest:>8}{number(row.get('native_p99')):>10}{number(row.get('mignificient_p99')):>13}"
+        print(f"{name:{width}}{cells}  {verdict(row)}".rstrip())
 
 
 def summary(rows, wrong):

@@ -20,7 +20,7 @@ RATIOS = {
 }
 # Of MIGnificient's own value, in the row's unit.
 VALUES = {
-    "cost": [(r"CPU time while idle", 0.1)],  # milliseconds per second, the nearest to none that can be told from noise
+    "cost": [(r"CPU time while idle.*", 0.1)],  # milliseconds per second, the nearest to none that can be told from noise
 }
 
 
