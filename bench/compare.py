@@ -41,7 +41,8 @@ MACHINE_CODE_ONLY = "its libraries hold machine code only, which the software GP
 SOFTWARE_GPU = serving.software_gpu(("7g", 8192))
 HERE = pathlib.Path(__file__).resolve().parent
 # The kinds of work of bench/calls/steady, and what a unit of each is.
-WORK = {"launches": "100 launches and a wait", "waits": "a kernel and a wait", "copies": "1 MiB of pageable memory there and back"}
+WORK = {"launches": "100 launches and a wait", "waits": "a kernel and a wait",
+        "copies": "1 MiB of pageable memory there and back"}
 
 
 # --- groups -------------------------------------------------------------------------------------------------------
@@ -81,13 +82,19 @@ class Comparison:
         self.sides["mignificient"][2:2] = ["--devices", devices]
 
     def run(self, group):
-        method = getattr(self, f"_{group}", None)
+        work = getattr(self, f"_{group}", None) or (lambda: self._calls(group))
         start = time.perf_counter()
-        try:
-            method() if method else self._calls(group)
-        except (Failed, OSError, ValueError, KeyError) as failure:  # ValueError, KeyError: what it printed is no report
-            self.results.wrong.append(f"{group}: {failure!r}" if not isinstance(failure, Failed) else f"{group}: {failure}")
+        self._attempt(group, work)
         self.results.seconds[group] = round(time.perf_counter() - start, 1)
+
+    def _attempt(self, what, work):
+        """What fails is noted, and does not keep the rest from being measured."""
+        try:
+            work()
+        except Failed as failure:
+            self.results.wrong.append(f"{what}: {failure}")
+        except (OSError, ValueError, KeyError) as failure:  # what it printed is no report
+            self.results.wrong.append(f"{what}: {failure!r}")
 
     def skip(self, what, why):
         self.results.skipped[what] = why
@@ -129,13 +136,17 @@ class Comparison:
     def _programs(self):
         for name in PROGRAMS:
             program = self._built("programs", name)
-            for side, prefix in self._rounds() if program else ():
-                output, wall_ms, cpu_ms = finish([*prefix, program, self.effort])
-                report = json.loads(output)
-                report["answers"] = {f"{name}, {answer}": value for answer, value in report["answers"].items()}
-                self.results.add_report("programs", side, report)
-                self.results.add("programs", f"{name}, whole process", side, "ms", wall_ms)
-                self.results.add("programs", f"{name}, CPU time of the whole process", side, "ms", cpu_ms)
+            if program is not None:
+                self._attempt(f"programs: {name}", lambda: self._program(name, program))
+
+    def _program(self, name, program):
+        for side, prefix in self._rounds():
+            output, wall_ms, cpu_ms = finish([*prefix, program, self.effort])
+            report = json.loads(output)
+            report["answers"] = {f"{name}, {answer}": value for answer, value in report["answers"].items()}
+            self.results.add_report("programs", side, report)
+            self.results.add("programs", f"{name}, whole process", side, "ms", wall_ms)
+            self.results.add("programs", f"{name}, CPU time of the whole process", side, "ms", cpu_ms)
 
     def _models(self):
         if self.options.software:
@@ -155,26 +166,34 @@ class Comparison:
                     self.results.add("models", name, side, "ms", figures["median"], figures["p99"])
         return None
 
+    def _sharing(self, what):
+        """Where the functions of tests/sharing are, or None."""
+        folder = self.options.tree / "tests/sharing"
+        if (folder / "call_function").exists():
+            return folder
+        self.skip(what, f"the target sharing is not built in {folder}")
+        return None
+
     def _cost(self):
-        program = self._built("calls", "steady")
-        if program is None:
+        program, functions = self._built("calls", "steady"), self._sharing("cost")
+        if program is None or functions is None:
             return
         smoke = self.effort == "smoke"
-        with companions(self.sides, [program]) as processes, self._node() as node:
+        with companions(self.sides, [program]) as processes, self._node(functions) as node:
             for process in processes.values():
                 process.read()
             for kind in WORK:
                 for side, _ in self._rounds():
                     self._measure_work(kind, side, processes[side], 0.1 if smoke else 0.5 if self.options.quick else 1)
-            self._measure_invocations(node, 3 if smoke else 10 if self.options.quick else 30)
+            self._measure_invocations(node, functions / "libsharing_driver.so", 3 if smoke else 10 if self.options.quick else 30)
             places = {("", side): process.pid for side, process in processes.items()}
             self._measure_idleness({**places, (" (a node with a container)", "mignificient"): node.process.pid},
                                    1 if smoke else 10)
 
     @contextlib.contextmanager
-    def _node(self):
+    def _node(self, functions):
         software = self.options.software
-        settings = {"functions": {"allowed-paths": [str(self.options.tree / "tests/sharing")]},
+        settings = {"functions": {"allowed-paths": [str(functions)]},
                     "gpu-server": {"driver": "cpu" if software else "cuda", "start-timeout": serving.LIMIT_S}}
         try:
             node = serving.Node(self.options.tree, settings, SOFTWARE_GPU if software else None)
@@ -191,9 +210,8 @@ class Comparison:
         self.results.add("cost", f"{WORK[kind]}, CPU time", side, "us", cpu / units * 1e6)
         self.results.add("cost", f"CPU seconds per second of {kind}", side, "s/s", cpu / wall)
 
-    def _measure_invocations(self, node, count):
+    def _measure_invocations(self, node, library, count):
         """Of a function that launches one tiny kernel and waits for it, in a warm container."""
-        library = self.options.tree / "tests/sharing/libsharing_driver.so"
         body = serving.request(library, "tiny", {"launches": 1, "seed": 1}, "somebody", gpu_memory=512)
         client = node.client()
         for number in range(-2, count):
@@ -221,13 +239,16 @@ class Comparison:
             self.results.add("cost", f"threads woken while idle{words}", side, "1/s", sleeps / seconds)
 
     def _turns(self):
+        if self._sharing("turns") is None:
+            return
         models = ["sequential", "overlap_cpu"]
         path = pathlib.Path(self._temporary.name) / "sharing.json"
         seconds = 0.3 if self.options.software else 1 if self.options.quick else 3
         finish([sys.executable, "-B", HERE / "sharing.py", "--tree", self.options.tree, "--functions", "tiny", "--group",
                 "tiny+tiny", "--models", ",".join(models), "--seconds", seconds, "--json", path,
                 *(["--driver", "cpu"] if self.options.software else [])])
-        measured = {name: rows["tiny+tiny"]["functions"]["tiny"] for name, rows in json.loads(path.read_text())["results"].items()}
+        measured = {name: rows["tiny+tiny"]["functions"]["tiny"]
+                    for name, rows in json.loads(path.read_text())["results"].items()}
         for model in models:
             row = f"200 tiny kernels in turns with another container, {model}"
             for side, name in {"native": "native", "mignificient": model}.items():

@@ -24,7 +24,7 @@ def cpu_seconds(root):
     total = 0
     for pid in pids(root):
         with contextlib.suppress(OSError):
-            total += time.clock_gettime((~pid << 3) | 2)  # the kernel's name of a process's CPU clock, as clock_getcpuclockid(3) has it
+            total += time.clock_gettime((~pid << 3) | 2)  # a process's CPU clock, as clock_getcpuclockid(3) names it
     return total
 
 

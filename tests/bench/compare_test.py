@@ -74,6 +74,7 @@ def test_the_cpu_time_of_a_process_has_that_of_its_gpu_server_in_it():
         assert len(names) == 3
         server = next(pid for name, pid in names.items() if name.startswith("mignificient-gp"))
         assert process_tree.cpu_seconds(process.pid) > process_tree.cpu_seconds(server) > 0
+        assert process_tree.sleeps(process.pid) > process_tree.sleeps(server) > 0
 
 
 def test_what_differs_or_fails_is_told(tmp_path):
