@@ -10,23 +10,7 @@
 namespace mignificient::cpu {
 namespace {
 
-// The part of an entry's header that we read; the file's header may be longer (its own length says so).
-struct EntryHeader {
-  uint16_t kind;
-  uint16_t version;
-  uint32_t header_bytes;
-  uint64_t payload_bytes;  // padded to 8
-  uint32_t compressed_bytes;
-  uint32_t options_offset;
-  uint16_t minor;  // of the PTX language
-  uint16_t major;
-  uint32_t sm;
-  uint32_t unused[2];
-  uint64_t flags;
-  uint64_t unused_too;
-  uint64_t plain_bytes;
-};
-static_assert(sizeof(EntryHeader) == 64);
+using abi::FatbinEntry;
 
 std::string WithoutPadding(const std::byte* data, size_t bytes) {
   const auto* text = reinterpret_cast<const char*>(data);
@@ -42,7 +26,7 @@ auto Preference(const FatbinEntry& entry, uint32_t device_sm) {
 }
 
 Result<std::string> BestPtx(std::span<const std::byte> fatbin, uint32_t sm) {
-  MIG_ASSIGN(const auto entries, FatbinEntries(fatbin));
+  MIG_ASSIGN(const auto entries, abi::FatbinEntries(fatbin));
   const FatbinEntry* best = nullptr;
   for (const auto& entry : entries) {
     if (entry.kind != FatbinEntry::kPtx) continue;
@@ -77,35 +61,6 @@ Result<std::string> PrelinkedPtx(const abi::Image& image, uint32_t sm) {
 }
 
 }  // namespace
-
-Result<std::vector<FatbinEntry>> FatbinEntries(std::span<const std::byte> fatbin) {
-  MIG_ASSIGN(const auto image, abi::FindImage(fatbin));
-  if (image.kind != abi::ImageKind::kFatbin) return Fail(Code::kInvalidArgument, "Image is not a fat binary.");
-  uint16_t header_bytes = 0;
-  std::memcpy(&header_bytes, image.bytes.data() + 6, sizeof(header_bytes));
-  std::vector<FatbinEntry> entries;
-  for (auto rest = image.bytes.subspan(header_bytes); !rest.empty();) {
-    EntryHeader header;
-    if (rest.size() < sizeof(header)) {
-      return Fail(Code::kInvalidArgument, "Fat binary entry ({}) has ({}) bytes, its header needs ({}).",
-                  entries.size(), rest.size(), sizeof(header));
-    }
-    std::memcpy(&header, rest.data(), sizeof(header));
-    if (header.header_bytes < sizeof(header) || header.header_bytes > rest.size() ||
-        header.payload_bytes > rest.size() - header.header_bytes) {
-      return Fail(Code::kInvalidArgument, "Fat binary entry ({}) claims ({}) + ({}) bytes, ({}) are there.",
-                  entries.size(), header.header_bytes, header.payload_bytes, rest.size());
-    }
-    entries.push_back({.kind = header.kind,
-                       .sm = header.sm,
-                       .flags = header.flags,
-                       .compressed_bytes = header.compressed_bytes,
-                       .plain_bytes = header.plain_bytes,
-                       .payload = rest.subspan(header.header_bytes, header.payload_bytes)});
-    rest = rest.subspan(header.header_bytes + header.payload_bytes);
-  }
-  return entries;
-}
 
 Result<std::string> Decompress(const FatbinEntry& entry) {
   const bool lz4 = (entry.flags & FatbinEntry::kFlagLz4) != 0;

@@ -13,6 +13,9 @@
 namespace mignificient::cpu {
 namespace {
 
+using abi::FatbinEntries;
+using abi::FatbinEntry;
+
 using Bytes = std::vector<std::byte>;
 
 constexpr uint64_t kFlags = 0x11;

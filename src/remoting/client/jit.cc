@@ -15,17 +15,22 @@ namespace {
 // CUjit_option values that are not plain numbers for the compiler.
 enum : int { kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6, kJitWallTime = 2 };
 
-}  // namespace
-
-Result<os::UniqueFd> Seal(std::span<const std::byte> image) {
-  os::UniqueFd fd(::memfd_create("mignificient-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd) return FailErrno("memfd_create", errno);
-  for (size_t done = 0; done < image.size();) {
-    const ssize_t written = ::write(fd.get(), image.data() + done, image.size() - done);
+Result<> WriteAll(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return FailErrno("write", errno);
-    done += static_cast<size_t>(written);
+    bytes = bytes.subspan(static_cast<size_t>(written));
   }
+  return {};
+}
+
+}  // namespace
+
+Result<os::UniqueFd> Seal(std::span<const std::span<const std::byte>> pieces) {
+  os::UniqueFd fd(::memfd_create("mignificient-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) return FailErrno("memfd_create", errno);
+  for (const auto piece : pieces) MIG_TRY(WriteAll(fd.get(), piece));
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
     return FailErrno("fcntl(F_ADD_SEALS)", errno);
   return fd;

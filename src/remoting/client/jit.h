@@ -11,8 +11,8 @@
 
 namespace mignificient::client {
 
-// The bytes in a memfd that nobody can write to any more.
-Result<os::UniqueFd> Seal(std::span<const std::byte> image);
+// The pieces, one behind the other, in a memfd that nobody can write to any more.
+Result<os::UniqueFd> Seal(std::span<const std::span<const std::byte>> pieces);
 
 // A whole file, and a zero byte after it, which PTX files have not.
 Result<std::vector<std::byte>> ReadFile(const char* path);

@@ -78,7 +78,7 @@ CUresult Add(CUlinkState state, int type, std::span<const std::byte> data, const
   if (link == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   const JitRequest jit(count, options, values);
   if (data.empty() || !jit.complete) return CUDA_ERROR_INVALID_VALUE;
-  const auto fd = Seal(data);
+  const auto fd = Seal(std::span(&data, 1));
   if (!fd) return CUDA_ERROR_OUT_OF_MEMORY;
   const auto tag = TheChannel()->SendDescriptor(fd->get(), data.size());
   if (!tag) return CUDA_ERROR_DEVICE_UNAVAILABLE;

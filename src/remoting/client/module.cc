@@ -1,5 +1,5 @@
-// Modules, libraries, kernels and functions. An image is copied into a memfd and the descriptor sent to the server; it
-// never travels through the ring.
+// Modules, libraries, kernels and functions. What of an image the device can run is copied into a memfd and the
+// descriptor sent to the server; it never travels through the ring.
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "abi/image.h"
+#include "abi/fatbin.h"
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
@@ -33,13 +33,15 @@ T As(uint64_t handle) {
   return reinterpret_cast<T>(handle);
 }
 
-CUresult LoadBytes(Command command, std::span<const std::byte> image, JitRequest& jit, uint64_t& handle) {
-  const auto fd = Seal(image);
+CUresult LoadImage(Command command, const abi::Image& image, JitRequest& jit, uint64_t& handle) {
+  const abi::DevicePieces code(
+      image, static_cast<uint32_t>(Device().attributes[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR]));
+  const auto fd = Seal(code.pieces());
   if (!fd) return CUDA_ERROR_OUT_OF_MEMORY;
-  const auto tag = TheChannel()->SendDescriptor(fd->get(), image.size());
+  const auto tag = TheChannel()->SendDescriptor(fd->get(), code.bytes());
   if (!tag) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   const wire::LoadBody body{
-      *tag, image.size(), static_cast<uint32_t>(jit.options.size()), jit.log_bytes[0], jit.log_bytes[1], 0};
+      *tag, code.bytes(), static_cast<uint32_t>(jit.options.size()), jit.log_bytes[0], jit.log_bytes[1], 0};
   const auto reply = std::make_unique<wire::LoadReply>();
   const CUresult called =
       Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
@@ -67,7 +69,7 @@ CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
   const auto found = abi::FindImage(image);
   if (!found) return CUDA_ERROR_INVALID_IMAGE;
   uint64_t handle = 0;
-  const CUresult result = LoadBytes(command, found->bytes, jit, handle);
+  const CUresult result = LoadImage(command, *found, jit, handle);
   if (result == CUDA_SUCCESS) *loaded = As<T>(handle);
   return result;
 }

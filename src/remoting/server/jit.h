@@ -27,7 +27,7 @@ class ImageMapping {
       return Fail(Code::kPeer, "Image is not sealed against writing.");
     if (bytes == 0 || bytes > size || bytes > kImageLimit)
       return Fail(Code::kPeer, "Image has {} bytes (descriptor {}, limit {}).", bytes, size, kImageLimit);
-    void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (data == MAP_FAILED) return FailErrno("mmap", errno);
     return ImageMapping({static_cast<std::byte*>(data), bytes});
   }
