@@ -2,12 +2,14 @@
 
 #include <chrono>
 
+#include "os/cpus.h"
 #include "os/futex.h"
 
 namespace mignificient::ring {
 namespace {
-constexpr int kSpins = 4000;  // some 20 to 60 us: longer than a synchronize, shorter than a time slice
-}
+constexpr int kSpins = 4000;           // some 60 to 200 us: longer than a synchronize, shorter than a time slice
+constexpr int kSpinsToSpare = 20'000;  // some 1 ms: longer than it would be noticed that waking takes some 30 us
+}  // namespace
 
 void Completion::Finish(uint32_t with_result) {
   result.store(with_result, std::memory_order_relaxed);
@@ -22,7 +24,8 @@ bool Completion::AnnounceSleep() {
 }
 
 bool Completion::Wait(uint64_t timeout_ns) {
-  for (int i = 0; i < kSpins; ++i) {
+  const int spins = os::CpusToSpare() ? kSpinsToSpare : kSpins;
+  for (int i = 0; i < spins; ++i) {
     if (Done()) return true;
     os::SpinPause();
   }

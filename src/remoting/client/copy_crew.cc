@@ -1,12 +1,12 @@
 #include "remoting/client/copy_crew.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 
+#include "os/cpus.h"
 #include "os/futex.h"
 
 namespace mignificient::client {
@@ -21,9 +21,7 @@ constexpr int kMostHelpers = 5;  // six threads fill a PCIe 5.0 x16 bus
 
 // Half of the processors are left to the GPU server's dispatcher and to everybody else.
 int HelpersHere() {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 0;
-  return std::clamp(CPU_COUNT(&set) / 2 - 1, 0, kMostHelpers);
+  return std::clamp(os::AvailableCpus() / 2 - 1, 0, kMostHelpers);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 
+#include "os/cpus.h"
 #include "os/futex.h"
 #include "os/socket.h"
 
@@ -18,7 +19,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
-constexpr nanoseconds kSpin{100'000};  // how long an idle dispatcher looks before it sleeps
+// How long an idle dispatcher looks before it sleeps: for commands, and for the end of work on the device; where there
+// are processors to spare, longer, for waking takes tens of microseconds.
+constexpr nanoseconds kSpin{100'000}, kSpinToSpare{400'000}, kDeviceSpinToSpare{1'000'000};
+constexpr int kPollsPerSpan = 64;  // of work on the device, the more seldom the longer it takes
 constexpr nanoseconds kShortestPoll{10'000};
 constexpr nanoseconds kLongestPoll{500'000};
 // A client that waits as it should has one per reply slot, chunk, fence and retired stream at most.
@@ -191,24 +195,34 @@ bool Connection::Idle() {
   const auto now = Clock::now();
   if (std::exchange(worked_, false)) idle_since_ = now;
   const nanoseconds idle_for = now - idle_since_;
-  if (idle_for < kSpin)
+  if (idle_for < SpinTime())
     os::SpinPause();
   else
     Sleep(idle_for);
   return true;
 }
 
+nanoseconds Connection::SpinTime() const {
+  if (!os::CpusToSpare()) return kSpin;
+  return waits_.empty() ? kSpinToSpare : kDeviceSpinToSpare;
+}
+
+// With processors to spare it wakes when the gate opens, too: the first command of an invocation finds it awake.
 void Connection::Sleep(nanoseconds idle_for) {
+  const uint32_t gate_word = session_->gate.word().load(std::memory_order_acquire);
   const uint32_t attention = attention_.load(std::memory_order_acquire);
   const bool draining = Draining();
   if (stop_.load(std::memory_order_acquire) || (draining && drain_.load().tag != serving_tag_)) return;
   if (!consumer_.PrepareSleep()) return;
-  const os::FutexExpectation words[] = {{&consumer_.sleep_word(), 1}, {&attention_, attention}};
+  const os::FutexExpectation words[] = {
+      {&consumer_.sleep_word(), 1}, {&attention_, attention}, {&session_->gate.word(), gate_word}};
   std::optional<nanoseconds> timeout;
   // Work on the device does not wake us, so look again, less often the longer it takes.
-  if (!waits_.empty() || draining) timeout = std::clamp(idle_for / 32, kShortestPoll, kLongestPoll);
-  os::FutexWaitAny(words, timeout);
+  if (!waits_.empty() || draining) timeout = std::clamp(idle_for / kPollsPerSpan, kShortestPoll, kLongestPoll);
+  os::FutexWaitAny(std::span(words).first(os::CpusToSpare() ? 3 : 2), timeout);
   consumer_.CancelSleep();
+  if (const uint32_t now = session_->gate.word().load(std::memory_order_acquire); now != gate_word)
+    idle_since_ = GateOpen(now, GateClass::kCopy) ? Clock::now() : idle_since_;
 }
 
 void Connection::PollWaits() {

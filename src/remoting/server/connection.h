@@ -96,6 +96,7 @@ class Connection {
   void Run();
   bool Step();  // one command or one poll; false: the connection has ended
   bool Idle();  // nothing to read: poll, spin, sleep
+  std::chrono::nanoseconds SpinTime() const;
   void Sleep(std::chrono::nanoseconds idle_for);
   void PollWaits();
   void ServeDrain();

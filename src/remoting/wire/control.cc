@@ -47,18 +47,22 @@ Result<Gate> Gate::FromFd(os::UniqueFd fd) {
 }
 
 void Gate::Set(GateState state) {
+  Store(state);
+  os::FutexWakeAll(word());
+}
+
+void Gate::Store(GateState state) {
   uint32_t turn = GateTurnOf(word().load(std::memory_order_relaxed)) + 1;
   if (turn == 1u << 24) turn = 1;
   // Pairs with the load in the GPU server's gate check.
   word().store(turn << 8 | static_cast<uint32_t>(state), std::memory_order_seq_cst);
-  os::FutexWakeAll(word());
 }
 
 bool Gate::CloseQuiet(uint32_t connections) {
   const uint32_t quiet = connections * kOneConnection;
   if (in_flight().load(std::memory_order_relaxed) != quiet) return false;  // most often it says so at once
   const GateState before = Get();
-  Set(GateState::kLocked);
+  Store(GateState::kLocked);  // who is not busy has no command at the gate: nobody is to be woken
   if (in_flight().load(std::memory_order_seq_cst) == quiet) return true;
   Set(before);
   return false;

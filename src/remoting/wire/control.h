@@ -144,6 +144,7 @@ class Gate {
   std::atomic<uint32_t>& in_flight() const;  // the server only
 
  private:
+  void Store(GateState state);
   Gate(os::UniqueFd fd, os::Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
   os::UniqueFd fd_;
   os::Mapping mapping_;
