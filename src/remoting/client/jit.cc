@@ -6,14 +6,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
+#include "os/mapping.h"
+#include "remoting/client/copy_crew.h"
 
 namespace mignificient::client {
 namespace {
 
 // CUjit_option values that are not plain numbers for the compiler.
 enum : int { kJitInfoLog = 3, kJitInfoLogBytes = 4, kJitErrorLog = 5, kJitErrorLogBytes = 6, kJitWallTime = 2 };
+
+constexpr size_t kBlockBytes = size_t{128} << 10;
+constexpr size_t kBytesPerThread = size_t{1} << 20;
 
 Result<> WriteAll(int fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -25,12 +33,36 @@ Result<> WriteAll(int fd, std::span<const std::byte> bytes) {
   return {};
 }
 
+// Several threads at once: fresh memory costs more than copying.
+Result<> FillTogether(int fd, std::span<const std::span<const std::byte>> pieces, size_t bytes) {
+  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0) return FailErrno("ftruncate", errno);
+  MIG_ASSIGN(const os::Mapping mapping, os::Mapping::Create(fd, bytes));
+  std::vector<std::pair<std::byte*, std::span<const std::byte>>> blocks;
+  std::byte* to = mapping.data();
+  for (std::span<const std::byte> piece : pieces)
+    for (; !piece.empty(); piece = piece.subspan(blocks.back().second.size())) {
+      blocks.emplace_back(to, piece.first(std::min(piece.size(), kBlockBytes)));
+      to += blocks.back().second.size();
+    }
+  std::atomic<size_t> next{0};
+  CopyCrew::Get().Run(static_cast<int>(bytes / kBytesPerThread), [&] {
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks.size();)
+      std::memcpy(blocks[i].first, blocks[i].second.data(), blocks[i].second.size());
+  });
+  return {};
+}
+
 }  // namespace
 
 Result<os::UniqueFd> Seal(std::span<const std::span<const std::byte>> pieces) {
   os::UniqueFd fd(::memfd_create("mignificient-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return FailErrno("memfd_create", errno);
-  for (const auto piece : pieces) MIG_TRY(WriteAll(fd.get(), piece));
+  size_t bytes = 0;
+  for (const auto piece : pieces) bytes += piece.size();
+  if (bytes >= kBytesPerThread && CopyCrew::Get().most() > 0)
+    MIG_TRY(FillTogether(fd.get(), pieces, bytes));
+  else
+    for (const auto piece : pieces) MIG_TRY(WriteAll(fd.get(), piece));
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
     return FailErrno("fcntl(F_ADD_SEALS)", errno);
   return fd;
