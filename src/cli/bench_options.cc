@@ -32,6 +32,7 @@ void AddTargets(CLI::App& app, BenchOptions& options) {
   app.add_option("--address", options.address, "Where the node listens (default: the description's address)")
       ->envname("MIGNIFICIENT_ADDRESS");
   AddToken(app, options.token);
+  AddTrust(app, options.trust);
   app.add_option("description", options.description,
                  "The load description (JSON), unless --function or --trace is given");
   app.add_option("csv", options.csv, "The same as --csv");

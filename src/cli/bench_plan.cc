@@ -122,10 +122,7 @@ class Planner {
   Result<> Target() {
     const std::string standard = description_ ? description_->address : LoadDescription{}.address;
     MIG_ASSIGN(load_.address, Address::Parse(o_.address.empty() ? standard : o_.address));
-    if (load_.address.tls)
-      return Fail(Code::kInvalidArgument,
-                  "Address ({}) asks for TLS, which `bench` does not speak: it measures the node.",
-                  load_.address.Text());
+    load_.trust = o_.trust;
     if (description_) {
       for (json::object& input : description_->inputs) {
         if (o_.payload) input["input-payload"] = payload_;

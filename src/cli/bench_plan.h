@@ -16,6 +16,7 @@ namespace mignificient::cli {
 
 struct BenchOptions {
   std::string address, token;
+  Trust trust;
   std::string description;
   std::vector<std::string> functions;
   std::optional<std::string> payload, user;

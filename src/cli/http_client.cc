@@ -9,12 +9,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
+
+#include "cli/client_tls.h"
 
 namespace mignificient::cli {
 namespace asio = boost::asio;
@@ -151,26 +151,13 @@ class HttpClient::Connection {
 
   Result<> Greet() {
     boost::system::error_code error;
-    asio::ssl::context context(asio::ssl::context::tls_client);
-    if (!trust_.ca.empty())
-      context.load_verify_file(trust_.ca, error);
-    else
-      context.set_default_verify_paths(error);
-    if (error && !trust_.insecure)
-      return Fail(Code::kInvalidArgument, "The certificates of [{}] cannot be used: {}.",
-                  trust_.ca.empty() ? "the system" : trust_.ca, error.message());
-    tls_.emplace(socket_, context);
-    tls_->set_verify_mode(trust_.insecure ? asio::ssl::verify_none : asio::ssl::verify_peer, error);
-    tls_->set_verify_callback(asio::ssl::host_name_verification(address_.host), error);
-    asio::ip::make_address(address_.host, error);
-    if (error) ::SSL_set_tlsext_host_name(tls_->native_handle(), address_.host.c_str());  // a name, no address
+    MIG_ASSIGN(const auto context, ClientTls(address_, trust_));
+    tls_.emplace(socket_, *context);
+    NameNode(tls_->native_handle(), address_);
     tls_->handshake(asio::ssl::stream_base::client, error);
     if (!error) return {};
     Drop();
-    return Fail(
-        Code::kUnavailable,
-        "The node at {} does not prove who it is: {}. --ca FILE names whom to trust; --insecure trusts anybody.",
-        address_.Text(), error.message());
+    return FailHandshake(address_.Text(), error);
   }
 
   Result<> OpenUnix() {

@@ -58,7 +58,7 @@ class Load {
   Load(const LoadPlan& plan, LoadObserver& observer) : plan_(plan), observer_(observer) {}
 
   Result<LoadEnd> Run() {
-    MIG_ASSIGN(endpoints_, Resolve(plan_.address));
+    MIG_ASSIGN(target_, LoadTarget::Resolve(plan_.address, plan_.trust));
     RaiseDescriptorLimit();
     asio::signal_set signals(context_, SIGINT, SIGTERM);
     signals.async_wait([this](SystemError error, int signal) {
@@ -107,8 +107,7 @@ class Load {
   nanoseconds Elapsed() const { return LoadClock::now() - start_; }
 
   LoadConnection& AddConnection() {
-    return *connections_.emplace_back(
-        std::make_unique<LoadConnection>(context_.get_executor(), endpoints_, plan_.address.Text()));
+    return *connections_.emplace_back(std::make_unique<LoadConnection>(context_.get_executor(), target_));
   }
 
   // Runs `body(worker)` for so many workers at once, and returns when each has returned.
@@ -289,7 +288,7 @@ class Load {
   const LoadPlan& plan_;
   LoadObserver& observer_;
   asio::io_context context_{1};
-  std::vector<LoadEndpoint> endpoints_;
+  LoadTarget target_;
   std::vector<std::unique_ptr<LoadConnection>> connections_;  // closed loops: one per worker
   std::vector<LoadConnection*> idle_;                         // kOpen
   std::deque<Ticket> waiting_;                                // kOpen: due, all connections being busy

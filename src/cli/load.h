@@ -29,6 +29,7 @@ enum class Pace {
 
 struct LoadPlan {
   Address address;
+  Trust trust;                        // where the address asks for TLS
   std::vector<LoadRequest> requests;  // worker w sends requests[w % size]; an arrival of a trace names its own
   std::vector<std::string> users;     // worker w is users[w % size]
   Pace pace = Pace::kIndependent;
@@ -82,8 +83,8 @@ struct LoadEnd {
   int connections = 0;                 // that were used
 };
 
-// kUnavailable when the node cannot be reached at the start; later failures are exchanges with status 0. SIGINT and
-// SIGTERM end the load at once. For one call at a time in a process.
+// kUnavailable when the node cannot be reached, or does not prove who it is, at the start; later failures are exchanges
+// with status 0. SIGINT and SIGTERM end the load at once. For one call at a time in a process.
 Result<LoadEnd> RunLoad(const LoadPlan& plan, LoadObserver& observer);
 
 // How many requests the plan has; nullopt where only time or the schedule ends it.

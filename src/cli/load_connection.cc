@@ -1,5 +1,6 @@
 #include "cli/load_connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
+
+#include "cli/client_tls.h"
 
 namespace mignificient::cli {
 namespace {
@@ -30,9 +33,7 @@ std::string_view View(boost::beast::string_view text) {
   return {text.data(), text.size()};
 }
 
-}  // namespace
-
-Result<std::vector<LoadEndpoint>> Resolve(const Address& address) {
+Result<std::vector<LoadEndpoint>> EndpointsOf(const Address& address) {
   std::vector<LoadEndpoint> endpoints;
   if (!address.socket_path.empty()) {
     try {  // a path longer than sun_path throws
@@ -51,22 +52,46 @@ Result<std::vector<LoadEndpoint>> Resolve(const Address& address) {
   return endpoints;
 }
 
+}  // namespace
+
+Result<LoadTarget> LoadTarget::Resolve(const Address& address, const Trust& trust) {
+  LoadTarget target{.address = address, .name = address.Text(), .endpoints = {}, .tls = {}};
+  if (address.tls) {
+    MIG_ASSIGN(target.tls, ClientTls(address, trust));
+  }
+  MIG_ASSIGN(target.endpoints, EndpointsOf(address));
+  return target;
+}
+
 LoadTask<Result<>> LoadConnection::Open() {
   if (socket_.is_open() && !ClosedMeanwhile()) co_return Result<>();
   SystemError error = asio::error::host_not_found;
-  for (const LoadEndpoint& endpoint : endpoints_) {
+  for (const LoadEndpoint& endpoint : target_.endpoints) {
     Drop();
     co_await socket_.async_connect(endpoint, Into(error));
     if (error) continue;
     SystemError ignored;
     if (endpoint.protocol().family() != AF_UNIX) socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket_.non_blocking(true, ignored);
+    if (target_.tls) error = co_await Greet();
+    if (error) {
+      Drop();
+      co_return FailHandshake(target_.name, error);
+    }
     used_ = LoadClock::now();
     co_return Result<>();
   }
   Drop();
-  co_return Fail(Code::kUnavailable, "No node answers at {}: {}. Start one with `mignificient serve`.", name_,
+  co_return Fail(Code::kUnavailable, "No node answers at {}: {}. Start one with `mignificient serve`.", target_.name,
                  error.message());
+}
+
+LoadTask<SystemError> LoadConnection::Greet() {
+  SystemError error;
+  tls_.emplace(socket_, *target_.tls);
+  NameNode(tls_->native_handle(), target_.address);
+  co_await tls_->async_handshake(asio::ssl::stream_base::client, Into(error));
+  co_return error;
 }
 
 LoadTask<Result<LoadConnection::Answer>> LoadConnection::Exchange(std::string_view head, std::string_view tail) {
@@ -80,7 +105,7 @@ LoadTask<Result<LoadConnection::Answer>> LoadConnection::Exchange(std::string_vi
   const SystemError read_error = co_await Read(answer.bytes_received);
   if (read_error) {
     Drop();
-    co_return Fail(Code::kUnavailable, "The node at {} hung up before it answered: {}.", name_,
+    co_return Fail(Code::kUnavailable, "The node at {} hung up before it answered: {}.", target_.name,
                    (write_error ? write_error : read_error).message());
   }
   const auto& message = parser_->get();
@@ -97,8 +122,12 @@ LoadTask<Result<LoadConnection::Answer>> LoadConnection::Exchange(std::string_vi
 LoadTask<SystemError> LoadConnection::Send(std::string_view head, std::string_view tail) {
   std::array<asio::const_buffer, 2> parts = {asio::buffer(head.data(), head.size()),
                                              asio::buffer(tail.data(), tail.size())};
-  // Nearly always the kernel takes it all at once.
   SystemError error;
+  if (tls_) {
+    co_await asio::async_write(*tls_, parts, Into(error));
+    co_return error;
+  }
+  // Nearly always the kernel takes it all at once.
   size_t sent = socket_.write_some(parts, error);
   if (error == asio::error::would_block) error = {};
   if (error || sent == head.size() + tail.size()) co_return error;
@@ -118,7 +147,11 @@ LoadTask<SystemError> LoadConnection::Read(uint64_t& received) {
   SystemError error;
   while (!parser_->is_done()) {
     const auto space = buffer_.prepare(kReadBytes);
-    const size_t size = co_await socket_.async_read_some(space, Into(error));
+    size_t size = 0;
+    if (tls_)
+      size = co_await tls_->async_read_some(space, Into(error));
+    else
+      size = co_await socket_.async_read_some(space, Into(error));
     if (error == asio::error::eof && parser_->got_some()) {  // an answer may end with the connection
       error = {};
       parser_->put_eof(error);
@@ -137,6 +170,10 @@ LoadTask<SystemError> LoadConnection::Read(uint64_t& received) {
 // A readable socket that is owed nothing: closed by the node, or bytes that nobody asked for.
 bool LoadConnection::ClosedMeanwhile() {
   if (LoadClock::now() - used_ < kTrusted) return false;
+  if (tls_) {  // what can be read may be TLS's own
+    pollfd end{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&end, 1, 0) != 0;
+  }
   char byte;
   const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
@@ -144,6 +181,7 @@ bool LoadConnection::ClosedMeanwhile() {
 
 void LoadConnection::Drop() {
   SystemError ignored;
+  tls_.reset();
   socket_.close(ignored);
   buffer_.clear();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -30,24 +33,33 @@ using LoadClock = std::chrono::steady_clock;
 using LoadTimer = boost::asio::basic_waitable_timer<LoadClock, boost::asio::wait_traits<LoadClock>, LoadExecutor>;
 using LoadEndpoint = boost::asio::generic::stream_protocol::endpoint;
 
-// Where an address leads. Blocks for the name service. kUnavailable where the name is unknown.
-Result<std::vector<LoadEndpoint>> Resolve(const Address& address);
+// Where a load goes: what all its connections share.
+struct LoadTarget {
+  Address address;
+  std::string name;                                // of the node, for a person
+  std::vector<LoadEndpoint> endpoints;             // where the address leads
+  std::shared_ptr<boost::asio::ssl::context> tls;  // empty: plain
+
+  // Blocks for the name service. kUnavailable where the name is unknown; kInvalidArgument where a path, or the
+  // certificates to trust, cannot be used.
+  static Result<LoadTarget> Resolve(const Address& address, const Trust& trust);
+};
 
 class LoadConnection {
  public:
-  // `endpoints` outlives the connection.
-  LoadConnection(LoadExecutor executor, const std::vector<LoadEndpoint>& endpoints, std::string name)
-      : endpoints_(endpoints), name_(std::move(name)), socket_(executor) {}
+  // `target` outlives the connection.
+  LoadConnection(LoadExecutor executor, const LoadTarget& target) : target_(target), socket_(executor) {}
 
-  // Connects where there is no open connection. kUnavailable when nobody listens, or descriptors are used up.
+  // Connects where there is no open connection. kUnavailable when nobody listens, descriptors are used up, or the node
+  // does not prove who it is.
   LoadTask<Result<>> Open();
 
   // What an answer is, valid until the next Exchange.
   struct Answer {
     unsigned status = 0;
     std::string_view start_type, error_type, server_timing, body;
-    LoadClock::time_point sent;  // when its first byte was
-    uint64_t bytes_sent = 0, bytes_received = 0;
+    LoadClock::time_point sent;                   // when its first byte was
+    uint64_t bytes_sent = 0, bytes_received = 0;  // of HTTP: what TLS adds is not seen
   };
 
   // Sends both parts as one request and reads the answer to its end. One at a time. kUnavailable when the node cannot
@@ -55,16 +67,18 @@ class LoadConnection {
   LoadTask<Result<Answer>> Exchange(std::string_view head, std::string_view tail);
 
  private:
+  using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, LoadExecutor>;
   using Parser = boost::beast::http::response_parser<boost::beast::http::string_body>;
 
   bool ClosedMeanwhile();
+  LoadTask<boost::system::error_code> Greet();
   LoadTask<boost::system::error_code> Send(std::string_view head, std::string_view tail);
   LoadTask<boost::system::error_code> Read(uint64_t& received);
   void Drop();
 
-  const std::vector<LoadEndpoint>& endpoints_;
-  std::string name_;  // of the node, for a person
-  boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, LoadExecutor> socket_;
+  const LoadTarget& target_;
+  Socket socket_;
+  std::optional<boost::asio::ssl::stream<Socket&>> tls_;  // over socket_
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   LoadClock::time_point used_{};  // last

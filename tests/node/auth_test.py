@@ -273,6 +273,30 @@ def test_the_commands_speak_tls_with_a_token(secure):
     assert by_address.returncode == 0, by_address.stderr
 
 
+def load_report(secure, tmp_path, *arguments, status=0):
+    description = tmp_path / "load.json"
+    description.write_text(json.dumps({"iterations": 2, "parallel-requests": 3,
+                                       "inputs": [json.loads(secure.node.body("echo", "x" * 100_000))]}))
+    result = secure.run("bench", "--json", "--token", ALICE, "--user", "alice", *arguments, description)
+    assert result.returncode == status, result.stdout + result.stderr
+    return json.loads(result.stdout) if status == 0 else result.stderr
+
+
+def test_bench_speaks_tls_in_closed_and_open_loops(secure, tmp_path):
+    trusted = load_report(secure, tmp_path, "--ca", secure.certificate)
+    assert trusted["succeeded"] == 9 and trusted["parameters"]["address"].startswith("https://")
+    opened = load_report(secure, tmp_path, "--insecure", "--request-rate", 100, "--request-count", 10)
+    assert opened["succeeded"] == 10
+
+
+def test_bench_sends_nothing_to_a_node_that_it_does_not_trust(secure, tmp_path):
+    other, _ = make_certificate(tmp_path, "other")
+    assert "does not prove who it is" in load_report(secure, tmp_path, "--ca", other, status=3)
+    assert "--ca FILE" in load_report(secure, tmp_path, status=3)
+    assert "cannot be used" in load_report(secure, tmp_path, "--ca", tmp_path / "missing.pem", status=2)
+    assert not [line for line in secure.node.lines if "invocation call=" in line]
+
+
 def test_a_renewed_certificate_is_served_after_sighup_and_a_broken_one_is_not(secure, tmp_path):
     renewed, key = make_certificate(tmp_path, "renewed")
     os.rename(renewed, secure.certificate)
