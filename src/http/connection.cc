@@ -40,11 +40,13 @@ asio::redirect_error_t<asio::use_awaitable_t<>> Into(Error& error) {
 class Connection : public AnyConnection, public std::enable_shared_from_this<Connection> {
  public:
   Connection(Stream stream, Peer peer, std::shared_ptr<Shared> shared)
-      : stream_(std::move(stream)), peer_(peer), shared_(std::move(shared)) {
+      : stream_(std::move(stream)), peer_(peer), shared_(std::move(shared)), traffic_(shared_->services.traffic) {
     place_ = shared_->connections.insert(shared_->connections.end(), this);
+    ++traffic_.open_connections;
   }
   ~Connection() override {
     shared_->connections.erase(place_);
+    --traffic_.open_connections;
     if (shared_->stopping) shared_->finished.Post(0);
   }
 
@@ -53,7 +55,10 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     Error error, ignored;
     Bare().expires_after(Seconds(shared_->config.http.header_timeout_s));
     co_await stream_.Greet(error);
-    if (error) co_return log::Debug("handshake_failed", {{"error", error.message()}});
+    if (error) {
+      ++traffic_.failed_handshakes;
+      co_return log::Debug("handshake_failed", {{"error", error.message()}});
+    }
     while (!shared_->stopping && co_await ReadAndAnswer()) {
     }
     Bare().expires_after(std::chrono::seconds(1));
@@ -79,16 +84,16 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     Error error;
     if (!co_await AwaitFirstByte()) co_return false;
     Bare().expires_after(Seconds(shared_->config.http.header_timeout_s));
-    co_await wire::async_read_header(stream_, buffer_, parser, Into(error));
-    if (error) co_return co_await Refuse(error);
+    traffic_.received_bytes += co_await wire::async_read_header(stream_, buffer_, parser, Into(error));
+    if (error) co_return co_await Refuse(error, parser.get());
     const auto accepted = Clock::now();
     const Admission admission = Admit(parser.get());
     if (!admission) co_return co_await TurnAway(admission.error(), parser);
     if (!parser.is_done()) {  // there is a body
       Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
       if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
-      co_await wire::async_read(stream_, buffer_, parser, Into(error));
-      if (error) co_return co_await Refuse(error);
+      traffic_.received_bytes += co_await wire::async_read(stream_, buffer_, parser, Into(error));
+      if (error) co_return co_await Refuse(error, parser.get());
     }
     co_return co_await Answer(parser.release(), *admission, accepted);
   }
@@ -117,6 +122,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   // Who may not come in is told so before its body is read; where there is one, the connection ends.
   asio::awaitable<bool> TurnAway(Reply reply, const Parser& parser) {
     log::Info("turned_away", {{"status", reply.status}, {"target", parser.get().target().substr(0, 256)}});
+    CountUnrouted(parser.get(), reply.status);
     reply.headers.emplace_back("X-Call-Id", MakeCallId());
     const bool keep = parser.is_done() && parser.get().keep_alive();
     const bool alive = co_await Write(reply, parser.get().version(), keep, parser.get().method() == wire::verb::head);
@@ -167,9 +173,15 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     return ::poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
   }
 
+  // What was answered without http/routes.h. Of a request that cannot be read there is what came before the error.
+  void CountUnrouted(const wire::request<wire::string_body>& request, unsigned status) {
+    const std::string_view method(request.method_string().data(), request.method_string().size());
+    traffic_.Answered(FindRoute(method, {request.target().data(), request.target().size()}), status);
+  }
+
   // A request that cannot be read: answered, then the connection ends, because where the next one would begin is
   // unknown.
-  asio::awaitable<bool> Refuse(Error error) {
+  asio::awaitable<bool> Refuse(Error error, const wire::request<wire::string_body>& request) {
     const bool silent = error == beast::error::timeout;  // the stream is closed already
     if (silent || error == wire::error::end_of_stream || error == asio::error::operation_aborted ||
         error == asio::error::connection_reset)
@@ -184,6 +196,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
                          fmt::format("The request's header is larger than {} bytes.", kHeaderBytes));
       reply.status = 431;
     }
+    CountUnrouted(request, reply.status);
     reply.headers.emplace_back("X-Call-Id", MakeCallId());
     linger_ = co_await Write(reply, 11, false, false);
     co_return false;
@@ -208,9 +221,9 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
     if (head) {
       wire::response_serializer<wire::string_body> serializer(response);
-      co_await wire::async_write_header(stream_, serializer, Into(error));
+      traffic_.sent_bytes += co_await wire::async_write_header(stream_, serializer, Into(error));
     } else {
-      co_await wire::async_write(stream_, response, Into(error));
+      traffic_.sent_bytes += co_await wire::async_write(stream_, response, Into(error));
     }
     co_return !error;
   }
@@ -223,7 +236,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     wire::response_serializer<wire::empty_body> serializer(response);
     Error error;
     Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
-    co_await wire::async_write_header(stream_, serializer, Into(error));
+    traffic_.sent_bytes += co_await wire::async_write_header(stream_, serializer, Into(error));
     while (!error && !head) {
       Bare().expires_never();
       const std::optional<std::string> part = co_await reply.more();
@@ -232,11 +245,12 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
       if (part->empty() && CallerHasGone()) co_return false;
       if (part->empty()) continue;
       if (chunked)
-        co_await asio::async_write(stream_, wire::make_chunk(asio::buffer(*part)), Into(error));
+        traffic_.sent_bytes += co_await asio::async_write(stream_, wire::make_chunk(asio::buffer(*part)), Into(error));
       else
-        co_await asio::async_write(stream_, asio::buffer(*part), Into(error));
+        traffic_.sent_bytes += co_await asio::async_write(stream_, asio::buffer(*part), Into(error));
     }
-    if (!error && !head && chunked) co_await asio::async_write(stream_, wire::make_chunk_last(), Into(error));
+    if (!error && !head && chunked)
+      traffic_.sent_bytes += co_await asio::async_write(stream_, wire::make_chunk_last(), Into(error));
     co_return !error && chunked;
   }
 
@@ -255,6 +269,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   Stream stream_;
   Peer peer_;
   std::shared_ptr<Shared> shared_;
+  Traffic& traffic_;
   std::list<AnyConnection*>::iterator place_;
   beast::flat_buffer buffer_;
   bool answering_ = false;

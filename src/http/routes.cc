@@ -106,6 +106,12 @@ std::span<const Route> AllRoutes() {
   return kRoutes;
 }
 
+size_t FindRoute(std::string_view method, std::string_view target) {
+  const auto found = std::ranges::find_if(
+      kRoutes, [&](const Route& route) { return Takes(route, method) && MatchPattern(route.pattern, PathOf(target)); });
+  return static_cast<size_t>(found - std::begin(kRoutes));
+}
+
 std::optional<std::vector<std::pair<std::string_view, std::string>>> MatchPattern(std::string_view pattern,
                                                                                   std::string_view path) {
   std::vector<std::pair<std::string_view, std::string>> values;
@@ -145,6 +151,9 @@ boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest
     reply = std::move(choice.otherwise);
   else
     reply = co_await choice.route->handler(services, request, caller);
+  services.traffic.Answered(
+      choice.route == nullptr ? std::size(kRoutes) : static_cast<size_t>(choice.route - std::begin(kRoutes)),
+      reply.status);
   const bool has_call_id =
       std::ranges::any_of(reply.headers, [](const auto& header) { return header.first == "X-Call-Id"; });
   if (!has_call_id) reply.headers.emplace_back("X-Call-Id", MakeCallId());

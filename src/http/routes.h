@@ -15,6 +15,7 @@
 
 #include "http/identity.h"
 #include "http/reply.h"
+#include "http/traffic.h"
 #include "node/calls.h"
 #include "node/config.h"
 #include "node/device_watch.h"
@@ -30,6 +31,7 @@ struct Services {
   node::Registry& registry;
   node::Calls& calls;
   node::DeviceWatch& devices;
+  Traffic& traffic;  // has a place for each of AllRoutes()
 };
 
 struct RouteRequest {
@@ -60,12 +62,15 @@ struct Route {
 
 std::span<const Route> AllRoutes();
 
+// The place in AllRoutes() of what a request asks for; their number where it asks for none of them.
+size_t FindRoute(std::string_view method, std::string_view target);
+
 // The decoded values of the braces, where `path` is of this pattern. Exposed for tests.
 std::optional<std::vector<std::pair<std::string_view, std::string>>> MatchPattern(std::string_view pattern,
                                                                                   std::string_view path);
 
-// Answers by the table. Never throws; `caller` is told of callers that go away meanwhile. Every answer has an
-// X-Call-Id.
+// Answers by the table, and counts it. Never throws; `caller` is told of callers that go away meanwhile. Every answer
+// has an X-Call-Id.
 boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest request, node::Node::Caller& caller);
 
 }  // namespace mignificient::http

@@ -32,6 +32,17 @@ TEST(RoutesTest, AQueryIsDecodedAndItsFirstValueCounts) {
   EXPECT_EQ(request.Query("user"), std::nullopt);
 }
 
+TEST(RoutesTest, ARequestIsOfTheRouteThatWouldAnswerIt) {
+  const auto pattern_of = [](std::string_view method, std::string_view target) -> std::string_view {
+    const size_t route = FindRoute(method, target);
+    return route == AllRoutes().size() ? "none" : AllRoutes()[route].pattern;
+  };
+  EXPECT_EQ(pattern_of("POST", "/function/a%2Fb?x=/invoke"), "/function/{name}");
+  EXPECT_EQ(pattern_of("HEAD", "/metrics"), "/metrics");
+  for (const auto& [method, target] : {std::pair("GET", "/invoke"), {"POST", "/nowhere"}, {"", ""}, {"POST", ""}})
+    EXPECT_EQ(pattern_of(method, target), "none") << method << target;
+}
+
 TEST(RoutesTest, NoTwoLinesOfTheTableTakeTheSameRequest) {
   for (const Route& one : AllRoutes()) {
     for (const Route& other : AllRoutes()) {

@@ -247,7 +247,8 @@ Result<> Serve(const node::Config& config) {
   node::Calls calls(loop.get_executor(), config, store, CallsHooks(node, registry), std::move(state.queued));
   node::DeviceWatch devices(loop.get_executor(), node, [&config] { return Devices(config); });
   WatchHealth(devices, config, node.inventory());
-  const Services services{config, node, registry, calls, devices};
+  Traffic traffic(AllRoutes().size());
+  const Services services{config, node, registry, calls, devices, traffic};
   MIG_ASSIGN(Authenticator auth, Authenticator::Create(config));
   MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), services, auth));
   asio::co_spawn(loop, StopOnSignal(signals, *server, services, loop), asio::detached);

@@ -85,7 +85,12 @@ asio::awaitable<void> Accept(std::shared_ptr<asio::basic_socket_acceptor<Protoco
       co_await moment.async_wait(Into(ignored));
       continue;
     }
-    if (shared->connections.size() >= shared->config.http.connections) continue;  // closed at once
+    Traffic& traffic = shared->services.traffic;
+    if (shared->connections.size() >= shared->config.http.connections) {
+      ++traffic.refused_connections;
+      continue;  // closed at once
+    }
+    ++traffic.accepted_connections;
     Error ignored;
     if constexpr (std::is_same_v<Protocol, asio::ip::tcp>) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     const Peer peer = PeerOf<Protocol>(socket);

@@ -58,6 +58,28 @@ void AddCounts(Exposition& page, const node::Metrics& metrics) {
                metrics.start());
 }
 
+// Which of a route's answers were of which status; the last line is for what asks for no route, or cannot be read.
+void AddTraffic(Exposition& page, const Traffic& traffic) {
+  page.Metric("mignificient_http_requests_total", "counter", "Requests answered, by route and status.");
+  const std::span<const Route> routes = AllRoutes();
+  for (size_t i = 0; i <= routes.size(); ++i)
+    for (const auto& [status, count] : traffic.Answers(i))
+      page.Sample(static_cast<double>(count), {{"method", i < routes.size() ? routes[i].method : "none"},
+                                               {"route", i < routes.size() ? routes[i].pattern : "none"},
+                                               {"status", fmt::format("{}", status)}});
+  const auto add = [&](std::string_view name, std::string_view type, std::string_view help, uint64_t value) {
+    page.Metric(name, type, help);
+    page.Sample(static_cast<double>(value));
+  };
+  add("mignificient_http_connections", "gauge", "Open connections.", traffic.open_connections);
+  add("mignificient_http_connections_total", "counter", "Connections accepted.", traffic.accepted_connections);
+  add("mignificient_http_connections_refused_total", "counter", "Connections closed at once (http.connections).",
+      traffic.refused_connections);
+  add("mignificient_http_handshakes_failed_total", "counter", "TLS handshakes that failed.", traffic.failed_handshakes);
+  add("mignificient_http_received_bytes_total", "counter", "Bytes of requests.", traffic.received_bytes);
+  add("mignificient_http_sent_bytes_total", "counter", "Bytes of answers.", traffic.sent_bytes);
+}
+
 void AddPartitions(Exposition& page, const node::Status& status) {
   const auto add = [&](std::string_view name, std::string_view help, const auto& value_of) {
     page.Metric(name, "gauge", help);
@@ -109,6 +131,7 @@ boost::asio::awaitable<Reply> ShowMetrics(const Services& services, RouteRequest
   Exposition page;
   AddCounts(page, services.node.metrics());
   AddGauges(page, services.node.GetStatus());
+  AddTraffic(page, services.traffic);
   Reply reply;
   reply.content_type = Exposition::kContentType;
   reply.body = page.text();

@@ -235,6 +235,20 @@ def test_a_function_is_invoked_through_tls_on_a_kept_connection(secure):
     assert Answer(connection.getresponse()).status == 401
 
 
+def test_metrics_count_who_is_turned_away(secure, tmp_path):
+    other, _ = make_certificate(tmp_path, "other")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        secure.connect(other).request("GET", "/healthz")
+    connection = secure.connect()
+    connection.request("POST", "/invoke", secure.node.body("echo"), bearer("wrong"))
+    assert Answer(connection.getresponse()).status == 401
+    connection = secure.connect()
+    connection.request("GET", "/metrics", headers=bearer(ALICE))
+    page = Answer(connection.getresponse()).body.decode()
+    assert 'mignificient_http_requests_total{method="POST",route="/invoke",status="401"} 1\n' in page
+    assert "\nmignificient_http_handshakes_failed_total 1\n" in page
+
+
 def test_plain_http_and_strangers_get_nothing_from_a_tls_port(secure, tmp_path):
     with socket.create_connection(("127.0.0.1", secure.node.port)) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

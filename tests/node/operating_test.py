@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -67,6 +68,51 @@ def test_metrics_count_invocations_and_show_the_partitions(node):
     assert memory == {"3g.3gb": 3 << 30, "4g.4gb": 4 << 30}
     free = sum(value for (name, _), value in values.items() if name == "mignificient_partition_memory_free_bytes")
     assert free == (7 << 30) - 2 * (100 << 20)
+
+
+def test_metrics_count_requests_by_route_and_status(make_node):
+    node = make_node(limits={"payload": 1000})
+    kept = node.connect()
+    for _ in range(3):
+        kept.request("POST", "/invoke", node.body("echo", "x" * 100))
+        assert Answer(kept.getresponse()).status == 200
+    assert node.request("POST", "/invoke", "no JSON").status == 400
+    assert node.request("POST", "/invoke", "x" * 10**6).status == 413
+    assert node.request("POST", "/function/unknown").status == node.request("GET", "/v1/calls/x").status == 404
+    assert node.request("GET", "/nowhere").status == 404 and node.request("GET", "/invoke").status == 405
+    with socket.create_connection(("127.0.0.1", node.port)) as raw:
+        raw.sendall(b"nonsense\r\n\r\n")
+        assert raw.recv(100).startswith(b"HTTP/1.1 400")
+    values, types = metrics(node)
+    requests = {tuple(value for _, value in labels): count for (name, labels), count in values.items()
+                if name == "mignificient_http_requests_total"}
+    assert requests == {
+        ("POST", "/invoke", "200"): 3, ("POST", "/invoke", "400"): 1, ("POST", "/invoke", "413"): 1,
+        ("POST", "/function/{name}", "404"): 1, ("GET", "/v1/calls/{id}", "404"): 1,
+        ("none", "none", "404"): 1, ("none", "none", "405"): 1, ("none", "none", "400"): 1,
+    }
+    assert types["mignificient_http_requests_total"] == "counter"
+    assert values["mignificient_http_connections_total", ()] == 9  # with this one
+    assert values["mignificient_http_connections", ()] >= 2 and types["mignificient_http_connections"] == "gauge"
+    assert values["mignificient_http_received_bytes_total", ()] > 300
+    assert values["mignificient_http_sent_bytes_total", ()] > 300
+    before = values["mignificient_http_sent_bytes_total", ()]
+    page = len(node.request("GET", "/metrics").body)
+    assert metrics(node)[0]["mignificient_http_sent_bytes_total", ()] > before + page
+
+
+def test_metrics_count_connections_that_are_one_too_many(make_node):
+    node = make_node(http={"port": 0, "connections": 1})
+    first = node.connect()
+    first.connect()
+    first.request("GET", "/healthz")
+    assert Answer(first.getresponse()).status == 200
+    with socket.create_connection(("127.0.0.1", node.port)) as second:
+        assert second.recv(100) == b""
+    first.request("GET", "/metrics")
+    page = Answer(first.getresponse()).body.decode()
+    assert "\nmignificient_http_connections_refused_total 1\n" in page
+    assert "\nmignificient_http_connections 1\n" in page
 
 
 def test_status_and_top_tell_who_has_which_partition(node, tmp_path):
