@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/seconds.h"
 #include "http/acting_user.h"
 #include "http/call_json.h"
 #include "http/route_handlers.h"
@@ -42,8 +43,7 @@ boost::asio::awaitable<Result<node::StoredCall>> Named(const Services& services,
   Result<node::StoredCall> call = co_await services.calls.Find(request.Parameter("id"));
   call = Own(request.identity, std::move(call));
   if (!call || *wait == 0 || node::IsOver(call->status)) co_return call;
-  const std::chrono::nanoseconds limit(static_cast<int64_t>(*wait * 1e9));
-  co_return co_await services.calls.Find(request.Parameter("id"), limit);
+  co_return co_await services.calls.Find(request.Parameter("id"), FromSeconds(*wait));
 }
 
 Result<node::CallFilter> ParseFilter(const RouteRequest& request) {

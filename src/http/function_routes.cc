@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/log.h"
+#include "base/seconds.h"
 #include "http/acting_user.h"
 #include "http/call_id.h"
 #include "http/call_json.h"
@@ -65,9 +66,7 @@ Result<NamedCall> ParseCall(const Services& services, const RouteRequest& reques
 Result<node::Request> ParseInvocation(const Services& services, RouteRequest& request) {
   MIG_ASSIGN(const NamedCall call, ParseCall(services, request));
   MIG_ASSIGN(node::Request invocation, services.registry.RequestFor(call.user, request.Parameter("name")));
-  if (call.timeout_s)
-    invocation.timeout =
-        std::min(invocation.timeout, std::chrono::nanoseconds(static_cast<int64_t>(*call.timeout_s * 1e9)));
+  if (call.timeout_s) invocation.timeout = std::min(invocation.timeout, FromSeconds(*call.timeout_s));
   invocation.call_id = MakeCallId();
   invocation.accepted = request.accepted;
   invocation.payload = std::move(request.body);

@@ -5,6 +5,7 @@
 
 #include <boost/json/object.hpp>
 
+#include "base/seconds.h"
 #include "http/call_id.h"
 #include "node/fields.h"
 #include "node/function_path.h"
@@ -26,7 +27,7 @@ constexpr std::array<std::string_view, 14> kFields = {
 Result<std::chrono::nanoseconds> Timeout(const json::object& body, const node::Config& config) {
   MIG_ASSIGN(const auto seconds,
              node::SecondsField(body, "timeout", config.limits.timeout_max_s, "limits.timeout-max"));
-  return std::chrono::nanoseconds(static_cast<int64_t>(seconds.value_or(config.limits.timeout_s) * 1e9));
+  return FromSeconds(seconds.value_or(config.limits.timeout_s));
 }
 
 Result<std::string> Payload(json::object& body, const node::Config& config) {

@@ -19,6 +19,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
+#include "base/seconds.h"
 #include "http/auth.h"
 #include "http/server.h"
 #include "node/device_watch.h"
@@ -92,10 +93,9 @@ Result<std::shared_ptr<const node::ContainerSetup>> Setup(const node::Config& co
   setup->layout = {.payload_capacity = config.limits.payload_bytes, .result_capacity = config.limits.result_bytes};
   setup->log_bytes = config.limits.log_bytes;
   setup->measure_gpu = config.timing.gpu || !config.trace.file.empty();
-  setup->start_timeout = std::chrono::nanoseconds(static_cast<int64_t>(config.gpu_server.start_timeout_s * 1e9));
+  setup->start_timeout = FromSeconds(config.gpu_server.start_timeout_s);
   setup->gpu_server.share_by_user = config.gpu_server.share == "user";
-  setup->gpu_server.close_timeout =
-      std::chrono::nanoseconds(static_cast<int64_t>(config.gpu_server.close_timeout_s * 1e9));
+  setup->gpu_server.close_timeout = FromSeconds(config.gpu_server.close_timeout_s);
   return setup;
 }
 
@@ -191,8 +191,7 @@ asio::awaitable<void> StopOnSignal(asio::signal_set& signals, Server& server, Se
   log::Info("stopping", {{"signal", signal}});
   server.StopAccepting();
   services.calls.Stop();
-  const double grace = services.config.shutdown_grace_s;
-  co_await services.node.Stop(std::chrono::nanoseconds(static_cast<int64_t>(grace * 1e9)));
+  co_await services.node.Stop(FromSeconds(services.config.shutdown_grace_s));
   co_await services.calls.Finished();
   co_await server.Finish(std::chrono::seconds(5));
   log::Info("stopped");

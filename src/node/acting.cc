@@ -9,6 +9,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "base/log.h"
+#include "base/seconds.h"
 #include "node/node.h"
 #include "node/trace.h"
 #include "os/child.h"
@@ -30,10 +31,6 @@ wire::GateState StateOf(sched::Gate gate) {
       return wire::GateState::kFull;
   }
   return wire::GateState::kLocked;
-}
-
-std::chrono::nanoseconds Duration(double seconds) {
-  return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
 }
 
 std::string NameOf(sched::ContainerId id) {
@@ -224,7 +221,7 @@ void Node::LockGate(sched::ContainerId id) {
 }
 
 void Node::StartQuantum(Slot& slot) {
-  slot.quantum->expires_after(Duration(config_.quantum_ms / 1e3));
+  slot.quantum->expires_after(FromSeconds(config_.quantum_ms / 1e3));
   slot.quantum->async_wait([this, call = slot.running](boost::system::error_code cancelled) {
     if (!cancelled) Tell(sched::QuantumOver{call->id});
   });
@@ -277,7 +274,7 @@ asio::awaitable<void> Node::OnGone(sched::ContainerId id) {
 void Node::BecameIdle(sched::ContainerId id) {
   Slot& slot = slots_.at(id);
   slot.quantum->cancel();
-  const auto remove_after = slot.remove_after.value_or(Duration(config_.containers.remove_after_s));
+  const auto remove_after = slot.remove_after.value_or(FromSeconds(config_.containers.remove_after_s));
   if (remove_after.count() == 0) return;
   slot.expiry->expires_after(remove_after);
   slot.expiry->async_wait([this, id](boost::system::error_code cancelled) {

@@ -7,6 +7,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "base/log.h"
+#include "base/seconds.h"
 #include "node/outcome.h"
 
 namespace mignificient::node {
@@ -14,10 +15,6 @@ namespace {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
-
-std::chrono::nanoseconds Seconds(double seconds) {
-  return std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
-}
 
 Answer Failure(const Error& error) {
   Answer answer;
@@ -163,8 +160,8 @@ Result<Request> Calls::RequestFor(const Live& live, const std::string& payload) 
   request.call_id = live.call.id;
   request.payload = payload;
   request.accepted = live.accepted;
-  request.patience = Seconds(config_.calls.max_wait_s);
-  if (live.call.timeout_s) request.timeout = std::min(request.timeout, Seconds(*live.call.timeout_s));
+  request.patience = FromSeconds(config_.calls.max_wait_s);
+  if (live.call.timeout_s) request.timeout = std::min(request.timeout, FromSeconds(*live.call.timeout_s));
   return request;
 }
 
@@ -294,7 +291,7 @@ asio::awaitable<void> Calls::Sweep() {
     auto forget = [before](Store& store) { return store.ForgetCalls(before); };
     const Result<> forgotten = co_await store_.Do(std::move(forget));
     if (!forgotten) log::Error("calls_not_forgotten", {{"error", forgotten.error().message()}});
-    timer.expires_after(std::clamp<std::chrono::nanoseconds>(Seconds(config_.calls.keep_s / 10),
+    timer.expires_after(std::clamp<std::chrono::nanoseconds>(FromSeconds(config_.calls.keep_s / 10),
                                                              std::chrono::seconds(1), std::chrono::seconds(60)));
     boost::system::error_code stopped;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, stopped));

@@ -7,6 +7,7 @@
 #include <boost/json/array.hpp>
 
 #include "base/nearest.h"
+#include "base/seconds.h"
 #include "node/fields.h"
 #include "node/function_path.h"
 
@@ -42,7 +43,7 @@ Result<> CheckSame(const json::object& body, std::string_view field, std::string
 Result<std::optional<std::chrono::nanoseconds>> Duration(const json::object& body, std::string_view field) {
   MIG_ASSIGN(const auto seconds, SecondsField(body, field, kYear));
   if (!seconds) return std::nullopt;
-  return std::chrono::nanoseconds(static_cast<int64_t>(*seconds * 1e9));
+  return FromSeconds(*seconds);
 }
 
 Result<Scaling> ParseScaling(const json::object& body) {
@@ -154,8 +155,7 @@ Result<Request> RequestOf(const FunctionSpec& spec, uint64_t revision, const Con
   request.modules = spec.preload;
   request.mig_instance = spec.mig_instance;
   request.gpu_memory_mib = spec.gpu_memory_mib;
-  const double seconds = spec.timeout_s.value_or(config.limits.timeout_s);
-  request.timeout = std::chrono::nanoseconds(static_cast<int64_t>(seconds * 1e9));
+  request.timeout = FromSeconds(spec.timeout_s.value_or(config.limits.timeout_s));
   request.scaling = spec.scaling;
   request.revision = revision;
   return request;
