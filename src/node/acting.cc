@@ -37,12 +37,13 @@ std::string NameOf(sched::ContainerId id) {
   return fmt::format("c-{}", id);
 }
 
-void LogStarted(const Container& container) {
+void LogStarted(Container& container) {
   log::Info("container_started", {{"id", container.spec().id},
                                   {"user", container.spec().user},
                                   {"function", container.spec().function},
                                   {"partition", container.spec().partition.uuid},
                                   {"executor_pid", container.executor_pid()},
+                                  {"keeper_pid", container.keeper_pid()},
                                   {"gpu_server_pid", container.gpu_server_pid()}});
 }
 
@@ -337,7 +338,7 @@ asio::awaitable<void> Node::EndStrangers() {
   for (;;) {
     std::vector<pid_t> known = strangers_;
     for (const auto& [id, slot] : slots_)
-      for (const pid_t pid : {slot.container->executor_pid(), slot.container->gpu_server_pid()}) known.push_back(pid);
+      for (const pid_t pid : {slot.container->keeper_pid(), slot.container->gpu_server_pid()}) known.push_back(pid);
     std::vector<os::Child> strangers = os::AdoptStrangers(known);
     if (strangers.empty()) co_return;
     for (os::Child& stranger : strangers) {

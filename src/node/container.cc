@@ -153,7 +153,14 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     return log_->Tail();
   }
   std::string log_path() const override { return log_ ? log_->path() : std::string(); }
-  int executor_pid() const override { return function_.pid(); }
+  int keeper_pid() const override { return function_.pid(); }
+  // The keeper's first child: what a function leaves behind becomes its child later.
+  int executor_pid() override {
+    if (function_.pid() == 0) return 0;
+    if (executor_pid_ != 0) return executor_pid_;
+    const std::vector<pid_t> children = os::ChildrenOf(function_.pid());
+    return executor_pid_ = children.empty() ? 0 : children.front();
+  }
   int gpu_server_pid() const override { return server_ ? server_->pid() : 0; }
 
  private:
@@ -443,7 +450,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   std::shared_ptr<GpuServer> server_;  // null until it is found
   uint32_t session_ = 0;               // in it
-  os::Child function_;
+  bool joined_ = false;                // the server had others, or had had, before
+  os::Child function_;                 // the keeper
+  pid_t executor_pid_ = 0;             // once it was looked for and there
   os::Mapping memory_;
   std::optional<wire::Gate> gate_;
   std::optional<wire::ActivityRing> activity_;  // where it is measured

@@ -132,7 +132,8 @@ class Container {
   // What the function printed since the last Run, at most 4 KiB.
   virtual std::string LogTail() = 0;
   virtual std::string log_path() const = 0;
-  virtual int executor_pid() const = 0;  // of its keeper, which ends as it ends (apps/keeper.cc); 0: not running
+  virtual int keeper_pid() const = 0;  // the executor's parent, which ends as it ends (apps/keeper.cc); 0: not running
+  virtual int executor_pid() = 0;      // of the program that runs the function; 0: not (yet) running
   virtual int gpu_server_pid() const = 0;
 };
 

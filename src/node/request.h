@@ -85,7 +85,7 @@ struct ContainerInfo {
   std::string id, user, function, status, partition, instance_size;
   uint64_t gpu_memory_mib = 0;
   uint64_t invocations = 0;
-  int executor_pid = 0, gpu_server_pid = 0;  // 0: not running (any more)
+  int executor_pid = 0, gpu_server_pid = 0;  // the function's own process and its GPU server; 0: not running (any more)
   std::string log;
 };
 

@@ -195,12 +195,9 @@ Result<> BecomeSubreaper() {
   return {};
 }
 
-namespace {
-
-// Children of all our threads, from /proc: the kernel lists those that were reparented to us, too.
-std::vector<pid_t> ChildrenOfThisProcess() {
+std::vector<pid_t> ChildrenOf(pid_t parent) {
   std::vector<pid_t> children;
-  const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
+  const std::string path = fmt::format("/proc/{0}/task/{0}/children", parent);
   if (FILE* file = std::fopen(path.c_str(), "re")) {
     for (int pid = 0; std::fscanf(file, "%d", &pid) == 1;) children.push_back(pid);
     std::fclose(file);
@@ -208,11 +205,9 @@ std::vector<pid_t> ChildrenOfThisProcess() {
   return children;
 }
 
-}  // namespace
-
 std::vector<Child> AdoptStrangers(const std::vector<pid_t>& known) {
   std::vector<Child> strangers;
-  for (const pid_t pid : ChildrenOfThisProcess()) {
+  for (const pid_t pid : ChildrenOf(::getpid())) {
     if (std::find(known.begin(), known.end(), pid) != known.end()) continue;
     if (auto child = Child::Adopt(pid)) strangers.push_back(std::move(*child));
   }

@@ -67,6 +67,10 @@ class Child {
   UniqueFd pidfd_;
 };
 
+// The children of a process (of its main thread, as those are that it was given as orphans), oldest first. Empty where
+// it is gone.
+std::vector<pid_t> ChildrenOf(pid_t parent);
+
 // Orphaned descendants become children of this process instead of init's.
 Result<> BecomeSubreaper();
 

@@ -93,6 +93,25 @@ TEST(ChildTest, IsNotSignalledAfterItWasReaped) {
   EXPECT_FALSE(child->TryReap());
 }
 
+TEST(ChildTest, ChildrenAreListedOldestFirst) {
+  auto pair = SocketPair();
+  ASSERT_TRUE(pair);
+  auto options = Shell("sleep 1000 & echo $! >&5; sleep 1000 & echo $! >&5; wait");
+  options.fds = {{pair->second.get(), 5}};
+  auto child = Child::Spawn(options);
+  ASSERT_TRUE(child);
+  std::vector<pid_t> told;
+  for (int i = 0; i < 2; ++i) {
+    std::array<std::byte, 16> line{};
+    ASSERT_TRUE(ReceivePacket(pair->first.get(), line));
+    told.push_back(std::atoi(reinterpret_cast<const char*>(line.data())));
+  }
+  EXPECT_EQ(ChildrenOf(child->pid()), told);
+  const pid_t gone = child->pid();
+  *child = Child();
+  EXPECT_TRUE(ChildrenOf(gone).empty());
+}
+
 TEST(ChildTest, AProcessThatLeftItsGroupIsFoundAndEnded) {
   ASSERT_TRUE(BecomeSubreaper());
   auto pair = SocketPair();

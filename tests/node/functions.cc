@@ -58,6 +58,9 @@ int count(Invocation invocation) {
   return Write(invocation, std::to_string(++counter));
 }
 int nothing(Invocation) {
+int own_pid(Invocation invocation) {
+  return Write(invocation, std::to_string(::getpid()));
+}
   return 0;
 }
 int negative(Invocation) {

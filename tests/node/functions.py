@@ -29,6 +29,10 @@ def count(invocation):
     return str(calls)
 
 
+def own_pid(invocation):
+    return str(os.getpid())
+
+
 def returns(invocation):
     """What the payload, an expression, evaluates to."""
     return eval(text(invocation), {"invocation": invocation})

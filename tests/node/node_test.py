@@ -341,7 +341,7 @@ def test_shutdown_lets_what_runs_finish_within_its_grace(make_node, tmp_path):
 def test_a_killed_orchestrator_leaves_no_process(node, tmp_path):
     connection = node.start("waits_for_file", str(tmp_path / "run"))
     until((tmp_path / "run").exists, "it runs")
-    assert len(node.pids) == 2
+    assert len(node.pids) == 3  # executor, its keeper, GPU server
     node.stop(signal.SIGKILL)
     connection.close()
     until(lambda: not [pid for pid in node.pids if alive(pid)], "its children die with it")

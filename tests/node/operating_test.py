@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, Answer, until
+from conftest import BUILD, FUNCTIONS, Answer, until
 
 MIGNIFICIENT = BUILD / "bin" / "mignificient"
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)$')
@@ -68,6 +68,18 @@ def test_metrics_count_invocations_and_show_the_partitions(node):
     assert memory == {"3g.3gb": 3 << 30, "4g.4gb": 4 << 30}
     free = sum(value for (name, _), value in values.items() if name == "mignificient_partition_memory_free_bytes")
     assert free == (7 << 30) - 2 * (100 << 20)
+
+
+def test_the_pid_of_an_executor_is_that_of_the_process_that_runs_the_function(make_node):
+    folder = pathlib.Path(__file__).parent
+    node = make_node(functions={"allowed-paths": [str(FUNCTIONS.parent), str(folder)]})
+    answer = node.invoke("own_pid")
+    (container,) = node.containers()
+    assert answer.body == str(container["executor-pid"]).encode()
+    python = node.invoke("own_pid", function_path=str(folder / "functions.py"))
+    assert python.body.decode() in {str(c["executor-pid"]) for c in node.containers()}
+    shown = run(node, "ps", "--user", "alice", "--columns", "executor-pid").stdout
+    assert answer.body.decode() in shown and python.body.decode() in shown
 
 
 def test_metrics_count_requests_by_route_and_status(make_node):
@@ -209,8 +221,7 @@ def test_logs_are_followed_until_the_container_ends(node):
 
 def print_line(node, container, word):
     """Into the pipe that the container's log is read from."""
-    keeper = next(c for c in node.containers() if c["id"] == container)["executor-pid"]
-    executor = pathlib.Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0]
+    executor = next(c for c in node.containers() if c["id"] == container)["executor-pid"]
     with open(f"/proc/{executor}/fd/1", "w") as out:
         out.write(word + "\n")
 
