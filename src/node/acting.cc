@@ -169,6 +169,10 @@ Container::Listener Node::ListenTo(sched::ContainerId id) {
 // release must not open the gate before the release is heard. The rest is for the coroutine of the invocation.
 void Node::OnEvent(sched::ContainerId id, ContainerEvent event) {
   const Slot& slot = slots_.at(id);
+  if (std::holds_alternative<BecameUnusable>(event)) {  // what runs in it is answered first
+    if (!slot.running) slot.container->End({EndReason::Kind::kUnusable, slot.container->unusable()});
+    return;
+  }
   if (!slot.running || slot.ended) return;
   Call& call = *slot.running;
   if (std::holds_alternative<WaitsAtGate>(event)) return Tell(sched::Wants{call.id});
@@ -187,7 +191,8 @@ void Node::OnEvent(sched::ContainerId id, ContainerEvent event) {
   std::visit(
       [&](auto& of_a_kind) {
         using Kind = std::decay_t<decltype(of_a_kind)>;
-        if constexpr (!std::is_same_v<Kind, WaitsAtGate> && !std::is_same_v<Kind, YieldAsked>)
+        if constexpr (!std::is_same_v<Kind, WaitsAtGate> && !std::is_same_v<Kind, YieldAsked> &&
+                      !std::is_same_v<Kind, BecameUnusable>)
           call.inbox.Post(std::move(of_a_kind));
       },
       event);
@@ -242,7 +247,7 @@ void Node::Act(const sched::Reject& action) {
 }
 
 void Node::Act(const sched::Abandon& action) {
-  calls_.at(action.invocation)->inbox.Post(Ended{*slots_.at(action.container).ended});
+  calls_.at(action.invocation)->inbox.Post(Ended{action.container, *slots_.at(action.container).ended});
 }
 
 void Node::Act(const sched::Evict& action) {
@@ -258,8 +263,8 @@ void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
   slot.quantum->cancel();
   LogEnding(*slot.container, reason);
   if (trace_) trace_->Ending(id, reason.sentence);
-  if (slot.running) slot.running->inbox.Post(Ended{reason});
-  Tell(sched::Ending{id});
+  if (slot.running) slot.running->inbox.Post(Ended{id, reason});
+  Tell(sched::Ending{id, reason.others_fault});
 }
 
 asio::awaitable<void> Node::OnGone(sched::ContainerId id) {

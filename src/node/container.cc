@@ -78,7 +78,10 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   void Begin(GpuServers& servers) {
     begun_ = Clock::now();
-    if (auto result = Spawn(servers); !result) return End({EndReason::Kind::kStart, result.error().message()});
+    if (auto result = Spawn(servers); !result)
+      return End({.kind = EndReason::Kind::kStart,
+                  .sentence = result.error().message(),
+                  .others_fault = joined_ && !server_->listens()});
     timing_.spawn = Milliseconds(Clock::now() - begun_);
     spawned_ = Clock::now();
     const auto self = shared_from_this();
@@ -145,6 +148,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   const ContainerSpec& spec() const override { return spec_; }
   bool started() const override { return started_; }
+  bool failing() const override { return ending_ || hung_up_ || !unusable_.empty() || !server_->listens(); }
   const std::string& unusable() const override { return unusable_; }
   Timing start_timing() const override { return timing_; }
   std::string LogTail() override {
@@ -178,6 +182,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
                                          std::move(output.first)));
     MIG_TRY(os::SetNonBlocking(channel.first.get(), true));
     MIG_ASSIGN(server_, servers.For(spec_.user, spec_.partition));
+    joined_ = !server_->is_new();
     MIG_TRY(OpenSession(door));
     MIG_ASSIGN(function_, SpawnExecutor(channel.second.get(), memory.get(), output.second.get(), door.address));
     channel_.assign(channel.first.Release());
@@ -256,20 +261,27 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
       case wire::SessionEnd::kMisuse:
         return End({EndReason::Kind::kMisuse, "The GPU server ended the function's session: " + failed.text});
       case wire::SessionEnd::kDeviceError:
-        unusable_ = "Its GPU context is broken: " + failed.text;
-        return;
+        return BecomeUnusable("Its GPU context is broken: " + failed.text);
       case wire::SessionEnd::kClosed:
       case wire::SessionEnd::kClientGone:
-        unusable_ = "Its GPU session is over.";
-        return;
+        return BecomeUnusable("Its GPU session is over.");
     }
   }
 
+  void BecomeUnusable(std::string why) {
+    unusable_ = std::move(why);
+    listener_.event(BecameUnusable{});
+  }
+
   // What the function would compute from now on is nobody's fault here, and wrong.
-  void On(const ContextBroken& broken) { End({EndReason::Kind::kUnusable, broken.sentence}); }
+  void On(const ContextBroken& broken) {
+    End({.kind = EndReason::Kind::kUnusable, .sentence = broken.sentence, .others_fault = !started_});
+  }
 
   void On(const ServerLost& lost) {
-    End({lost.cannot_start ? EndReason::Kind::kStart : EndReason::Kind::kGpuServerDied, lost.sentence});
+    End({.kind = lost.cannot_start ? EndReason::Kind::kStart : EndReason::Kind::kGpuServerDied,
+         .sentence = lost.sentence,
+         .others_fault = joined_ && !started_ && !lost.cannot_start});
   }
 
   void On(const SessionClosed&) {
@@ -295,6 +307,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
         return false;
       }
       if (!received || !*received) {
+        hung_up_ = true;
         (void)function_.Signal(SIGTERM);  // its keeper kills what is left, and tells how the executor ended
         return false;
       }
@@ -465,7 +478,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   Clock::time_point begun_, spawned_;
   Timing timing_;
   bool session_open_ = false, session_closed_ = true, started_ = false;
-  bool ending_ = false, stopped_ = false, gone_ = false;
+  bool hung_up_ = false, ending_ = false, stopped_ = false, gone_ = false;
   std::string unusable_;
   // What the executor may say follows from it: kReady or kFailed; nothing; yields, then one answer.
   enum class FunctionState { kLoading, kIdle, kRunning } function_state_ = FunctionState::kLoading;

@@ -65,11 +65,12 @@ struct EndReason {
     kTimeout,
     kKilled,         // on request
     kEvicted,        // idle, and its memory is needed
-    kUnusable,       // its GPU context is broken; found after an invocation
+    kUnusable,       // its GPU context is broken, or its session is over
     kPartitionLost,  // its GPU or partition is gone, or not to be used any more
     kShutdown,
   } kind;
   std::string sentence;
+  bool others_fault = false;  // it had not started, and what it shares a GPU server with is what ended it
   std::string log_tail = {};  // what the function had printed by then; the container's to fill
 };
 
@@ -85,7 +86,9 @@ struct WorkDrained {
   uint64_t tag;  // of Drain
 };
 struct WaitsAtGate {};  // the gate as it is now does not let its next command pass
-using ContainerEvent = std::variant<Returned, Threw, YieldAsked, WorkDrained, WaitsAtGate>;
+// The container's own: it must not be used again (see unusable). Heard when nothing runs in it, too.
+struct BecameUnusable {};
+using ContainerEvent = std::variant<Returned, Threw, YieldAsked, WorkDrained, WaitsAtGate, BecameUnusable>;
 
 class Container {
  public:
@@ -125,6 +128,8 @@ class Container {
 
   virtual const ContainerSpec& spec() const = 0;
   virtual bool started() const = 0;
+  // It is being ended, or about to be: one of its processes has gone, or it is unusable. What is run in it now fails.
+  virtual bool failing() const = 0;
   // The session is over although the processes live: the container must not be used again. Empty: usable.
   virtual const std::string& unusable() const = 0;
   // Times of the start: spawn, context, attach.

@@ -94,7 +94,7 @@ Result<> GpuServer::Spawn(const device::Partition& partition) {
 }
 
 bool GpuServer::takes_sessions() const {
-  return !killed_ && !broken_ && sessions_.size() < wire::kMostChannels;
+  return listens_ && !killed_ && !broken_ && sessions_.size() < wire::kMostChannels;
 }
 
 // The server reads it when it is ready.
@@ -105,7 +105,11 @@ Result<uint32_t> GpuServer::OpenSession(SessionOptions options) {
   open.budget_bytes = options.budget_bytes;
   wire::SetText(open, options.key);
   const int fds[] = {options.door, options.gate, options.activity};
-  MIG_TRY(wire::SendControl(control_.native_handle(), open, std::span(fds, options.activity >= 0 ? 3 : 2)));
+  const auto sent = wire::SendControl(control_.native_handle(), open, std::span(fds, options.activity >= 0 ? 3 : 2));
+  if (!sent) {
+    listens_ = false;
+    return std::unexpected(sent.error());
+  }
   sessions_.emplace(++last_session_, Session{std::move(options.container), std::move(options.listener)});
   return last_session_;
 }
@@ -163,6 +167,7 @@ bool GpuServer::ReadControl() {
     auto received = wire::ReceiveControl(control_.native_handle());
     if (!received && received.error().code() == Code::kTimeout) return true;
     if (!received || !*received) {
+      listens_ = false;
       (void)process_.KillGroup();
       return false;
     }

@@ -86,6 +86,10 @@ class GpuServer : public std::enable_shared_from_this<GpuServer> {
   void Hear();
 
   bool takes_sessions() const;
+  // False once it has let go of its control socket, however it comes to that: its death is told a little later.
+  bool listens() const { return listens_; }
+  // Whether its next session would be the first thing that it does.
+  bool is_new() const { return !ready_at_ && sessions_.empty(); }
   std::optional<Clock::time_point> ready_at() const { return ready_at_; }
   pid_t pid() const { return process_.pid(); }  // 0: reaped
 
@@ -125,7 +129,7 @@ class GpuServer : public std::enable_shared_from_this<GpuServer> {
   std::optional<Clock::time_point> ready_at_;
   uint32_t last_session_ = 0;
   uint64_t last_drain_ = 0;
-  bool broken_ = false, killed_ = false;
+  bool listens_ = true, broken_ = false, killed_ = false;
 };
 
 // Which server a new container gets: one of its own, or the user's on that partition.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/log.h"
 #include "node/function_log.h"
@@ -172,10 +173,17 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
   Arrive(*call);
   for (;;) {
     std::optional<CallEvent> event = co_await call->inbox.Next(call->deadline);
-    if (event && std::holds_alternative<Granted>(*event)) co_return co_await Run(call);
+    if (event && std::holds_alternative<Granted>(*event)) {
+      if (PlaceAgain(*call)) continue;
+      co_return co_await Run(call);
+    }
     if (event && std::holds_alternative<Rejected>(*event))
       co_return Failure(Outcome::kNoCapacity, std::get<Rejected>(*event).reason);
-    if (event && std::holds_alternative<Ended>(*event)) co_return AnswerTo(std::get<Ended>(*event).reason);
+    if (event && std::holds_alternative<Ended>(*event)) {
+      const Ended& ended = std::get<Ended>(*event);
+      if (ended.container == call->given_up) continue;
+      co_return AnswerTo(ended.reason);
+    }
     if (call->container != 0) continue;  // too late to give up: the turn is next in the inbox
     const bool starting = IsStarting(request);
     Tell(sched::Withdrawn{call->id});
@@ -186,6 +194,21 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
     const bool left = std::holds_alternative<CallerLeft>(*event);
     co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
   }
+}
+
+// Where the container that it was granted fails before anything of the invocation has run in it: what happened to an
+// idle container is no caller's matter.
+bool Node::PlaceAgain(Call& call) {
+  Slot& slot = slots_.at(call.container);
+  if (!slot.container->failing()) return false;
+  slot.running.reset();
+  call.given_up = std::exchange(call.container, 0);
+  if (!slot.container->unusable().empty())
+    slot.container->End({EndReason::Kind::kUnusable, slot.container->unusable()});
+  Tell(sched::Ending{call.given_up});
+  Tell(sched::Finished{call.id, 0});
+  Arrive(call);
+  return true;
 }
 
 asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {

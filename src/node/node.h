@@ -87,6 +87,7 @@ class Node {
     std::string reason;
   };
   struct Ended {  // its container ended, or will not start
+    sched::ContainerId container;
     EndReason reason;
   };
   struct CallerLeft {};
@@ -102,6 +103,7 @@ class Node {
     Request request;
     Mailbox<CallEvent> inbox;
     sched::ContainerId container = 0;  // since it was granted
+    sched::ContainerId given_up = 0;   // granted before, but failing by then
     uint64_t release_tag = 0;          // of the drain after which it has released the GPU; 0: none is under way
     bool yielding = false;             // that drain is for its yield
     bool finishing = false;            // its last drain is under way
@@ -125,6 +127,7 @@ class Node {
   bool IsStarting(const Request& request) const;  // a container of its function
   void Arrive(const Call& call);
   boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
+  bool PlaceAgain(Call& call);
   boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call);
   Answer TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer);
   void GiveBack(sched::InvocationId call, sched::ContainerId container, double seconds);

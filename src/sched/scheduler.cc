@@ -1,6 +1,7 @@
 #include "sched/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mignificient::sched {
 
@@ -39,6 +40,7 @@ void Scheduler::Handle(const Started& event) {
   if (found == containers_.end() || found->second.state != ContainerState::kStarting) return;
   found->second.state = ContainerState::kIdle;
   found->second.last_used = tick_;
+  owners_.at(found->second.demand.owner).tried_again = false;
   --partitions_[found->second.partition].starting;
 }
 
@@ -98,6 +100,7 @@ void Scheduler::Handle(const Ending& event) {
   EndContainer(event.container);
   if (had_started) return;
   OwnerState& owner = owners_.at(name);
+  if (event.others_fault && !std::exchange(owner.tried_again, true)) return;
   owner.no_more = true;
   if (owner.containers.empty()) AbandonAll(name, event.container);
 }

@@ -22,7 +22,7 @@
 
 namespace mignificient::sched {
 
-using InvocationId = uint64_t;  // chosen by the caller, never reused, not 0
+using InvocationId = uint64_t;  // chosen by the caller, not 0; comes again only once it is finished or abandoned
 using ContainerId = uint64_t;   // chosen by the scheduler, never reused
 
 // While one invocation owns a partition's GPU, the next may ...
@@ -87,6 +87,7 @@ struct Withdrawn {  // an invocation that does not run yet is given up (timeout,
 };
 struct Ending {  // the container takes no more invocations (crash, kill): it is being ended
   ContainerId container = 0;
+  bool others_fault = false;  // had it not started: through no fault of its own, so another may be started at once
 };
 struct Gone {  // its processes are reaped: its memory is free
   ContainerId container = 0;
@@ -195,6 +196,7 @@ class Scheduler {
   struct OwnerState {
     std::set<ContainerId> containers;  // not those that end
     size_t running = 0;
+    bool tried_again = false;  // a container of it did not start through another's fault, and none has started since
     bool no_more = false;  // a container of it did not start: none beyond the first until one has finished something
     uint32_t keep = 0;
   };

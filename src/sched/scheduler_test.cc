@@ -203,6 +203,49 @@ TEST(SchedulerTest, AContainerThatDoesNotStartAbandonsThoseThatWaitForIt) {
   StartOf(scheduler, Arrival(3, "a"));
 }
 
+TEST(SchedulerTest, AContainerThatOthersKeptFromStartingIsTriedAgainOnce) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
+  const Start first = StartOf(scheduler, Arrival(1, "a"));
+  scheduler.On(Arrival(2, "a"));
+  const auto actions = scheduler.On(Ending{first.container, true});
+  EXPECT_TRUE(Of<Abandon>(actions).empty());
+  const auto starts = Of<Start>(actions);
+  ASSERT_FALSE(starts.empty());
+  EXPECT_EQ(starts[0].invocation, 1u);
+  EXPECT_NE(starts[0].container, first.container);
+  size_t abandoned = 0;
+  for (const Start& start : starts) abandoned += Of<Abandon>(scheduler.On(Ending{start.container, true})).size();
+  EXPECT_EQ(abandoned, 2u);
+}
+
+TEST(SchedulerTest, OnceAContainerHasStartedTheNextMayBeTriedAgain) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
+  for (InvocationId id = 1; id <= 3; ++id) {
+    const Start first = StartOf(scheduler, Arrival(id, "a"));
+    const auto again = Of<Start>(scheduler.On(Ending{first.container, true}));
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(Of<Grant>(scheduler.On(Started{again[0].container}))[0].invocation, id);
+    scheduler.On(Finished{id, 10});
+    scheduler.On(Ending{again[0].container});
+    scheduler.On(Gone{first.container});
+    scheduler.On(Gone{again[0].container});
+  }
+}
+
+// An invocation that was granted a container which failed before anything ran in it comes again.
+TEST(SchedulerTest, AnInvocationMayComeAgainOnceItIsOver) {
+  Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
+  const Start first = StartOf(scheduler, Arrival(1, "a"));
+  ASSERT_EQ(Of<Grant>(scheduler.On(Started{first.container})).size(), 1u);
+  scheduler.On(Ending{first.container});
+  scheduler.On(Finished{1, 0});
+  const Start second = StartOf(scheduler, Arrival(1, "a"));
+  EXPECT_EQ(Of<Grant>(scheduler.On(Started{second.container}))[0].invocation, 1u);
+  scheduler.On(Gone{first.container});
+  scheduler.On(Finished{1, 10});
+  EXPECT_EQ(scheduler.RunningOn(0), 0u);
+}
+
 TEST(SchedulerTest, ASecondContainerThatDoesNotStartIsNotTriedAgainAtOnce) {
   Scheduler scheduler(TwoPartitions());
   const Start first = StartOf(scheduler, Arrival(1, "a"));

@@ -144,7 +144,7 @@ class World {
     if (live_.empty()) return;
     const ContainerId id = PickFrom(live_);
     End(id);
-    Send(Ending{id});
+    Send(Ending{id, Pick(2) == 0});
   }
   void End(ContainerId id) {
     live_.erase(id);

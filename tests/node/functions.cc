@@ -10,6 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <mignificient/executor/function.hpp>
 
@@ -57,10 +58,10 @@ size_t echo_size_t(Invocation invocation) {
 int count(Invocation invocation) {
   return Write(invocation, std::to_string(++counter));
 }
-int nothing(Invocation) {
 int own_pid(Invocation invocation) {
   return Write(invocation, std::to_string(::getpid()));
 }
+int nothing(Invocation) {
   return 0;
 }
 int negative(Invocation) {
@@ -137,6 +138,15 @@ int misuse(Invocation) {
 }
 int device_error(Invocation) {
   TellServer("d");
+  return 0;
+}
+// After it has returned, once the file PAYLOAD is there.
+int device_error_later(Invocation invocation) {
+  const std::string file(reinterpret_cast<const char*>(invocation.payload.data), invocation.payload.size);
+  std::thread([file] {
+    while (::access(file.c_str(), F_OK) != 0) ::usleep(1000);
+    TellServer("d");
+  }).detach();
   return 0;
 }
 int server_exits(Invocation) {

@@ -146,6 +146,35 @@ def test_who_waits_behind_a_crash_is_placed_again(node, tmp_path):
     assert Answer(second.getresponse()).status == 200
 
 
+def killed(node, which):
+    """Kills a process of the one container, idle, and waits until it is dead: not until the node has seen it."""
+    (container,) = node.containers()
+    assert container["status"] == "idle"
+    os.kill(container[which], signal.SIGKILL)
+    until(lambda: not alive(container[which]), "it is dead")
+
+
+@pytest.mark.parametrize("which", ["gpu-server-pid", "executor-pid"])
+def test_a_process_that_died_while_its_container_was_idle_is_no_callers_matter(node, which):
+    for _ in range(20):
+        assert node.invoke("count").body == b"1"
+        killed(node, which)
+        assert node.invoke("count").body == b"1"
+        (container,) = [c for c in node.containers() if c["status"] == "idle"]
+        node.request("POST", "/kill", json.dumps({"user": "alice", "container": container["id"]}))
+        node.until_no_container()
+
+
+def test_a_context_that_breaks_while_its_container_is_idle_ends_it_at_once(node, tmp_path):
+    assert node.invoke("device_error_later", str(tmp_path / "now")).status == 200
+    assert [c["status"] for c in node.containers()] == ["idle"]
+    (tmp_path / "now").touch()
+    node.until_no_container()
+    ending = node.wait_for_line("container_ending id=c-1 .*")
+    assert "GPU context is broken" in ending.group(0)
+    assert node.invoke("count").body == b"1"
+
+
 def test_compatible_status_answers_200(make_node):
     node = make_node(**{"compatible-status": True})
     answer = node.invoke("waits", timeout=0.2)

@@ -107,6 +107,30 @@ def test_the_death_of_the_server_ends_all_its_containers(node, tmp_path):
     assert node.invoke("count", mig_instance="3g").body == b"1"
 
 
+def test_the_next_invocation_after_the_death_of_an_idle_server_gets_a_new_one(node):
+    for _ in range(10):
+        one, two, pid = two_containers(node, "count", "echo")
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not alive(pid), "it is dead")
+        assert [node.invoke(name, "1", mig_instance="3g").body for name in ("count", "echo")] == [b"1", b"1"]
+        until(lambda: not {one, two} & set(servers(node)), "the old ones are gone")
+        for container in servers(node):
+            kill(node, container)
+        node.until_no_container()
+
+
+def test_who_joins_a_server_that_dies_gets_another(node):
+    assert node.invoke("count", mig_instance="3g").body == b"1"
+    (pid,) = servers(node).values()
+    os.kill(pid, signal.SIGSTOP)  # it takes the session and does not open it
+    joining = node.start("echo", "x", mig_instance="3g")
+    until(lambda: [c["status"] for c in node.containers()] == ["idle", "starting"], "the second starts")
+    os.kill(pid, signal.SIGKILL)
+    answer = Answer(joining.getresponse())
+    assert (answer.status, answer.body, answer.headers["X-Start-Type"]) == (200, b"x", "cold")
+    assert set(servers(node).values()) and pid not in servers(node).values()
+
+
 @pytest.mark.parametrize("function, status, words", [
     ("out_of_memory", (507, "gpu_out_of_memory"), "[100] MiB"),
     ("misuse", (502, "function_crashed"), "garbage in the ring"),
@@ -179,3 +203,23 @@ def test_the_software_gpu_serves_several_containers_and_outlives_one(make_node):
     until(lambda: len(node.containers()) == 1, "the first is gone")
     assert add("g").headers["X-Start-Type"] == "warm"
     assert set(servers(node).values()) == {pid}
+
+
+@pytest.mark.skipif(not EXAMPLE.exists(), reason="examples are not built")
+@pytest.mark.parametrize("share", ["none", "user"])
+def test_the_software_gpus_server_may_be_killed_while_its_container_is_idle(make_node, share):
+    node = make_node(**{"gpu-server": {"driver": "cpu", "share": share},
+                        "functions": {"allowed-paths": [str(EXAMPLE.parent)]},
+                        "paths": {"gpu-server": str(BUILD / "bin" / "mignificient-gpu-server")}})
+
+    def add():
+        return node.invoke("f", '{"vec-elements": 1000}', function_path=str(EXAMPLE), mig_instance="3g",
+                           function_handler="vector_add_ptx")
+
+    assert add().status == 200
+    for _ in range(5):
+        (container,) = [c for c in node.containers() if c["status"] == "idle"]
+        os.kill(container["gpu-server-pid"], signal.SIGKILL)
+        until(lambda: not alive(container["gpu-server-pid"]), "it is dead")
+        answer = add()
+        assert (answer.status, answer.headers["X-Start-Type"]) == (200, "cold")
