@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -16,6 +17,7 @@ using wire::HandleKind;
 
 constexpr uint32_t kPageEntries = 4096;
 constexpr uint32_t kPages = 256;
+constexpr size_t kRetired = 1024;  // so many replaced entries are kept for those who found them before
 using Page = std::array<std::atomic<const Function*>, kPageEntries>;
 
 // Read without a lock by every launch; pages are added under `registry_lock` and never removed.
@@ -24,6 +26,7 @@ constinit std::array<std::atomic<Page*>, kPages> pages{};
 struct Registry {
   std::mutex lock;
   std::map<std::pair<uint64_t, std::string>, const Function*> by_name;
+  std::deque<std::unique_ptr<const Function>> retired;  // oldest first
 };
 
 Registry& TheRegistry() {
@@ -31,12 +34,22 @@ Registry& TheRegistry() {
   return registry;
 }
 
-bool Publish(const Function* function) {
+// The server uses a slot again once what it named is unloaded.
+void Retire(Registry& registry, const Function* function) {
+  if (function == nullptr) return;
+  const auto known = registry.by_name.find({function->owner, function->name});
+  if (known != registry.by_name.end() && known->second == function) registry.by_name.erase(known);
+  registry.retired.emplace_back(function);
+  if (registry.retired.size() > kRetired) registry.retired.pop_front();
+}
+
+bool Publish(Registry& registry, const Function* function) {
   const uint32_t slot = wire::UnpackHandle(function->handle).slot;
   if (slot >= kPages * kPageEntries) return false;
   std::atomic<Page*>& page = pages[slot / kPageEntries];
   if (page.load(std::memory_order_relaxed) == nullptr) page.store(new Page{}, std::memory_order_release);
-  (*page.load(std::memory_order_relaxed))[slot % kPageEntries].store(function, std::memory_order_release);
+  std::atomic<const Function*>& entry = (*page.load(std::memory_order_relaxed))[slot % kPageEntries];
+  Retire(registry, entry.exchange(function, std::memory_order_acq_rel));
   return true;
 }
 
@@ -124,8 +137,8 @@ CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, co
   }
   auto asked = std::make_unique<Function>();
   if (const CUresult result = Ask(command, owner, name, *asked); result != CUDA_SUCCESS) return result;
-  if (!Publish(asked.get())) return CUDA_ERROR_OUT_OF_MEMORY;
-  function = asked.release();  // lives until the process ends, see function.h
+  if (!Publish(registry, asked.get())) return CUDA_ERROR_OUT_OF_MEMORY;
+  function = asked.release();  // the slot's
   registry.by_name.emplace(std::pair(owner, function->name), function);
   return CUDA_SUCCESS;
 }

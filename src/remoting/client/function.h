@@ -1,6 +1,7 @@
 // Kernels and functions as the client knows them: name, parameter layout, limits. A CUkernel and the CUfunction of the
-// same kernel are two names of one entry. Entries are found by slot without a lock and live until the process ends,
-// since programs may launch while another thread unloads; the server refuses names that are gone.
+// same kernel are two names of one entry. Entries are found by slot without a lock. One lives on when its module is
+// unloaded, since another thread may be about to launch it (the server refuses names that are gone), until its slot names
+// another kernel and many more have been replaced.
 #pragma once
 
 #include <atomic>
