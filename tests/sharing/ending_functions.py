@@ -1,37 +1,11 @@
 """A Python function that returns while its GPU work goes on, for ending_test.py. It uses the driver through ctypes."""
 import ctypes
 import json
+import pathlib
 import subprocess
 import sys
 
-PTX = b"""
-.version 6.0
-.target sm_50
-.address_size 64
-
-.visible .entry timed(.param .u64 times, .param .u32 rounds) {
-  .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %d<5>;
-  ld.param.u64 %d1, [times];
-  cvta.to.global.u64 %d1, %d1;
-  ld.param.u32 %r1, [rounds];
-  mov.u64 %d2, %globaltimer;
-  cvt.u32.u64 %r2, %d2;
-  mov.u32 %r3, 0;
-LOOP:
-  setp.ge.u32 %p, %r3, %r1;
-  @%p bra STORE;
-  mad.lo.u32 %r2, %r2, 1664525, 1013904223;
-  add.u32 %r3, %r3, 1;
-  bra LOOP;
-STORE:
-  cvt.u64.u32 %d3, %r2;
-  st.volatile.global.u64 [%d1+8], %d3;
-  mov.u64 %d4, %globaltimer;
-  st.volatile.global.u64 [%d1], %d2;
-  st.volatile.global.u64 [%d1+8], %d4;
-  ret;
-}
-"""
+PTX = pathlib.Path(__file__).with_name("kernels.ptx").read_bytes()
 NOT_READY = 600
 started = {}
 
