@@ -1,138 +1,19 @@
-// Graph nodes and their parameters: every way of the API to state them ends in one form, CUgraphNodeParams, and that
-// becomes plain values on the wire.
+// Graph nodes: every way of the API to state their parameters ends in one form, CUgraphNodeParams, and that becomes
+// plain values on the wire (graph_node_params.h).
 
 #include <algorithm>
-#include <map>
+#include <cstring>
 #include <memory>
-#include <mutex>
 
-#include "remoting/client/function.h"
 #include "remoting/client/graph.h"
-#include "remoting/client/graph_copy.h"
+#include "remoting/client/graph_node_params.h"
 #include "remoting/client/host_function.h"
 #include "remoting/client/memory.h"
-#include "remoting/client/stream_memory.h"
 
 namespace mignificient::client {
 namespace {
 
 using wire::Command;
-
-template <typename T>
-void Append(std::vector<std::byte>& bytes, const T& value) {
-  const auto* from = reinterpret_cast<const std::byte*>(&value);
-  bytes.insert(bytes.end(), from, from + sizeof value);
-}
-
-// --- From the program to the wire -----------------------------------------------------------------------------------
-
-CUresult PutKernel(const CUDA_KERNEL_NODE_PARAMS& params, std::vector<std::byte>& payload) {
-  const void* handle = params.function != nullptr ? static_cast<const void*>(params.function) : params.kernel;
-  const Function* function = FindFunction(handle);
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  ParamSource source;
-  if (const CUresult found = FindParams(*function, params.params, params.extra, source); found != CUDA_SUCCESS)
-    return found;
-  wire::KernelNode node{function->handle, {}, {}, params.shared_bytes, function->param_bytes};
-  std::copy_n(params.grid, 3, node.grid);
-  std::copy_n(params.block, 3, node.block);
-  Append(payload, node);
-  payload.resize(payload.size() + (function->param_bytes + 7) / 8 * 8);
-  PackParams(*function, source, payload.data() + payload.size() - (function->param_bytes + 7) / 8 * 8);
-  return CUDA_SUCCESS;
-}
-
-bool IsAllocated(CUdeviceptr address) {
-  return IsDeviceMemory(address) || ThePinnedMemory().Find(address);
-}
-
-// `kept` names the host function that the node has; 0: none.
-CUresult PutHost(const CUDA_HOST_NODE_PARAMS& params, std::vector<std::byte>& payload, uint64_t& kept) {
-  if (params.function == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const HostFunction function{.function = params.function, .user_data = params.user_data, .repeats = true};
-  if (const CUresult result = KeepHostFunction(function, kept); result != CUDA_SUCCESS) return result;
-  Append(payload, wire::HostNode{kept});
-  return CUDA_SUCCESS;
-}
-
-CUresult PutMemcpy(CUDA_MEMCPY3D copy, std::vector<std::byte>& payload, uint64_t& kept) {
-  if (const CUresult result = StageNode(copy, kept); result != CUDA_SUCCESS) return result;
-  Append(payload, wire::MemcpyNode{copy, kept});
-  return CUDA_SUCCESS;
-}
-
-CUresult PutMemoryOps(const CUDA_BATCH_MEM_OP_NODE_PARAMS& params, std::vector<std::byte>& payload) {
-  if (params.count == 0) return CUDA_ERROR_INVALID_VALUE;
-  if (const CUresult checked = CheckMemoryOps(params.count, params.operations, params.flags); checked != CUDA_SUCCESS)
-    return checked;
-  Append(payload, wire::MemoryOpsNode{params.count, params.flags});
-  for (unsigned i = 0; i < params.count; ++i) Append(payload, params.operations[i]);
-  return CUDA_SUCCESS;
-}
-
-CUresult Put(const CUgraphNodeParams& params, std::vector<std::byte>& payload, uint64_t& kept) {
-  switch (params.type) {
-    case CU_GRAPH_NODE_TYPE_KERNEL:
-      return PutKernel(params.kernel, payload);
-    case CU_GRAPH_NODE_TYPE_MEMCPY:
-      return PutMemcpy(params.memcpy.copy, payload, kept);
-    case CU_GRAPH_NODE_TYPE_MEMSET: {
-      // A graph's own memory tells CUDA no context, so the node has to.
-      if (params.memset.context == nullptr && !IsAllocated(params.memset.dst)) return CUDA_ERROR_INVALID_VALUE;
-      wire::MemsetNode node{params.memset};
-      node.memset.context = nullptr;
-      Append(payload, node);
-      return CUDA_SUCCESS;
-    }
-    case CU_GRAPH_NODE_TYPE_HOST:
-      return PutHost(params.host, payload, kept);
-    case CU_GRAPH_NODE_TYPE_GRAPH:
-      Append(payload, wire::ChildNode{NameOf(params.graph.graph), params.graph.ownership, 0});
-      return CUDA_SUCCESS;
-    case CU_GRAPH_NODE_TYPE_EMPTY:
-      return CUDA_SUCCESS;
-    case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
-    case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
-      Append(payload, wire::EventNode{NameOf(params.event.event)});
-      return CUDA_SUCCESS;
-    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
-      if (params.alloc.pool.handle_types != 0) return CUDA_ERROR_NOT_SUPPORTED;  // nothing leaves the session
-      Append(payload, wire::AllocNode{params.alloc.bytes, 0});
-      return CUDA_SUCCESS;
-    case CU_GRAPH_NODE_TYPE_MEM_FREE:
-      Append(payload, wire::FreeNode{params.free.address});
-      return CUDA_SUCCESS;
-    case CU_GRAPH_NODE_TYPE_BATCH_MEM_OP:
-      return PutMemoryOps(params.memory_operations, payload);
-    case CU_GRAPH_NODE_TYPE_CONDITIONAL:
-      Append(payload,
-             wire::ConditionalNode{params.conditional.handle, params.conditional.type, params.conditional.size});
-      return CUDA_SUCCESS;
-    default:
-      return CUDA_ERROR_NOT_SUPPORTED;
-  }
-}
-
-// Where a conditional node's body graphs are listed: CUDA owns the array as long as the node lives, we for good.
-CUgraph* KeepGraphs(const uint64_t* names, unsigned count) {
-  auto* graphs = new CUgraph[count];
-  for (unsigned i = 0; i < count; ++i) graphs[i] = HandleOf<CUgraph>(names[i]);
-  return graphs;
-}
-
-// `send(payload)`, once more if the server keeps too many host functions and some have ended.
-template <typename Send>
-CUresult Sent(const CUgraphNodeParams& params, std::vector<std::byte>& payload, Send send) {
-  uint64_t kept = 0;
-  if (const CUresult put = Put(params, payload, kept); put != CUDA_SUCCESS) return put;
-  CUresult result = send();
-  if (result == CUDA_ERROR_OUT_OF_MEMORY && kept != 0) {
-    ForgetEndedHostFunctions();
-    result = FindHostFunction(kept) ? send() : result;
-  }
-  if (result != CUDA_SUCCESS && kept != 0) ForgetHostFunction(kept);
-  return result;
-}
 
 CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
@@ -141,7 +22,7 @@ CUresult Set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams& given)
   if (!named) return CUDA_ERROR_INVALID_VALUE;
   std::vector<std::byte> payload;
   const wire::SetNodeBody body{NameOf(exec), NameOf(node), given.type, 0};
-  return Sent(given, payload, [&] { return CallWith(Command::kGraphSetNode, body, {}, payload); });
+  return SendNode(given, payload, [&] { return CallWith(Command::kGraphSetNode, body, {}, payload); });
 }
 
 CUresult Enabled(CUgraphExec exec, CUgraphNode node, wire::NodeEnabledBody body, unsigned* enabled) {
@@ -154,63 +35,6 @@ CUresult Enabled(CUgraphExec exec, CUgraphNode node, wire::NodeEnabledBody body,
   const CUresult result = CallFor(Command::kGraphNodeEnabled, body, reply);
   if (result == CUDA_SUCCESS) *enabled = reply.enabled;
   return result;
-}
-
-// --- From the wire to the program -----------------------------------------------------------------------------------
-
-// The arrays that cuGraphKernelNodeGetParams and cuGraphBatchMemOpNodeGetParams point to: CUDA lends them out until the
-// node is changed or gone.
-struct LentArrays {
-  std::vector<std::byte> bytes;
-  std::vector<void*> params;
-  std::vector<CUstreamBatchMemOpParams> operations;
-};
-
-LentArrays& ArraysOf(CUgraphNode node) {
-  static std::mutex& lock = *new std::mutex;
-  static auto& all = *new std::map<CUgraphNode, LentArrays>;
-  const std::lock_guard guard(lock);
-  return all[node];
-}
-
-CUresult Fetch(CUgraphNode node, int type, wire::NodeReply& reply) {
-  if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  const CUresult result = CallFor(Command::kGraphGetNode, wire::HandleBody{NameOf(node)}, reply);
-  if (result != CUDA_SUCCESS) return result;
-  return reply.type == type && reply.bytes <= sizeof reply.payload ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-// The payload of `node`, of the type `T` that its `type` has.
-template <typename T>
-CUresult FetchAs(CUgraphNode node, int type, T& payload) {
-  const auto reply = std::make_unique<wire::NodeReply>();
-  if (const CUresult result = Fetch(node, type, *reply); result != CUDA_SUCCESS) return result;
-  std::memcpy(&payload, reply->payload, sizeof payload);
-  return CUDA_SUCCESS;
-}
-
-CUresult GetKernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS& params) {
-  const auto reply = std::make_unique<wire::NodeReply>();
-  if (const CUresult result = Fetch(node, CU_GRAPH_NODE_TYPE_KERNEL, *reply); result != CUDA_SUCCESS) return result;
-  wire::KernelNode payload;
-  std::memcpy(&payload, reply->payload, sizeof payload);
-  const Function* function = FindFunction(HandleOf<CUfunction>(payload.function));
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  LentArrays& arrays = ArraysOf(node);
-  arrays.bytes.assign(reply->payload + sizeof payload, reply->payload + reply->bytes);
-  arrays.params.clear();
-  for (const auto& param : function->params) arrays.params.push_back(arrays.bytes.data() + param.offset);
-  // A library's kernel is given as such: that is how the runtime knows it.
-  if (wire::UnpackHandle(function->owner).kind == wire::HandleKind::kLibrary)
-    params.kernel = HandleOf<CUkernel>(function->handle);
-  else
-    params.function = HandleOf<CUfunction>(function->handle);
-  std::copy_n(payload.grid, 3, params.grid);
-  std::copy_n(payload.block, 3, params.block);
-  params.shared_bytes = payload.shared_bytes;
-  params.params = arrays.params.data();
-  params.extra = nullptr;
-  return CUDA_SUCCESS;
 }
 
 // --- Parameters of the entry points that exist per type -------------------------------------------------------------
@@ -281,13 +105,13 @@ CUresult AddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* dependenci
   const wire::AddNodeBody body{NameOf(graph), params.type, tail.count()};
   const auto reply = std::make_unique<wire::AddNodeReply>();
   const CUresult result =
-      Sent(params, tail.bytes(), [&] { return CallFor(Command::kGraphAddNode, body, *reply, tail.bytes()); });
+      SendNode(params, tail.bytes(), [&] { return CallFor(Command::kGraphAddNode, body, *reply, tail.bytes()); });
   if (result != CUDA_SUCCESS) return result;
   *node = HandleOf<CUgraphNode>(reply->node);
   if (params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) params.alloc.address = reply->address;
   if (params.type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
     params.conditional.graphs =
-        KeepGraphs(reply->graphs, std::min(params.conditional.size, wire::kMaxConditionalGraphs));
+        LendGraphs(*node, reply->graphs, std::min(params.conditional.size, wire::kMaxConditionalGraphs));
   return CUDA_SUCCESS;
 }
 
@@ -378,14 +202,14 @@ MIG_EXPORT CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node,
 MIG_EXPORT CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params) {
   if (params == nullptr) return InvalidValue();
   CUDA_KERNEL_NODE_PARAMS got{};
-  const CUresult result = GetKernel(node, got);
+  const CUresult result = FetchKernel(node, got);
   if (result == CUDA_SUCCESS) *params = got;
   return result;
 }
 MIG_EXPORT CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS* params) {
   if (params == nullptr) return InvalidValue();
   CUDA_KERNEL_NODE_PARAMS got{};
-  const CUresult result = GetKernel(node, got);
+  const CUresult result = FetchKernel(node, got);
   if (result == CUDA_SUCCESS) std::memcpy(static_cast<void*>(params), &got, offsetof(CUDA_KERNEL_NODE_PARAMS, kernel));
   return result;
 }
@@ -467,19 +291,7 @@ MIG_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr* a
 }
 
 MIG_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode node, CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
-  if (params == nullptr) return InvalidValue();
-  const auto reply = std::make_unique<wire::NodeReply>();
-  if (const CUresult result = Fetch(node, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, *reply); result != CUDA_SUCCESS)
-    return result;
-  wire::MemoryOpsNode payload;
-  std::memcpy(&payload, reply->payload, sizeof payload);
-  if (payload.count > wire::kMaxMemoryOps) return CUDA_ERROR_INVALID_VALUE;
-  LentArrays& arrays = ArraysOf(node);
-  arrays.operations.resize(payload.count);
-  std::memcpy(arrays.operations.data(), reply->payload + sizeof payload,
-              payload.count * sizeof(CUstreamBatchMemOpParams));
-  *params = {CurrentContext(), payload.count, arrays.operations.data(), payload.flags};
-  return CUDA_SUCCESS;
+  return params == nullptr ? InvalidValue() : FetchMemoryOps(node, *params);
 }
 MIG_EXPORT CUresult cuGraphBatchMemOpNodeSetParams(CUgraphNode node, const CUDA_BATCH_MEM_OP_NODE_PARAMS* params) {
   return params == nullptr ? InvalidValue() : Set(nullptr, node, MemoryOps(*params));
