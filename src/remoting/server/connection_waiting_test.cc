@@ -1,0 +1,133 @@
+// What waits for work, and what must not.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "remoting/server/connection_fixture.h"
+
+namespace mignificient::server {
+namespace {
+
+std::atomic<bool> stream_is_busy;
+std::atomic<int> streams_destroyed;
+
+// Work in every stream but the legacy one goes on until the test ends it; a driver call that waits for it fails.
+class BusyStreamTest : public ConnectionTest {
+ protected:
+  BusyStreamTest() {
+    stream_is_busy = true;
+    streams_destroyed = 0;
+    driver_.cuStreamQuery = [](CUstream stream) {
+      return stream != nullptr && stream_is_busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+    };
+    driver_.cuEventQuery = [](CUevent) { return stream_is_busy ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS; };
+    driver_.cuStreamSynchronize = [](CUstream stream) {
+      EXPECT_FALSE(stream != nullptr && stream_is_busy) << "The dispatcher waits for a stream.";
+      return CUDA_SUCCESS;
+    };
+    driver_.cuStreamDestroy_v2 = [](CUstream) {
+      ++streams_destroyed;
+      return CUDA_SUCCESS;
+    };
+  }
+  ~BusyStreamTest() override { stream_is_busy = false; }
+
+  // A stream with work in it.
+  static uint64_t BusyStream(Client& client) {
+    const uint64_t name = wire::PackHandle({wire::HandleKind::kStream, 1, 0});
+    client.Send(Command::kStreamCreate, wire::StreamCreateBody{name, 0, 0});
+    client.Send(Command::kCopyInline, wire::CopyBody{4096, 0, name, 0, 0, 0});
+    return name;
+  }
+};
+
+TEST_F(BusyStreamTest, FenceDoesNotHoldUpOtherCommands) {
+  Client client(device_);
+  BusyStream(client);
+  client.header().replies[1].Arm();
+  client.Send(Command::kFence, wire::FenceBody{1, 0}, 1);
+  client.Send(Command::kFence, wire::FenceBody{2, 0});
+  const wire::ExtentBody extent{client.welcome().window_base, 1 << 20};
+  EXPECT_EQ(client.Ask(Command::kMapExtent, extent), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kUnmapExtent, extent), CUDA_SUCCESS);
+  EXPECT_FALSE(client.header().replies[1].Done());
+  EXPECT_EQ(client.header().fence_passed.load(), 0u);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{3, 1}), CUDA_ERROR_NOT_READY);
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  while (client.header().fence_passed.load() != 2) std::this_thread::yield();
+}
+
+TEST_F(BusyStreamTest, AConnectionStaysBusyWhileAStreamIs) {
+  Client client(device_);
+  BusyStream(client);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_ERROR_NOT_READY);
+  EXPECT_EQ(client.session().gate.in_flight().load(), wire::kOneBusy);
+  stream_is_busy = false;
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().gate.in_flight().load(), 0u);
+}
+
+TEST_F(BusyStreamTest, FenceIsOverAtOnceWhereNothingRuns) {
+  stream_is_busy = false;
+  Client client(device_);
+  BusyStream(client);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{1, 0}), CUDA_SUCCESS);
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{2, 1}), CUDA_SUCCESS);
+}
+
+TEST_F(BusyStreamTest, MoreFencesThanAllowedAreMisuse) {
+  driver_.cuStreamSynchronize = FakeDriver().cuStreamSynchronize;  // the end waits
+  Client client(device_);
+  BusyStream(client);
+  for (uint32_t i = 0; i <= wire::kMaxFences; ++i) client.Send(Command::kFence, wire::FenceBody{i, 0});
+  EXPECT_THAT(client.EndText(), HasSubstr("fences are pending"));
+  stream_is_busy = false;
+}
+
+TEST_F(BusyStreamTest, WaitsThatNoClientCouldHaveAreMisuse) {
+  driver_.cuStreamSynchronize = FakeDriver().cuStreamSynchronize;  // the end waits
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  for (int i = 0; i < 3000 && client.Send(Command::kStreamSynchronize, wire::HandleBody{stream}, 0); ++i) {
+  }
+  EXPECT_THAT(client.EndText(), HasSubstr("waits are pending"));
+  stream_is_busy = false;
+}
+
+TEST_F(BusyStreamTest, CaptureBeginsAndPinnedMemoryGoesWithoutHoldingUpOthers) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  const auto fd = os::CreateSealedMemory("test", 4096).value();
+  const wire::DescriptorPacket packet{7, 4096};
+  const int raw = fd.get();
+  ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
+  const uint64_t host = client.welcome().host_window_base;
+  EXPECT_EQ(client.Ask(Command::kPinHost, wire::PinHostBody{7, host, 4096, 0}), CUDA_SUCCESS);
+  client.header().replies[1].Arm();
+  client.Send(Command::kUnpinHost, wire::UnpinHostBody{host}, 1);
+  EXPECT_EQ(client.Ask(Command::kCaptureBegin, wire::CaptureBeginBody{stream, 0, 0, 0}), CUDA_SUCCESS);
+  EXPECT_FALSE(client.header().replies[1].Done());
+  EXPECT_EQ(client.session().pinned_bytes.load(), 4096u);
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  EXPECT_EQ(client.session().pinned_bytes.load(), 0u);
+}
+
+TEST_F(BusyStreamTest, DestroyedStreamLivesUntilItsWorkIsOverAndHoldsUpNobody) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  client.Send(Command::kStreamDestroy, wire::HandleBody{stream});
+  EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{stream}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(streams_destroyed.load(), 0);
+  client.header().replies[1].Arm();
+  client.Send(Command::kContextSynchronize, wire::HandleBody{0}, 1);
+  EXPECT_EQ(client.Ask(Command::kEventQuery, wire::HandleBody{1}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_FALSE(client.header().replies[1].Done()) << "The context still has its work.";
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  while (streams_destroyed.load() != 1) std::this_thread::yield();
+}
+
+}  // namespace
+}  // namespace mignificient::server
