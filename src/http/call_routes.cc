@@ -9,6 +9,7 @@
 #include "http/acting_user.h"
 #include "http/call_json.h"
 #include "http/route_handlers.h"
+#include "node/calls.h"
 
 namespace mignificient::http {
 namespace {
@@ -71,7 +72,7 @@ Reply CallReply(const Result<node::StoredCall>& call) {
 
 }  // namespace
 
-boost::asio::awaitable<Reply> ListCalls(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> ListCalls(const Services& services, RouteRequest& request, node::Caller&) {
   auto filter = ParseFilter(request);
   if (!filter) co_return ErrorReply(filter.error());
   const auto calls = co_await services.calls.List(std::move(*filter));
@@ -81,12 +82,12 @@ boost::asio::awaitable<Reply> ListCalls(const Services& services, RouteRequest& 
   co_return JsonReply(json::serialize(json::object{{"calls", std::move(list)}}) + "\n");
 }
 
-boost::asio::awaitable<Reply> GetCall(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> GetCall(const Services& services, RouteRequest& request, node::Caller&) {
   const Result<node::StoredCall> call = co_await Named(services, request);
   co_return CallReply(call);
 }
 
-boost::asio::awaitable<Reply> GetCallResult(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> GetCallResult(const Services& services, RouteRequest& request, node::Caller&) {
   const Result<node::StoredCall> call = co_await Named(services, request);
   if (!call) co_return ErrorReply(call.error());
   std::string body;
@@ -101,7 +102,7 @@ boost::asio::awaitable<Reply> GetCallResult(const Services& services, RouteReque
   co_return reply;
 }
 
-boost::asio::awaitable<Reply> CancelCall(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> CancelCall(const Services& services, RouteRequest& request, node::Caller&) {
   Result<node::StoredCall> call = co_await services.calls.Find(request.Parameter("id"));
   call = Own(request.identity, std::move(call));
   if (call && !node::IsOver(call->status)) call = co_await services.calls.Cancel(call->id);

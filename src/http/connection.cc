@@ -143,8 +143,8 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     route.accepted = accepted;
     route.body = std::move(request.body());
     Bare().expires_never();
-    node::Node::Caller caller;
-    const auto watched = std::make_shared<node::Node::Caller*>(&caller);
+    node::Caller caller;
+    const auto watched = std::make_shared<node::Caller*>(&caller);
     asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), watched), asio::detached);
     const Reply reply = co_await AnswerRoute(shared_->services, std::move(route), caller);
     *watched = nullptr;
@@ -157,8 +157,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
 
   // The end of the stream is a caller who has gone. Bytes that arrive meanwhile are the next request, or TLS's own:
   // they may hide the end behind them, so it is looked for again until the answer is there.
-  static asio::awaitable<void> WatchLeave(std::shared_ptr<Connection> self,
-                                          std::shared_ptr<node::Node::Caller*> caller) {
+  static asio::awaitable<void> WatchLeave(std::shared_ptr<Connection> self, std::shared_ptr<node::Caller*> caller) {
     Error error;
     co_await self->Bare().socket().async_wait(asio::socket_base::wait_read, Into(error));
     while (!error && *caller != nullptr) {

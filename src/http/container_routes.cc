@@ -7,6 +7,7 @@
 #include "http/acting_user.h"
 #include "http/container_json.h"
 #include "http/route_handlers.h"
+#include "node/node.h"
 
 namespace mignificient::http {
 namespace {
@@ -50,7 +51,7 @@ Result<> Kill(const Services& services, const RouteRequest& request) {
 
 }  // namespace
 
-boost::asio::awaitable<Reply> ListContainers(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> ListContainers(const Services& services, RouteRequest& request, node::Caller&) {
   const auto user = ListedUser(request.identity, request.Query("user"));
   if (!user) co_return ErrorReply(user.error());
   json::array containers;
@@ -59,7 +60,7 @@ boost::asio::awaitable<Reply> ListContainers(const Services& services, RouteRequ
   co_return JsonReply(json::serialize(json::object{{"containers", std::move(containers)}}) + "\n");
 }
 
-boost::asio::awaitable<Reply> KillContainer(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> KillContainer(const Services& services, RouteRequest& request, node::Caller&) {
   const auto killed = Kill(services, request);
   co_return killed ? JsonReply("{\"result\": \"killed\"}\n") : ErrorReply(killed.error());
 }

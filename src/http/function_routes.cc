@@ -13,8 +13,10 @@
 #include "http/call_json.h"
 #include "http/invocation_reply.h"
 #include "http/route_handlers.h"
+#include "node/calls.h"
 #include "node/fields.h"
 #include "node/function_spec.h"
+#include "node/registry.h"
 
 namespace mignificient::http {
 namespace {
@@ -87,7 +89,7 @@ Reply NotAccepted(const Error& error) {
 
 }  // namespace
 
-boost::asio::awaitable<Reply> PutFunction(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> PutFunction(const Services& services, RouteRequest& request, node::Caller&) {
   auto spec = ParsePut(request);
   if (!spec) co_return Refused(spec.error());
   const std::string text = Line(node::FunctionJson(*spec));
@@ -100,7 +102,7 @@ boost::asio::awaitable<Reply> PutFunction(const Services& services, RouteRequest
   co_return reply;
 }
 
-boost::asio::awaitable<Reply> GetFunction(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> GetFunction(const Services& services, RouteRequest& request, node::Caller&) {
   const auto user = ActingUser(request.identity, request.Query("user"));
   if (!user) co_return ErrorReply(user.error());
   const auto spec = services.registry.Find(*user, request.Parameter("name"));
@@ -108,7 +110,7 @@ boost::asio::awaitable<Reply> GetFunction(const Services& services, RouteRequest
   co_return JsonReply(Line(node::FunctionJson(*spec)));
 }
 
-boost::asio::awaitable<Reply> ListFunctions(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> ListFunctions(const Services& services, RouteRequest& request, node::Caller&) {
   const auto user = ListedUser(request.identity, request.Query("user"));
   if (!user) co_return ErrorReply(user.error());
   json::array functions;
@@ -116,7 +118,7 @@ boost::asio::awaitable<Reply> ListFunctions(const Services& services, RouteReque
   co_return JsonReply(Line({{"functions", std::move(functions)}}));
 }
 
-boost::asio::awaitable<Reply> DeleteFunction(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> DeleteFunction(const Services& services, RouteRequest& request, node::Caller&) {
   const auto user = ActingUser(request.identity, request.Query("user"));
   if (!user) co_return ErrorReply(user.error());
   const Result<> deleted = co_await services.registry.Delete(*user, request.Parameter("name"));
@@ -124,8 +126,7 @@ boost::asio::awaitable<Reply> DeleteFunction(const Services& services, RouteRequ
   co_return JsonReply("{\"result\": \"deleted\"}\n");
 }
 
-boost::asio::awaitable<Reply> CallFunction(const Services& services, RouteRequest& request,
-                                           node::Node::Caller& caller) {
+boost::asio::awaitable<Reply> CallFunction(const Services& services, RouteRequest& request, node::Caller& caller) {
   auto invocation = ParseInvocation(services, request);
   if (!invocation) co_return Refused(invocation.error());
   const std::string user = invocation->user, name = invocation->function;
@@ -134,7 +135,7 @@ boost::asio::awaitable<Reply> CallFunction(const Services& services, RouteReques
   co_return reply;
 }
 
-boost::asio::awaitable<Reply> CallFunctionLater(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> CallFunctionLater(const Services& services, RouteRequest& request, node::Caller&) {
   const auto parsed = ParseCall(services, request);
   if (!parsed) co_return Refused(parsed.error());
   node::NewCall call;

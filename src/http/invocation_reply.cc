@@ -1,11 +1,12 @@
 #include "http/invocation_reply.h"
 
 #include "base/log.h"
+#include "node/node.h"
+#include "node/registry.h"
 
 namespace mignificient::http {
 
-boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Request request,
-                                             node::Node::Caller& caller) {
+boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Request request, node::Caller& caller) {
   const std::string call = request.call_id, user = request.user, function = request.function;
   const node::Answer answer = co_await services.node.Invoke(std::move(request), caller);
   if (!answer.container.empty()) services.registry.Settle(answer.container);

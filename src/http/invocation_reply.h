@@ -7,7 +7,6 @@
 namespace mignificient::http {
 
 // Writes the log line `invocation`.
-boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Request request,
-                                             node::Node::Caller& caller);
+boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Request request, node::Caller& caller);
 
 }  // namespace mignificient::http

@@ -21,7 +21,7 @@ Result<ParsedInvoke> Parse(const Services& services, const RouteRequest& request
 
 }  // namespace
 
-boost::asio::awaitable<Reply> Invoke(const Services& services, RouteRequest& request, node::Node::Caller& caller) {
+boost::asio::awaitable<Reply> Invoke(const Services& services, RouteRequest& request, node::Caller& caller) {
   auto parsed = Parse(services, request);
   if (!parsed) {
     log::Info("refused", {{"error", parsed.error().message()}});

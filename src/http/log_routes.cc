@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "http/acting_user.h"
 #include "http/route_handlers.h"
+#include "node/node.h"
 
 namespace mignificient::http {
 namespace {
@@ -68,7 +69,7 @@ class Follower {
 
 }  // namespace
 
-boost::asio::awaitable<Reply> ContainerLogs(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> ContainerLogs(const Services& services, RouteRequest& request, node::Caller&) {
   auto query = ParseQuery(request);
   if (!query) co_return ErrorReply(query.error());
   const node::Logs& logs = services.node.logs();

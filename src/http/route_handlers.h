@@ -6,7 +6,7 @@
 namespace mignificient::http {
 
 #define MIG_ROUTE(name) \
-  boost::asio::awaitable<Reply> name(const Services& services, RouteRequest& request, node::Node::Caller& caller)
+  boost::asio::awaitable<Reply> name(const Services& services, RouteRequest& request, node::Caller& caller)
 
 // invoke_routes.cc
 MIG_ROUTE(Invoke);

@@ -144,7 +144,7 @@ std::optional<std::string> RouteRequest::Query(std::string_view name) const {
   return std::nullopt;
 }
 
-boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest request, node::Node::Caller& caller) {
+boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest request, node::Caller& caller) {
   Choice choice = Choose(request);
   Reply reply;  // no conditional operator around co_await: g++ 12 destroys its operand twice
   if (choice.route == nullptr)

@@ -4,6 +4,7 @@
 // declared in route_handlers.h; openapi.json describes it, and a test compares the two.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,11 +17,15 @@
 #include "http/identity.h"
 #include "http/reply.h"
 #include "http/traffic.h"
-#include "node/calls.h"
+#include "node/caller.h"
 #include "node/config.h"
-#include "node/device_watch.h"
-#include "node/node.h"
-#include "node/registry.h"
+
+namespace mignificient::node {
+class Calls;
+class DeviceWatch;
+class Node;
+class Registry;
+}  // namespace mignificient::node
 
 namespace mignificient::http {
 
@@ -52,7 +57,7 @@ struct RouteRequest {
 };
 
 using Handler = boost::asio::awaitable<Reply> (*)(const Services& services, RouteRequest& request,
-                                                  node::Node::Caller& caller);
+                                                  node::Caller& caller);
 
 struct Route {
   std::string_view method;
@@ -71,6 +76,6 @@ std::optional<std::vector<std::pair<std::string_view, std::string>>> MatchPatter
 
 // Answers by the table, and counts it. Never throws; `caller` is told of callers that go away meanwhile. Every answer
 // has an X-Call-Id.
-boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest request, node::Node::Caller& caller);
+boost::asio::awaitable<Reply> AnswerRoute(const Services& services, RouteRequest request, node::Caller& caller);
 
 }  // namespace mignificient::http

@@ -22,8 +22,10 @@
 #include "base/seconds.h"
 #include "http/auth.h"
 #include "http/server.h"
+#include "node/calls.h"
 #include "node/device_watch.h"
 #include "node/node.h"
+#include "node/registry.h"
 #include "node/trace.h"
 #include "os/child.h"
 
@@ -171,7 +173,7 @@ node::Registry::Hooks RegistryHooks(node::Node& node) {
 
 node::Calls::Hooks CallsHooks(node::Node& node, node::Registry& registry) {
   node::Calls::Hooks hooks;
-  hooks.invoke = [&node](node::Request request, node::Node::Caller& caller) {
+  hooks.invoke = [&node](node::Request request, node::Caller& caller) {
     return node.Invoke(std::move(request), caller);
   };
   hooks.kill = [&node](const std::string& user, const std::string& container) { (void)node.Kill(user, container); };

@@ -8,6 +8,7 @@
 #include "http/container_json.h"
 #include "http/exposition.h"
 #include "http/route_handlers.h"
+#include "node/node.h"
 #include "node/outcome.h"
 
 namespace mignificient::http {
@@ -111,7 +112,7 @@ void AddGauges(Exposition& page, const node::Status& status) {
 
 }  // namespace
 
-boost::asio::awaitable<Reply> ShowStatus(const Services& services, RouteRequest& request, node::Node::Caller&) {
+boost::asio::awaitable<Reply> ShowStatus(const Services& services, RouteRequest& request, node::Caller&) {
   const node::Status status = services.node.GetStatus();
   json::array partitions, containers;
   for (const node::PartitionInfo& partition : status.partitions)
@@ -127,7 +128,7 @@ boost::asio::awaitable<Reply> ShowStatus(const Services& services, RouteRequest&
                       "\n");
 }
 
-boost::asio::awaitable<Reply> ShowMetrics(const Services& services, RouteRequest&, node::Node::Caller&) {
+boost::asio::awaitable<Reply> ShowMetrics(const Services& services, RouteRequest&, node::Caller&) {
   Exposition page;
   AddCounts(page, services.node.metrics());
   AddGauges(page, services.node.GetStatus());

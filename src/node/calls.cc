@@ -132,7 +132,7 @@ asio::awaitable<std::optional<Answer>> Calls::Invoke(LivePtr live) {
   for (;;) {
     auto request = RequestFor(*live, *payload);
     if (!request) co_return Failure(request.error());
-    Node::Caller caller;
+    Caller caller;
     caller.before_run = [this, live](const std::string& container) { return Claim(live, container); };
     live->caller = &caller;
     Answer answer;

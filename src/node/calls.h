@@ -17,9 +17,9 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
+#include "node/caller.h"
 #include "node/config.h"
 #include "node/mailbox.h"
-#include "node/node.h"
 #include "node/request.h"
 #include "node/store_thread.h"
 
@@ -35,7 +35,7 @@ struct NewCall {
 class Calls {
  public:
   struct Hooks {
-    std::function<boost::asio::awaitable<Answer>(Request, Node::Caller&)> invoke;
+    std::function<boost::asio::awaitable<Answer>(Request, Caller&)> invoke;
     std::function<void(const std::string& user, const std::string& container)> kill;
     std::function<Result<Request>(const std::string& user, const std::string& function)> request;
     std::function<std::string(const std::string& user, const std::string& function)> content_type;  // of results
@@ -70,7 +70,7 @@ class Calls {
     std::chrono::steady_clock::time_point accepted;
     bool claimed = false;  // marked as running
     bool cancelled = false;
-    Node::Caller* caller = nullptr;                      // while the node has it
+    Caller* caller = nullptr;                            // while the node has it
     std::string container;                               // while it runs there
     std::optional<Error> trouble;                        // why it could not be marked
     std::shared_ptr<Mailbox<int>> retry;                 // while the node's queue is full

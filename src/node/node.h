@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "device/inventory.h"
+#include "node/caller.h"
 #include "node/config.h"
 #include "node/container.h"
 #include "node/gpu_server.h"
@@ -34,23 +35,6 @@ class Node {
   Node(boost::asio::any_io_executor executor, const Config& config, device::Inventory inventory,
        std::shared_ptr<const ContainerSetup> setup, Trace* trace = nullptr);  // the trace outlives the node
   ~Node();
-
-  // Somebody who may lose interest. `Leave` while the invocation waits takes it out of the queue; one that runs goes
-  // on, and its answer is dropped.
-  class Caller {
-   public:
-    void Leave() {
-      if (on_leave_) on_leave_();
-    }
-
-    // Where it is set: asked with the turn, before the function runs, at most once. False: it does not run, and the
-    // answer is kNoCapacity.
-    std::function<boost::asio::awaitable<bool>(const std::string& container)> before_run;
-
-   private:
-    friend class Node;
-    std::function<void()> on_leave_;
-  };
 
   // The life of an invocation. Always answers, exactly once.
   boost::asio::awaitable<Answer> Invoke(Request request, Caller& caller);
