@@ -53,9 +53,8 @@ Result<Mapping> Mapping::Create(int fd, uint64_t bytes) {
   return Mapping(static_cast<std::byte*>(data), bytes);
 }
 
-Result<Mapping> Mapping::CreateAt(void* address, int fd, uint64_t bytes, bool replace) {
-  const int placement = replace ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-  void* data = ::mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | placement, fd, 0);
+Result<Mapping> Mapping::CreateAt(void* address, int fd, uint64_t bytes) {
+  void* data = ::mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
   if (data == MAP_FAILED) return FailErrno("mmap", errno);
   if (data != address) {
     ::munmap(data, bytes);

@@ -29,8 +29,8 @@ class Mapping {
 
   // Maps the first `bytes` of `fd`; the descriptor may be closed afterwards.
   static Result<Mapping> Create(int fd, uint64_t bytes);
-  // The same at exactly `address`, which must be free or, with `replace`, be the caller's to replace.
-  static Result<Mapping> CreateAt(void* address, int fd, uint64_t bytes, bool replace);
+  // The same at exactly `address`, which must be free.
+  static Result<Mapping> CreateAt(void* address, int fd, uint64_t bytes);
 
   std::byte* data() const { return data_; }
   uint64_t size() const { return size_; }

@@ -39,7 +39,7 @@ TEST(MappingTest, DescriptorThatIsNoMemfdIsRefused) {
 TEST(MappingTest, CreateAtRefusesAnAddressInUse) {
   auto fd = CreateSealedMemory("test", 4096).value();
   auto a = Mapping::Create(fd.get(), 4096).value();
-  EXPECT_FALSE(Mapping::CreateAt(a.data(), fd.get(), 4096, false));
+  EXPECT_FALSE(Mapping::CreateAt(a.data(), fd.get(), 4096));
 }
 
 }  // namespace

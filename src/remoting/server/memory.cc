@@ -228,7 +228,7 @@ CUresult Connection::PinHost(const wire::PinHostBody& body) {
     session_->pinned_bytes.fetch_sub(body.bytes, std::memory_order_relaxed);
     return result;
   };
-  auto mapping = os::Mapping::CreateAt(reinterpret_cast<void*>(body.address), fd.get(), body.bytes, false);
+  auto mapping = os::Mapping::CreateAt(reinterpret_cast<void*>(body.address), fd.get(), body.bytes);
   if (!mapping) return release(CUDA_ERROR_MAP_FAILED);  // the address is taken: the client may try another
   const CUresult result =
       driver().cuMemHostRegister_v2(mapping->data(), body.bytes, kHostRegisterPortable | kHostRegisterMapped);
