@@ -28,8 +28,6 @@ enum class Code {
   kInternal,  // our own invariant is broken
 };
 
-std::string_view CodeName(Code code);
-
 class [[nodiscard]] Error {
  public:
   Error(Code code, std::string message) : code_(code), message_(std::move(message)) {}
