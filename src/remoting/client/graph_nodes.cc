@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "remoting/client/graph.h"
+#include "remoting/client/graph_copy.h"
 #include "remoting/client/graph_node_params.h"
 #include "remoting/client/host_function.h"
 #include "remoting/client/memory.h"
