@@ -5,6 +5,8 @@
 
 #include "remoting/server/connection_fixture.h"
 
+#include "gen/commands.h"
+
 namespace mignificient::server {
 namespace {
 

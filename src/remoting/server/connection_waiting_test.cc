@@ -1,4 +1,5 @@
 // What waits for work, and what must not.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -7,6 +8,8 @@
 
 namespace mignificient::server {
 namespace {
+
+using testing::HasSubstr;
 
 std::atomic<bool> stream_is_busy;
 std::atomic<int> streams_destroyed;
