@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "driver/cpu/cpu_driver.h"
 #include "driver/cuda/cuda_driver.h"
+#include "os/cpus.h"
 #include "remoting/server/server.h"
 
 namespace mignificient {
@@ -80,6 +81,7 @@ Result<> Run(const Options& options) {
   MIG_ASSIGN(server::Device device, server::OpenDevice(table, by_ordinal ? std::stoi(options.device) : 0));
   device.driver_text = options.driver == "cpu" ? MIGNIFICIENT_VERSION : cuda::DriverVersionText();
   device.shared = options.shared;
+  device.launch_lanes = os::CpusToSpare();
   const auto elapsed = std::chrono::steady_clock::now() - start;
   return Serve(options, device, std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count());
 }

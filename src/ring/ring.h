@@ -94,6 +94,8 @@ class Consumer {
   // Where the consumer stands, and where the producer says it stands (unchecked: only compare).
   uint64_t position() const { return head_; }
   uint64_t published() const { return control_->tail.load(std::memory_order_acquire); }
+  // Whether more records were seen behind the last one; there may be some that were not.
+  bool SeesMore() const { return tail_ != head_; }
   bool Empty() const { return control_->tail.load(std::memory_order_acquire) == head_; }
   // Announces sleep; true when there is still nothing to read, and the caller shall sleep on sleep_word() being 1.
   bool PrepareSleep();

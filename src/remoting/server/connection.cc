@@ -161,6 +161,8 @@ void Connection::Run() {
     int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     driver().cuThreadExchangeStreamCaptureMode(&mode);
     if (device_.shared) MakeOwnLegacyStream();
+    if (device_.launch_lanes)
+      lanes_ = std::make_unique<LaunchLanes>(driver(), device_.context, [this](CUresult error) { Defer(error); });
     while (!stop_.load(std::memory_order_acquire) && Step()) {
     }
   }
@@ -233,6 +235,7 @@ void Connection::PollWaits() {
 void Connection::ServeDrain() {
   const Drain drain = drain_.load(std::memory_order_acquire);
   if (drain.tag == drained_tag_.load(std::memory_order_relaxed)) return;
+  if (lanes_ != nullptr) lanes_->Join();  // what is in them has not been issued
   const auto hold = static_cast<wire::Hold>(drain.hold);
   if (std::exchange(serving_tag_, drain.tag) != drain.tag) {
     drain_position_ = consumer_.published();
@@ -259,6 +262,8 @@ bool Connection::IdleFor(nanoseconds duration) {
 }
 
 void Connection::TearDown() {
+  if (lanes_ != nullptr) lanes_->Join();
+  lanes_.reset();
   waits_.Abandon(CUDA_ERROR_DEVICE_UNAVAILABLE);
   host_calls_.Close();
   Quiesce();
@@ -298,6 +303,7 @@ bool Connection::Dispatch(const ring::Record& record) {
   const uint16_t slot = record.reply_slot;
   if (slot != wire::kNoReply && slot >= wire::kSlots)
     return Misuse(fmt::format("Slot ({}) is not below {}.", slot, wire::kSlots));
+  if (lanes_ != nullptr && record.opcode != static_cast<uint16_t>(wire::Command::kLaunch)) lanes_->Join();
   if (record.opcode >= wire::kFirstGeneratedOpcode) {
     waits_.Pin();
     return DispatchGenerated(record.opcode, slot, record.body);

@@ -22,6 +22,7 @@
 #include "remoting/server/graph_names.h"
 #include "remoting/server/handles.h"
 #include "remoting/server/host_calls.h"
+#include "remoting/server/launch_lanes.h"
 #include "remoting/server/session.h"
 #include "remoting/server/waits.h"
 #include "remoting/server/window.h"
@@ -202,6 +203,8 @@ class Connection {
   bool ReadLink(uint16_t slot, const wire::LinkReadBody& body);
   void DestroyLinks();
 
+  bool TakesLane(const Kernel& kernel, const wire::LaunchBody& launch, uint16_t slot, CUstream stream);
+  static CUfunction FunctionOf(const Kernel& kernel);
   bool Launch(uint16_t slot, std::span<const std::byte> body);
   CUresult LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, CUlaunchAttribute* attributes,
                      const std::byte* params, CUstream stream);
@@ -324,6 +327,7 @@ class Connection {
   std::unique_ptr<Window> window_;
   std::function<void()> notify_;
   ring::Consumer consumer_;
+  std::unique_ptr<LaunchLanes> lanes_;  // null: the dispatcher launches everything itself
   Waits waits_;
   HostCalls host_calls_;
   HandleTable<CUstream> streams_;

@@ -41,6 +41,10 @@ bool Connection::Launch(uint16_t slot, std::span<const std::byte> body) {
            .function = kernel->function,
            .kernel = kernel->kernel});
   if (!std::exchange(kernel->launched, true)) waits_.NoteNewKernels();
+  if (TakesLane(*kernel, *launch, slot, stream)) {
+    lanes_->Launch(FunctionOf(*kernel), *launch, kernel->params, params, stream);
+    return true;
+  }
   const CUresult result = LaunchNow(*kernel, *launch, attributes, params, stream);
   if (slot != wire::kNoReply || result != CUDA_SUCCESS) Answer(slot, result);
   return true;
@@ -70,12 +74,29 @@ bool Connection::ResolveAttribute(int32_t id, int& out) {
   return wire::KindOfAttribute(id) == wire::AttributeKind::kValue;
 }
 
+// What waits for an answer, is measured or captured, or must be in order with other streams is launched here, behind
+// what is in the lanes.
+bool Connection::TakesLane(const Kernel& kernel, const wire::LaunchBody& launch, uint16_t slot, CUstream stream) {
+  if (lanes_ == nullptr) return false;
+  const bool plain = slot == wire::kNoReply && launch.attribute_count == 0 && launch.flags == 0 &&
+                     !IsLegacyStream(launch.stream) && activity_ == nullptr && capturing_.empty() &&
+                     launch.param_bytes <= LaunchLanes::kMostParamBytes &&
+                     kernel.params.size() <= LaunchLanes::kMostParams;
+  if (plain) return lanes_->Wants(stream, consumer_.SeesMore());
+  lanes_->Join();
+  return false;
+}
+
+// The driver takes a CUkernel wherever it takes a CUfunction.
+CUfunction Connection::FunctionOf(const Kernel& kernel) {
+  return kernel.function != nullptr ? kernel.function : reinterpret_cast<CUfunction>(kernel.kernel);
+}
+
 CUresult Connection::LaunchNow(Kernel& kernel, const wire::LaunchBody& launch, CUlaunchAttribute* attributes,
                                const std::byte* params, CUstream stream) {
   launch_params_.clear();
   for (const auto& param : kernel.params) launch_params_.push_back(const_cast<std::byte*>(params) + param.offset);
-  // The driver takes a CUkernel wherever it takes a CUfunction.
-  const auto function = kernel.function != nullptr ? kernel.function : reinterpret_cast<CUfunction>(kernel.kernel);
+  const CUfunction function = FunctionOf(kernel);
   const auto& [gx, gy, gz] = launch.grid;
   const auto& [bx, by, bz] = launch.block;
   if (launch.flags & wire::kLaunchCooperative)

@@ -21,9 +21,10 @@ struct Device {
   CUcontext context = nullptr;
   CUdevice ordinal = 0;
   uint64_t granule_bytes = 0;
-  wire::DeviceInfo info;    // total_bytes: of the partition
-  std::string driver_text;  // "580.159.04"
-  bool shared = false;      // by the sessions of several containers
+  wire::DeviceInfo info;      // total_bytes: of the partition
+  std::string driver_text;    // "580.159.04"
+  bool shared = false;        // by the sessions of several containers
+  bool launch_lanes = false;  // there are processors for threads that launch (launch_lanes.h)
 };
 
 struct Session {
