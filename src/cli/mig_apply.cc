@@ -1,12 +1,15 @@
 // `mignificient mig apply -f FILE -c NAME`: brings the GPUs into the state that a configuration describes.
 #include <fmt/format.h>
 
-#include <boost/json/parse.hpp>
+#include <algorithm>
+#include <optional>
 
-#include "cli/description.h"
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
 #include "cli/exit_status.h"
-#include "cli/http_client.h"
 #include "cli/mig.h"
+#include "cli/node_call.h"
 
 namespace mignificient::cli {
 namespace {
@@ -15,7 +18,7 @@ namespace json = boost::json;
 
 struct Options {
   MigFile file;
-  std::string address = LoadDescription{}.address;
+  NodeOptions node;
   bool dry_run = false;
 };
 
@@ -24,31 +27,52 @@ std::string TextOf(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : "?";
 }
 
-// The containers of the node at `address`; none where no node answers. An answer that tells nothing is an error: then
-// nobody knows what runs.
-Result<std::vector<device::Occupant>> Containers(const std::string& address_text) {
-  MIG_ASSIGN(Address address, Address::Parse(address_text));
-  HttpClient client(std::move(address));
+// The objects in the list `key`; nullopt where there is none.
+std::optional<std::vector<const json::object*>> Objects(const json::value& body, std::string_view key) {
+  const json::value* list = body.is_object() ? body.as_object().if_contains(key) : nullptr;
+  if (list == nullptr || !list->is_array()) return std::nullopt;
+  std::vector<const json::object*> objects;
+  for (const json::value& one : list->as_array()) {
+    if (!one.is_object()) return std::nullopt;
+    objects.push_back(&one.as_object());
+  }
+  return objects;
+}
+
+// What a node says of itself, as occupants: its containers, those of others that it only counts, too.
+std::optional<std::vector<device::Occupant>> OccupantsIn(const json::value& status) {
+  const auto containers = Objects(status, "containers"), partitions = Objects(status, "partitions");
+  if (!containers || !partitions) return std::nullopt;
+  std::vector<device::Occupant> occupants;
+  for (const json::object* container : *containers)
+    occupants.push_back({fmt::format("Container {} of user {}", TextOf(*container, "id"), TextOf(*container, "user")),
+                         TextOf(*container, "partition")});
+  for (const json::object* partition : *partitions) {
+    const std::string uuid = TextOf(*partition, "uuid");
+    const json::value* all = partition->if_contains("containers");
+    if (all == nullptr || !all->is_int64()) return std::nullopt;
+    for (int64_t i = std::ranges::count(occupants, uuid, &device::Occupant::partition); i < all->as_int64(); ++i)
+      occupants.push_back({"A container of another user", uuid});
+  }
+  return occupants;
+}
+
+// What runs on the node's partitions; nothing where no node answers. An answer that does not tell is an error: then
+// nobody knows.
+Result<std::vector<device::Occupant>> Occupants(const NodeOptions& node) {
+  MIG_ASSIGN(HttpClient client, ClientOf(node));
   const auto connected = client.Connect();
   if (!connected && connected.error().code() == Code::kUnavailable) return std::vector<device::Occupant>{};
   MIG_TRY(connected);
-  const auto answer = client.Get("/containers");
-  if (!answer)
-    return std::unexpected(answer.error().While(fmt::format("asking the node at {} what runs", address_text)));
-  boost::system::error_code error;
-  const json::value body = json::parse(json::string_view(answer->body.data(), answer->body.size()), error);
-  const json::value* list = !error && body.is_object() ? body.as_object().if_contains("containers") : &body;
-  if (answer->status != 200 || error || list == nullptr || !list->is_array())
-    return Fail(Code::kForbidden, "The node at {} does not tell what runs (status {}): its containers must be known.",
-                address_text, answer->status);
-  std::vector<device::Occupant> occupants;
-  for (const json::value& one : list->as_array()) {
-    if (!one.is_object()) return Fail(Code::kPeer, "The node at {} does not list containers.", address_text);
-    const json::object& container = one.as_object();
-    occupants.push_back({fmt::format("Container {} of user {}", TextOf(container, "id"), TextOf(container, "user")),
-                         TextOf(container, "partition")});
-  }
-  return occupants;
+  const auto asked = AskNode(node, "GET", "/v1/status");
+  if (!asked) return std::unexpected(asked.error().While(fmt::format("asking the node at {} what runs", node.address)));
+  auto occupants = asked->ok() ? OccupantsIn(asked->body) : std::nullopt;
+  if (!occupants)
+    return Fail(Code::kForbidden,
+                "The node at {} does not tell what runs (status {}), and that must be known. A node that has a token "
+                "file wants one (--token).",
+                node.address, asked->answer.status);
+  return std::move(*occupants);
 }
 
 int Report(const device::ApplyReport& report) {
@@ -91,9 +115,9 @@ int Apply(const Options& options) {
     fmt::print("The GPUs are as the configuration says; nothing is changed.\n");
     return kExitOk;
   }
-  const auto containers = Containers(options.address);
-  if (!containers) return Complain("mig apply", containers.error());
-  const auto obstacles = device::Obstacles(*gpus, *plans, *containers);
+  const auto occupants = Occupants(options.node);
+  if (!occupants) return Complain("mig apply", occupants.error());
+  const auto obstacles = device::Obstacles(*gpus, *plans, *occupants);
   for (const std::string& obstacle : obstacles) fmt::print(stderr, "mignificient mig apply: {}\n", obstacle);
   if (options.dry_run)
     for (const std::string& line : lines) fmt::print("{}\n", line);
@@ -111,8 +135,7 @@ Command AddMigApply(CLI::App& parent) {
       parent.add_subcommand("apply", "Bring the GPUs into the state of a configuration; never resets a GPU");
   const auto options = std::make_shared<Options>();
   AddMigFile(*app, options->file);
-  AddAddress(*app, options->address)
-      ->description("The node whose containers must not run: http://HOST:PORT or unix:/PATH");
+  AddNodeOptions(*app, options->node);  // the node whose containers must not run
   app->add_flag("--dry-run", options->dry_run, "Say what would be done; change nothing");
   return {app, [options] { return Apply(*options); }};
 }

@@ -285,3 +285,21 @@ def test_functions_run_on_the_instances_of_fake_gpus_which_then_cannot_be_change
         assert gpus.state() == before
         assert where(node, "7g") == f"MIGnificient software GPU {second['uuid']}"
     ok(gpus.apply("halves", address=node.address))
+
+
+def test_a_node_with_tokens_tells_whoever_has_one_that_somebody_elses_container_is_in_the_way(gpus, tmp_path):
+    ok(gpus.apply("mixed"))
+    tokens = tmp_path / "tokens"
+    tokens.write_text("alice plain:token-of-alice-0123\nbob plain:token-of-bob-0123456\n")
+    tokens.chmod(0o600)
+    with node_module.node({"nvml": gpus.nvml, "auth": {"tokens": str(tokens)}}) as node:
+        ok(node.run("invoke", "--token", "token-of-alice-0123", "--user", "alice", "--mig-instance", "3g",
+                    EXAMPLES / "vector_add_ptx.json"))
+        before = gpus.state()
+        nobody = gpus.apply("halves", address=node.address)
+        assert nobody.returncode != 0 and "(--token)" in nobody.stderr
+        bob = gpus.apply("halves", "--token", "token-of-bob-0123456", address=node.address)
+        assert bob.returncode == 4 and "A container of another user runs on GPU 0" in bob.stderr
+        alice = gpus.apply("halves", "--token", "token-of-alice-0123", address=node.address)
+        assert alice.returncode == 4 and "Container c-1 of user alice runs on GPU 0" in alice.stderr
+        assert gpus.state() == before
