@@ -256,6 +256,9 @@ void Node::Act(const sched::Evict& action) {
           {EndReason::Kind::kEvicted, "It was idle; its memory is needed, or it was kept for long enough."});
 }
 
+// Nothing can be made yet.
+void Node::Act(const sched::Unhoused&) {}
+
 void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
   Slot& slot = slots_.at(id);
   slot.ended = reason;

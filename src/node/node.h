@@ -129,6 +129,7 @@ class Node {
   void Act(const sched::Reject& action);
   void Act(const sched::Abandon& action);
   void Act(const sched::Evict& action);
+  void Act(const sched::Unhoused& action);
   Container::Listener ListenTo(sched::ContainerId id);
   void OnEvent(sched::ContainerId id, ContainerEvent event);
   void OnEnding(sched::ContainerId id, const EndReason& reason);

@@ -16,29 +16,55 @@
 #include "sched/scheduler.h"
 
 namespace mignificient::sched {
+namespace {
+
+uint64_t UsableMib(const PartitionSpec& spec) {
+  return spec.memory_mib - std::min(spec.memory_mib, spec.context_mib);
+}
+
+bool Fits(const PartitionSpec& spec, const Demand& demand) {
+  return Matches(spec, demand.mig_instance) && spec.memory_mib >= spec.context_mib &&
+         demand.memory_mib <= UsableMib(spec);
+}
+
+// "3g.40gb with 40448 MiB, 4g.40gb with 40448 MiB": each kind once.
+std::string Offers(const std::vector<PartitionSpec>& specs) {
+  std::set<std::string> said;
+  std::string offers;
+  for (const PartitionSpec& spec : specs) {
+    const std::string one = spec.instance_size + " with " + std::to_string(UsableMib(spec)) + " MiB";
+    if (said.insert(one).second) offers += (offers.empty() ? "" : ", ") + one;
+  }
+  return offers;
+}
+
+}  // namespace
 
 bool Matches(const PartitionSpec& partition, std::string_view mig_instance) {
   return mig_instance == "any" || mig_instance == partition.mig_size || mig_instance == partition.instance_size;
 }
 
 bool Scheduler::CouldHold(size_t partition, const Demand& demand) const {
-  const PartitionSpec& spec = specs_[partition];
-  return partitions_[partition].open && Matches(spec, demand.mig_instance) && spec.memory_mib >= spec.context_mib &&
-         demand.memory_mib <= spec.memory_mib - spec.context_mib;
+  return partitions_[partition].open && Fits(specs_[partition], demand);
+}
+
+bool Scheduler::IsHoused(const Demand& demand) const {
+  for (size_t i = 0; i < specs_.size(); ++i)
+    if (CouldHold(i, demand)) return true;
+  return false;
 }
 
 std::string Scheduler::WhyNever(const Demand& demand) const {
-  std::string offers;
-  bool matches = false;
-  for (size_t i = 0; i < specs_.size(); ++i) {
-    if (!partitions_[i].open) continue;
-    if (CouldHold(i, demand)) return {};
-    matches |= Matches(specs_[i], demand.mig_instance);
-    const uint64_t usable = specs_[i].memory_mib - std::min(specs_[i].memory_mib, specs_[i].context_mib);
-    offers += (offers.empty() ? "" : ", ") + specs_[i].instance_size + " with " + std::to_string(usable) + " MiB";
-  }
-  const std::string has = " This node has: " + (offers.empty() ? "no partition" : offers) + ".";
-  if (!matches) return "No partition of this node is a mig-instance [" + demand.mig_instance + "]." + has;
+  std::vector<PartitionSpec> there;
+  for (size_t i = 0; i < specs_.size(); ++i)
+    if (partitions_[i].open || partitions_[i].vacant) there.push_back(specs_[i]);
+  const auto fits = [&](const PartitionSpec& spec) { return Fits(spec, demand); };
+  if (std::ranges::any_of(there, fits) || std::ranges::any_of(makeable_, fits)) return {};
+  std::string has = " This node has: " + (there.empty() ? "no partition" : Offers(there)) + ".";
+  if (!makeable_.empty()) has += " It can make: " + Offers(makeable_) + ".";
+  const auto matches = [&](const PartitionSpec& spec) { return Matches(spec, demand.mig_instance); };
+  if (std::ranges::none_of(there, matches) && std::ranges::none_of(makeable_, matches))
+    return "No partition of this node is a mig-instance [" + demand.mig_instance + "]." + has;
   return "No partition can hold gpu-memory [" + std::to_string(demand.memory_mib) + "] MiB on mig-instance [" +
          demand.mig_instance + "]." + has;
 }
@@ -94,6 +120,7 @@ void Scheduler::StartFor(Group& group, std::set<size_t>& blocked) {
     const bool most = demand.max_containers != 0 && known.containers.size() >= demand.max_containers;
     std::optional<size_t> partition;
     if (!HasContainer(demand)) {
+      if (!IsHoused(demand)) return;
       if (!most || EvictOneOf(known)) partition = PartitionWithRoom(demand, blocked, Which::kAny);
       if (!partition) return WaitForRoom(demand, blocked);
     } else if (!most && !known.no_more) {
@@ -199,10 +226,7 @@ void Scheduler::MakeRoom(const Demand& demand, const std::set<size_t>& blocked) 
 
 // Those that are kept ahead come last: an invocation that waits counts for more than one that may come.
 std::vector<ContainerId> Scheduler::EvictableOn(size_t partition) const {
-  std::vector<ContainerId> idle, kept;
-  for (const auto& [id, container] : containers_)
-    if (container.partition == partition && container.state == ContainerState::kIdle) idle.push_back(id);
-  std::ranges::sort(idle, {}, [this](ContainerId id) { return containers_.at(id).last_used; });
+  std::vector<ContainerId> idle = IdleOn({partition}), kept;
   std::map<std::string, size_t> going;
   std::erase_if(idle, [&](ContainerId id) {
     const std::string& name = containers_.at(id).demand.owner;
@@ -230,6 +254,7 @@ void Scheduler::StartContainer(size_t partition, const Demand& demand, Invocatio
   partitions_[partition].free_mib -= Reservation(partition, demand);
   ++partitions_[partition].of_user[demand.user];
   ++partitions_[partition].starting;
+  partitions_[partition].last_use = tick_;
   owners_[demand.owner].containers.insert(id);
   containers_.emplace(id, Container{partition, demand});
   actions_.emplace_back(std::in_place_type<Start>, Start{id, invocation, partition, demand});
@@ -259,8 +284,12 @@ void Scheduler::Free(const Container& container) {
 
 void Scheduler::RejectWhatFitsNowhere() {
   for (auto& [key, group] : groups_) {
+    if (group.queue.empty() || IsHoused(group.demand)) continue;
     const std::string reason = WhyNever(group.demand);
-    if (reason.empty()) continue;
+    if (reason.empty()) {
+      actions_.emplace_back(std::in_place_type<Unhoused>, Unhoused{group.queue.front().second});
+      continue;
+    }
     for (const auto& [tag, id] : group.queue) {
       actions_.emplace_back(std::in_place_type<Reject>, Reject{id, reason});
       groups_of_.erase(id);

@@ -23,9 +23,12 @@ std::vector<Action> Scheduler::On(const Event& event) {
 
 void Scheduler::Handle(const Arrived& event) {
   const Demand& demand = event.demand;
-  if (std::string reason = WhyNever(demand); !reason.empty()) {
-    actions_.emplace_back(std::in_place_type<Reject>, Reject{event.invocation, std::move(reason)});
-    return;
+  if (!IsHoused(demand)) {
+    if (std::string reason = WhyNever(demand); !reason.empty()) {
+      actions_.emplace_back(std::in_place_type<Reject>, Reject{event.invocation, std::move(reason)});
+      return;
+    }
+    actions_.emplace_back(std::in_place_type<Unhoused>, Unhoused{event.invocation});
   }
   const GroupKey key{demand.owner, demand.mig_instance, demand.memory_mib};
   Group& group = groups_[key];
@@ -109,7 +112,10 @@ void Scheduler::Handle(const Ending& event) {
 void Scheduler::EndContainer(ContainerId id) {
   Container& container = containers_.at(id);
   Partition& at = partitions_[container.partition];
-  if (container.state == ContainerState::kStarting) --at.starting;
+  if (container.state == ContainerState::kStarting) {
+    --at.starting;
+    at.last_use = tick_;
+  }
   container.state = ContainerState::kEnding;
   owners_.at(container.demand.owner).containers.erase(id);
   std::erase_if(at.wants, [&](InvocationId invocation) { return running_.at(invocation).container == id; });
@@ -171,18 +177,20 @@ void Scheduler::Handle(const Keep& event) {
 }
 
 void Scheduler::Handle(const Opened& event) {
-  const auto same = std::ranges::find(specs_, event.spec.uuid, &PartitionSpec::uuid);
+  const auto same = std::ranges::find(specs_, event.spec);
   if (same == specs_.end()) {
     specs_.push_back(event.spec);
     partitions_.emplace_back().free_mib = event.spec.memory_mib;
     return;
   }
-  partitions_[static_cast<size_t>(same - specs_.begin())].open = true;
+  Partition& at = partitions_[static_cast<size_t>(same - specs_.begin())];
+  at.open = true;
+  at.vacant = false;
 }
 
 void Scheduler::Handle(const Closed& event) {
   if (event.partition >= partitions_.size()) return;
-  partitions_[event.partition].open = false;
+  partitions_[event.partition].open = partitions_[event.partition].vacant = false;
   RejectWhatFitsNowhere();
 }
 

@@ -5,6 +5,9 @@
 // An invocation arrives and waits. It runs once a container of its owner is idle on a partition that can take one more;
 // it may then own the partition's GPU, give it up, want it again; it ends. A container is started for one owner, is
 // reserved on its partition from Start until Gone, and runs one invocation at a time.
+//
+// What no partition can hold is refused, unless one that could hold it can be made (Makeable): then it is unhoused, and
+// waits. Whoever makes partitions has them vacated first (repartition.cc).
 #pragma once
 
 #include <cstdint>
@@ -47,6 +50,7 @@ struct PartitionSpec {
   SharingModel model = SharingModel::kSequential;
   uint32_t running_limit = 16;  // invocations that run at once under the other models
   bool shares_context = false;  // containers of one user share a GPU server
+  bool operator==(const PartitionSpec&) const = default;
 };
 
 struct Demand {
@@ -102,14 +106,20 @@ struct Keep {  // instead of what was kept before: containers that are started a
   };
   std::vector<Wish> wishes;
 };
-struct Opened {  // a partition is there (again)
+struct Opened {  // a partition is there (again); one that differs from an earlier one of its uuid is another
   PartitionSpec spec;
 };
 struct Closed {  // nothing new is placed on it; its containers are ended by whoever closes it
   size_t partition = 0;
 };
+struct Makeable {  // instead of what could be made before: what waits for one of these is not refused
+  std::vector<PartitionSpec> kinds;
+};
+struct Vacate {  // a GPU's partitions take nothing until Opened, their idle containers are evicted; only if MayVacate
+  std::vector<size_t> partitions;
+};
 using Event = std::variant<Arrived, Started, Wants, Released, QuantumOver, Finished, Withdrawn, Ending, Gone, Expired,
-                           Keep, Opened, Closed>;
+                           Keep, Opened, Closed, Makeable, Vacate>;
 
 // Actions.
 struct Start {
@@ -144,7 +154,10 @@ struct Abandon {  // the container that it waited for did not start
 struct Evict {  // end this idle container; Ending is implied, Gone must follow
   ContainerId container = 0;
 };
-using Action = std::variant<Start, Grant, SetGate, AskRelease, Reject, Abandon, Evict>;
+struct Unhoused {  // no partition that is open could hold it: it waits for one to be made. May be said again
+  InvocationId invocation = 0;
+};
+using Action = std::variant<Start, Grant, SetGate, AskRelease, Reject, Abandon, Evict, Unhoused>;
 
 struct Rules {
   std::map<std::string, double> weights;  // of users; 1 for those who are not named
@@ -168,10 +181,30 @@ class Scheduler {
   size_t Waiting() const { return waiting_; }  // invocations that do not run yet
   size_t Containers() const { return containers_.size(); }
 
+  // repartition.cc
+  // Invocations that ask for the same, which no open partition could hold: `first` has waited longest, `count` of them
+  // could run at once if there were enough (0: their owner's others must end first).
+  struct Wanted {
+    Demand demand;
+    InvocationId first = 0;
+    size_t count = 0;
+  };
+  std::vector<Wanted> WantedPartitions() const;
+  bool IsUnhoused(InvocationId invocation) const;  // and waits
+  // Whether a GPU with these partitions is idle: all are open, nothing runs or starts there, none of its containers is
+  // one of those that are kept, and nobody who waits could be held by them.
+  bool MayVacate(const std::vector<size_t>& partitions) const;
+  bool IsVacant(size_t partition) const { return partitions_[partition].vacant; }  // since Vacate
+  size_t ContainersOn(size_t partition) const;                                     // those that end, too
+  // The last event by which something started, ran or ended there; grows with each.
+  uint64_t LastUse(size_t partition) const { return partitions_[partition].last_use; }
+
  private:
   struct Partition {
     uint64_t free_mib = 0;
     bool open = true;
+    bool vacant = false;  // not open, because its GPU is partitioned anew
+    uint64_t last_use = 0;
     std::optional<InvocationId> owner;
     std::optional<AskRelease::When> release_asked;  // of the owner
     bool quantum_over = false;                      // the owner's
@@ -220,9 +253,12 @@ class Scheduler {
   void Handle(const Keep& event);
   void Handle(const Opened& event);
   void Handle(const Closed& event);
+  void Handle(const Makeable& event);
+  void Handle(const Vacate& event);
 
   // placement.cc
-  std::string WhyNever(const Demand& demand) const;  // empty: it can fit some day
+  bool IsHoused(const Demand& demand) const;         // an open partition could hold it
+  std::string WhyNever(const Demand& demand) const;  // of one that is not housed; empty: it can fit some day
   bool CouldHold(size_t partition, const Demand& demand) const;
   bool Serves(const Container& container, const Demand& demand) const;
   uint64_t Reservation(size_t partition, const Demand& demand) const;
@@ -257,7 +293,8 @@ class Scheduler {
   Gate GateOfOthers(size_t partition) const;
 
   void RejectWhatFitsNowhere();
-  void EndContainer(ContainerId id);  // from now on it takes nothing
+  std::vector<ContainerId> IdleOn(const std::vector<size_t>& partitions) const;  // least recently used first
+  void EndContainer(ContainerId id);                                             // from now on it takes nothing
   void AbandonAll(const std::string& owner, ContainerId container);
   void Forget(const std::string& owner);  // where nothing is known of it any more
 
@@ -271,6 +308,7 @@ class Scheduler {
   std::map<GroupKey, Group> groups_;
   std::map<std::string, OwnerState> owners_;
   std::vector<Keep::Wish> wishes_;
+  std::vector<PartitionSpec> makeable_;
   std::set<size_t> blocked_;        // partitions that somebody waits for room on, as of the last event
   std::set<std::string> unserved_;  // owners of those
   size_t waiting_ = 0;

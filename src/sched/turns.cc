@@ -66,6 +66,7 @@ void Scheduler::RunIn(Group& group, ContainerId id) {
   ++owners_.at(group.demand.owner).running;
   Partition& at = partitions_[container.partition];
   at.running.push_back(invocation);
+  at.last_use = tick_;
   at.turn_of_waiting = false;
   const bool owned = specs_[container.partition].model != SharingModel::kFullOverlap;
   const bool owns =
@@ -144,6 +145,7 @@ void Scheduler::Leave(InvocationId invocation) {
   if (at.owner == invocation) at.owner.reset();
   std::erase(at.wants, invocation);
   std::erase(at.running, invocation);
+  at.last_use = tick_;
   const auto owner = owners_.find(found->second.demand.owner);
   if (owner != owners_.end()) --owner->second.running;
   running_.erase(found);

@@ -2,6 +2,7 @@
 // hold.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "sched/scheduler.h"
@@ -14,15 +15,18 @@ class World {
   World(uint32_t seed, SharingModel model, bool shares) : random_(seed), model_(model), shares_(shares) {
     Rules rules;
     rules.weights = {{"u1", 2.5}};
-    scheduler_.emplace(Specs(), rules);
+    for (size_t gpu = 0; gpu < kMixes.size(); ++gpu)
+      for (const PartitionSpec& spec : MixOf(gpu, 0)) Own(gpu, spec);
+    scheduler_.emplace(specs_, rules);
+    Send(Makeable{Kinds()});
   }
 
   void Step() {
-    switch (Pick(12)) {
+    switch (Pick(13)) {
       case 0:
       case 1:
       case 2:
-        return Arrive();
+        return ++steps_ / 50 % 2 == 0 ? Arrive() : FinishOne();  // there are lulls
       case 3:
         return Send(ContainerEvent<Started>(starting_));
       case 4:
@@ -40,12 +44,17 @@ class World {
         return Pick(8) == 0 ? CrashOne() : FinishOne();
       case 11:
         return Pick(8) == 0 ? KeepSome() : Send(ContainerEvent<Expired>(live_));
+      case 12:
+        return Repartition(Pick(kMixes.size()), Pick(2));
     }
   }
 
-  // No new arrivals: everything that waits must end.
+  // No new arrivals, and nothing is kept: everything that waits must end, where GPUs get what is waited for.
   void Settle() {
+    keep_.clear();
+    Send(Keep{});
     for (int i = 0; i < 20000 && !(waiting_.empty() && running_.empty()); ++i) {
+      if (Pick(4) == 0) MakeWhatIsWanted();
       Send(ContainerEvent<Started>(starting_));
       if (Pick(2) == 0) WantOne();
       if (Pick(2) == 0) ReleaseOne();
@@ -56,21 +65,101 @@ class World {
     EXPECT_EQ(scheduler_->Waiting(), 0u);
   }
 
+  uint32_t remade() const { return remade_; }  // GPUs that were partitioned anew
+
  private:
   struct Reserved {
     size_t partition;
     Demand demand;
   };
 
-  std::vector<PartitionSpec> Specs() const {
-    std::vector<PartitionSpec> specs{
-        {"a", "3g", "3g.40gb", 4000, 100}, {"b", "4g", "4g.40gb", 5000, 100}, {"c", "4g", "4g.40gb", 2000, 100}};
-    for (PartitionSpec& spec : specs) {
-      spec.model = model_;
-      spec.running_limit = 3;
-      spec.shares_context = shares_;
+  // What each GPU may be partitioned into. Instances at the same place have the same UUID, whatever they are.
+  using Mix = std::vector<std::tuple<const char*, const char*, uint64_t>>;
+  inline static const std::vector<std::vector<Mix>> kMixes = {
+      {{{"3g", "3g.40gb", 4000}, {"4g", "4g.40gb", 5000}}, {{"7g", "7g.80gb", 9000}}},
+      {{{"4g", "4g.40gb", 2000}}, {{"1g", "1g.10gb", 500}, {"2g", "2g.20gb", 1000}}}};
+
+  std::vector<PartitionSpec> MixOf(size_t gpu, size_t mix) const {
+    std::vector<PartitionSpec> specs;
+    for (const auto& [size, name, memory] : kMixes[gpu][mix]) {
+      const std::string uuid = std::to_string(gpu) + "/" + std::to_string(specs.size());
+      specs.push_back({uuid, size, name, memory, 100, model_, 3, shares_});
     }
     return specs;
+  }
+  std::vector<PartitionSpec> Kinds() const {
+    std::vector<PartitionSpec> kinds;
+    for (size_t gpu = 0; gpu < kMixes.size(); ++gpu)
+      for (size_t mix = 0; mix < kMixes[gpu].size(); ++mix)
+        for (const PartitionSpec& spec : MixOf(gpu, mix)) kinds.push_back(spec);
+    return kinds;
+  }
+  // The GPU has this partition from now on: as the scheduler counts them.
+  void Own(size_t gpu, const PartitionSpec& spec) {
+    const auto known = std::ranges::find(specs_, spec);
+    has_[gpu].push_back(static_cast<size_t>(known - specs_.begin()));
+    if (known == specs_.end()) specs_.push_back(spec);
+  }
+  static bool Fits(const PartitionSpec& spec, const Demand& demand) {
+    return Matches(spec, demand.mig_instance) && demand.memory_mib + spec.context_mib <= spec.memory_mib;
+  }
+  bool IsOnGpu(ContainerId id, size_t gpu) const {
+    return std::ranges::count(has_.at(gpu), reserved_.at(id).partition) != 0;
+  }
+  bool MayVacate(size_t gpu) const {
+    std::map<std::string, std::pair<uint32_t, uint32_t>> stays_and_goes;
+    for (const ContainerId id : live_) {
+      auto& [stays, goes] = stays_and_goes[reserved_.at(id).demand.owner];
+      ++(IsOnGpu(id, gpu) ? goes : stays);
+      if (IsOnGpu(id, gpu) && (starting_.contains(id) || busy_.contains(id))) return false;
+    }
+    for (const ContainerId id : ending_)
+      if (IsOnGpu(id, gpu) && busy_.contains(id)) return false;
+    for (const auto& [owner, count] : stays_and_goes)
+      if (const auto keep = keep_.find(owner); keep != keep_.end() && count.second > 0 && count.first < keep->second)
+        return false;
+    return std::ranges::none_of(waiting_, [&](InvocationId id) {
+      return std::ranges::any_of(has_.at(gpu), [&](size_t i) { return Fits(specs_[i], demands_.at(id)); });
+    });
+  }
+  // One step of making a GPU into `mix`: it is vacated, what is on it goes, it changes, or stays as it was.
+  void Repartition(size_t gpu, size_t mix) {
+    if (!vacant_) {
+      const bool may = MayVacate(gpu);
+      EXPECT_EQ(scheduler_->MayVacate(has_[gpu]), may);
+      if (may) vacant_ = gpu;
+      Send(Vacate{has_[gpu]});
+      for (const size_t i : has_[gpu]) EXPECT_EQ(scheduler_->IsVacant(i), may);
+      return;
+    }
+    for (const ContainerId id : ending_)
+      if (IsOnGpu(id, *vacant_)) return Send(Gone{id});
+    for (const size_t i : has_[*vacant_]) EXPECT_EQ(scheduler_->ContainersOn(i), 0u);
+    const size_t changed = *vacant_;
+    vacant_.reset();
+    const std::vector<size_t> before = std::exchange(has_[changed], {});
+    if (Pick(4) == 0) mix = kMixes[changed].size();  // it fails
+    if (mix < kMixes[changed].size()) {
+      ++remade_;
+      for (const size_t i : before) Send(Closed{i});
+      for (const PartitionSpec& spec : MixOf(changed, mix)) {
+        Own(changed, spec);
+        Send(Opened{spec});
+      }
+    } else {
+      has_[changed] = before;
+      for (const size_t i : before) Send(Opened{specs_[i]});
+    }
+  }
+  void MakeWhatIsWanted() {
+    const auto wanted = scheduler_->WantedPartitions();
+    if (wanted.empty() && !vacant_) return;
+    for (size_t gpu = 0; gpu < kMixes.size(); ++gpu)
+      for (size_t mix = 0; mix < kMixes[gpu].size(); ++mix)
+        for (const PartitionSpec& spec : MixOf(gpu, mix))
+          if (wanted.empty() || (Fits(spec, wanted[0].demand) && (!vacant_ || vacant_ == gpu)))
+            return Repartition(gpu, mix);
+    Repartition(0, 0);  // another one than is wanted is vacant
   }
   uint32_t Pick(size_t choices) { return static_cast<uint32_t>(random_() % choices); }
   template <typename Set>
@@ -79,11 +168,11 @@ class World {
   }
 
   Demand SomeDemand() {
-    static const char* kInstances[] = {"any", "any", "3g", "4g", "4g.40gb"};
+    static const char* kInstances[] = {"any", "any", "3g", "4g", "4g.40gb", "7g", "1g", "9g"};
     const uint32_t letter = Pick(6);
     return {.owner = std::string(1, static_cast<char>('a' + letter)),
             .user = "u" + std::to_string(letter / 2),
-            .mig_instance = kInstances[Pick(5)],
+            .mig_instance = kInstances[Pick(8)],
             .memory_mib = 1 + Pick(3000),
             .concurrency = letter == 3 ? 1u : 0u,
             .max_containers = letter % 3 == 0 ? 2u : 0u};
@@ -100,6 +189,8 @@ class World {
     for (uint32_t i = Pick(3); i > 0; --i)
       if (Demand demand = SomeDemand(); owners.insert(demand.owner).second)
         keep.wishes.push_back({demand, 1 + Pick(2)});
+    keep_.clear();
+    for (const Keep::Wish& wish : keep.wishes) keep_[wish.demand.owner] = wish.containers;
     Send(keep);
   }
   template <typename Kind>
@@ -177,7 +268,8 @@ class World {
   }
 
   void Check(const Start& action) {
-    EXPECT_TRUE(Matches(Specs()[action.partition], action.demand.mig_instance));
+    EXPECT_TRUE(Fits(specs_[action.partition], action.demand));
+    EXPECT_TRUE(IsThere(action.partition)) << "nothing starts on a GPU that is vacant, or on what is gone";
     EXPECT_TRUE(action.invocation == 0 || waiting_.contains(action.invocation));
     live_.insert(action.container);
     starting_.insert(action.container);
@@ -191,7 +283,8 @@ class World {
     const Reserved& has = reserved_.at(action.container);
     EXPECT_EQ(has.demand.owner, wanted.owner);
     EXPECT_GE(has.demand.memory_mib, wanted.memory_mib);
-    EXPECT_TRUE(Matches(Specs()[has.partition], wanted.mig_instance));
+    EXPECT_TRUE(Matches(specs_[has.partition], wanted.mig_instance));
+    EXPECT_TRUE(IsThere(has.partition));
     auto& last = last_of_container_[action.container];
     EXPECT_LT(last, action.invocation) << "first in, first out per container";
     last = action.invocation;
@@ -209,15 +302,28 @@ class World {
     EXPECT_TRUE(running_.contains(action.invocation) && !ending_.contains(action.container));
     EXPECT_EQ(gates_.at(action.invocation), Gate::kFull);
   }
-  void Check(const Reject& action) { EXPECT_EQ(waiting_.erase(action.invocation), 1u); }
+  void Check(const Reject& action) {
+    EXPECT_EQ(waiting_.erase(action.invocation), 1u);
+    for (const PartitionSpec& kind : Kinds()) EXPECT_FALSE(Fits(kind, demands_.at(action.invocation)));
+  }
   void Check(const Abandon& action) { EXPECT_EQ(waiting_.erase(action.invocation), 1u); }
   void Check(const Evict& action) {
     EXPECT_TRUE(live_.contains(action.container) && !busy_.contains(action.container));
     End(action.container);
   }
+  void Check(const Unhoused& action) {
+    EXPECT_TRUE(waiting_.contains(action.invocation));
+    for (size_t i = 0; i < specs_.size(); ++i)
+      EXPECT_FALSE(IsThere(i) && Fits(specs_[i], demands_.at(action.invocation)));
+  }
+  bool IsThere(size_t partition) const {
+    return std::ranges::any_of(has_, [&](const auto& entry) {
+      return entry.first != vacant_ && std::ranges::count(entry.second, partition) != 0;
+    });
+  }
 
   void CheckMemory() {
-    const auto specs = Specs();
+    const std::vector<PartitionSpec>& specs = specs_;
     for (size_t i = 0; i < specs.size(); ++i) {
       uint64_t used = 0;
       std::set<std::string> users;
@@ -263,6 +369,11 @@ class World {
   std::mt19937 random_;
   SharingModel model_;
   bool shares_;
+  std::vector<PartitionSpec> specs_;           // all there ever were
+  std::map<size_t, std::vector<size_t>> has_;  // of each GPU
+  uint32_t remade_ = 0, steps_ = 0;
+  std::optional<size_t> vacant_;          // the GPU that is partitioned anew
+  std::map<std::string, uint32_t> keep_;  // containers, by owner
   std::optional<Scheduler> scheduler_;
   InvocationId next_ = 1;
   std::set<InvocationId> waiting_, running_, released_, wants_;
@@ -277,6 +388,7 @@ class World {
 class WorldTest : public testing::TestWithParam<SharingModel> {};
 
 TEST_P(WorldTest, RandomEventsKeepTheInvariantsAndNobodyStarves) {
+  uint32_t remade = 0;
   for (uint32_t seed = 0; seed < 20; ++seed) {
     SCOPED_TRACE(seed);
     World world(seed, GetParam(), seed % 2 == 1);
@@ -284,9 +396,11 @@ TEST_P(WorldTest, RandomEventsKeepTheInvariantsAndNobodyStarves) {
       world.Step();
       if (testing::Test::HasFailure()) FAIL() << "step " << i;
     }
+    remade += world.remade();
     world.Settle();
     if (HasFailure()) return;
   }
+  EXPECT_GT(remade, 100u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, WorldTest,
