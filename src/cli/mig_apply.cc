@@ -44,6 +44,10 @@ std::optional<std::vector<device::Occupant>> OccupantsIn(const json::value& stat
   const auto containers = Objects(status, "containers"), partitions = Objects(status, "partitions");
   if (!containers || !partitions) return std::nullopt;
   std::vector<device::Occupant> occupants;
+  const json::value* mig = status.as_object().if_contains("mig");  // which an older node does not have
+  if (mig != nullptr && mig->is_object())
+    if (const json::value* gpu = mig->as_object().if_contains("repartitioning"); gpu != nullptr && gpu->is_string())
+      occupants.push_back({"A repartition of the node's own", std::string(gpu->as_string())});
   for (const json::object* container : *containers)
     occupants.push_back({fmt::format("Container {} of user {}", TextOf(*container, "id"), TextOf(*container, "user")),
                          TextOf(*container, "partition")});

@@ -77,6 +77,14 @@ json::array PartitionRows(const json::object& status) {
   return rows;
 }
 
+// The GPU that is partitioned anew; empty where none is.
+std::string Repartitioned(const json::object& status) {
+  const json::value* mig = status.if_contains("mig");
+  const json::value* gpu =
+      mig != nullptr && mig->is_object() ? mig->as_object().if_contains("repartitioning") : nullptr;
+  return gpu != nullptr && gpu->is_string() ? std::string(gpu->as_string()) : std::string();
+}
+
 std::string Picture(const json::object& status, const std::string& address) {
   const json::value* name = status.if_contains("name");
   const json::value* stopping = status.if_contains("stopping");
@@ -85,6 +93,8 @@ std::string Picture(const json::object& status, const std::string& address) {
       fmt::format("{} at {}: {} running, {} waiting{}\n\n",
                   name != nullptr && name->is_string() ? std::string(name->as_string()) : "node", address,
                   Number(status, "running"), Number(status, "waiting"), stops ? ", stopping" : "");
+  if (const std::string gpu = Repartitioned(status); !gpu.empty())
+    text += fmt::format("{} is partitioned anew.\n\n", gpu);
   const json::array partitions = PartitionRows(status);
   text += TableText(partitions, ColumnsOf(partitions)) + '\n';
   json::array containers;

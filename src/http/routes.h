@@ -23,6 +23,7 @@
 namespace mignificient::node {
 class Calls;
 class DeviceWatch;
+class MigAuto;
 class Node;
 class Registry;
 }  // namespace mignificient::node
@@ -37,6 +38,7 @@ struct Services {
   node::Calls& calls;
   node::DeviceWatch& devices;
   Traffic& traffic;  // has a place for each of AllRoutes()
+  const node::MigAuto* mig = nullptr;  // null: mig.auto is off
 };
 
 struct RouteRequest {

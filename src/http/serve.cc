@@ -24,6 +24,7 @@
 #include "http/server.h"
 #include "node/calls.h"
 #include "node/device_watch.h"
+#include "node/mig_auto.h"
 #include "node/node.h"
 #include "node/registry.h"
 #include "node/trace.h"
@@ -121,6 +122,16 @@ void WatchHealth(node::DeviceWatch& devices, const node::Config& config, const d
     devices.Watch(std::move(*health));
   else
     log::Info("health_not_watched", {{"why", health.error().message()}});
+}
+
+// Null where it is not wanted, or no NVML is there: then no GPU is, that could be partitioned.
+std::unique_ptr<node::MigAuto> PartitionGpus(asio::any_io_executor executor, const node::Config& config,
+                                             node::Node& node, node::DeviceWatch& devices, node::Trace* trace) {
+  if (!config.mig.automatic) return nullptr;
+  auto nvml = device::OpenNvml(config.nvml);
+  if (nvml) return std::make_unique<node::MigAuto>(executor, config.mig, node, devices, std::move(*nvml), trace);
+  log::Warning("mig_auto", {{"note", nvml.error().message()}});
+  return nullptr;
 }
 
 void SetLogLevel(const std::string& name) {
@@ -248,8 +259,9 @@ Result<> Serve(const node::Config& config) {
   node::Calls calls(loop.get_executor(), config, store, CallsHooks(node, registry), std::move(state.queued));
   node::DeviceWatch devices(loop.get_executor(), node, [&config] { return Devices(config); });
   WatchHealth(devices, config, node.inventory());
+  const auto mig = PartitionGpus(loop.get_executor(), config, node, devices, trace.get());
   Traffic traffic(AllRoutes().size());
-  const Services services{config, node, registry, calls, devices, traffic};
+  const Services services{config, node, registry, calls, devices, traffic, mig.get()};
   MIG_ASSIGN(Authenticator auth, Authenticator::Create(config));
   MIG_ASSIGN(const std::unique_ptr<Server> server, Server::Listen(loop.get_executor(), services, auth));
   asio::co_spawn(loop, StopOnSignal(signals, *server, services, loop), asio::detached);

@@ -8,6 +8,7 @@
 #include "http/container_json.h"
 #include "http/exposition.h"
 #include "http/route_handlers.h"
+#include "node/mig_auto.h"
 #include "node/node.h"
 #include "node/outcome.h"
 
@@ -100,6 +101,25 @@ void AddPartitions(Exposition& page, const node::Status& status) {
       [](const auto& p) { return static_cast<double>(p.running); });
 }
 
+void AddMig(Exposition& page, const node::MigStatus& status) {
+  page.Metric("mignificient_mig_repartitions_total", "counter", "GPUs that mig.auto has partitioned anew.");
+  page.Sample(static_cast<double>(status.repartitions));
+  page.Metric("mignificient_mig_repartition_failures_total", "counter", "Times that mig.auto could not.");
+  page.Sample(static_cast<double>(status.failures));
+}
+
+// What failed may name processes of others.
+json::object MigJson(const node::MigAuto* mig, bool administrator) {
+  const node::MigStatus status = mig == nullptr ? node::MigStatus{} : mig->status();
+  const auto text = [](const std::string& value) { return value.empty() ? json::value(nullptr) : json::value(value); };
+  json::object object{{"auto", status.automatic},
+                      {"repartitioning", text(status.repartitioning)},
+                      {"repartitions", status.repartitions},
+                      {"failures", status.failures}};
+  if (administrator) object["last-failure"] = text(status.last_failure);
+  return object;
+}
+
 void AddGauges(Exposition& page, const node::Status& status) {
   page.Metric("mignificient_containers", "gauge", "Containers by state.");
   for (const std::string_view state : {"starting", "idle", "running", "ending"})
@@ -123,6 +143,7 @@ boost::asio::awaitable<Reply> ShowStatus(const Services& services, RouteRequest&
                                                    {"stopping", status.stopping},
                                                    {"waiting", status.waiting},
                                                    {"running", status.running},
+                                                   {"mig", MigJson(services.mig, request.identity.administrator)},
                                                    {"partitions", std::move(partitions)},
                                                    {"containers", std::move(containers)}}) +
                       "\n");
@@ -131,6 +152,7 @@ boost::asio::awaitable<Reply> ShowStatus(const Services& services, RouteRequest&
 boost::asio::awaitable<Reply> ShowMetrics(const Services& services, RouteRequest&, node::Caller&) {
   Exposition page;
   AddCounts(page, services.node.metrics());
+  if (services.mig != nullptr) AddMig(page, services.mig->status());
   AddGauges(page, services.node.GetStatus());
   AddTraffic(page, services.traffic);
   Reply reply;

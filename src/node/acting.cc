@@ -61,30 +61,6 @@ void LogStranger(pid_t pid) {
 
 }  // namespace
 
-// The most exact name counts: a partition's uuid, then its profile, then its size, then the node's own model.
-sched::PartitionSpec Node::SpecOf(const device::Partition& partition) const {
-  const std::string& context = config_.gpu_server.context_memory_mib;
-  const uint64_t automatic = partition.driver == device::Driver::kCuda ? 512 : 0;
-  std::string model = config_.sharing_model;
-  for (const std::string* name : {&partition.mig_size, &partition.instance_size, &partition.uuid})
-    if (const auto found = config_.sharing_models.find(*name); found != config_.sharing_models.end())
-      model = found->second;
-  return {.uuid = partition.uuid,
-          .mig_size = partition.mig_size,
-          .instance_size = partition.instance_size,
-          .memory_mib = partition.memory_mib,
-          .context_mib = context == "auto" ? automatic : std::stoull(context),
-          .model = sched::FindSharingModel(model).value_or(sched::SharingModel::kSequential),
-          .running_limit = config_.limits.running,
-          .shares_context = config_.gpu_server.share == "user"};
-}
-
-std::vector<sched::PartitionSpec> Node::Specs() const {
-  std::vector<sched::PartitionSpec> specs;
-  for (const device::Partition& partition : partitions_) specs.push_back(SpecOf(partition));
-  return specs;
-}
-
 void Node::Tell(const sched::Event& event) {
   const std::vector<sched::Action> actions = scheduler_.On(event);
   if (trace_) {
@@ -99,7 +75,7 @@ void Node::ShowPartition(size_t partition) {
   const device::Partition& shown = partitions_[partition];
   if (trace_)
     trace_->Partition(partition, fmt::format("{} {}", shown.instance_size, shown.uuid),
-                      sched::Name(scheduler_.partitions()[partition].model));
+                      sched::Name(SpecOf(shown).model));
 }
 
 // Before `actions` are acted upon: nobody's gate opens before it is shown to own the GPU.
@@ -256,8 +232,9 @@ void Node::Act(const sched::Evict& action) {
           {EndReason::Kind::kEvicted, "It was idle; its memory is needed, or it was kept for long enough."});
 }
 
-// Nothing can be made yet.
-void Node::Act(const sched::Unhoused&) {}
+void Node::Act(const sched::Unhoused&) {
+  if (on_unhoused_) on_unhoused_();
+}
 
 void Node::OnEnding(sched::ContainerId id, const EndReason& reason) {
   Slot& slot = slots_.at(id);
@@ -278,6 +255,7 @@ asio::awaitable<void> Node::OnGone(sched::ContainerId id) {
   slots_.erase(id);
   Tell(sched::Gone{id});
   if (stopping_) quiet_.Post(0);
+  if (!repartitioned_gpu_.empty()) emptied_.Post(0);
 }
 
 void Node::BecameIdle(sched::ContainerId id) {
@@ -301,44 +279,6 @@ void Node::Maintain(const std::vector<Request>& templates) {
     keep.wishes.push_back({demand, request.scaling.min_containers});
   }
   Tell(keep);
-}
-
-void Node::SetInventory(device::Inventory inventory) {
-  inventory_ = std::move(inventory);
-  const std::vector<device::Partition> now = device::Partitions(inventory_);
-  const auto has = [](const std::vector<device::Partition>& partitions, const std::string& uuid) {
-    return std::ranges::find(partitions, uuid, &device::Partition::uuid) != partitions.end();
-  };
-  for (size_t i = 0; i < partitions_.size(); ++i)
-    if (!has(now, partitions_[i].uuid)) Close(i, "is gone");
-  for (const device::Partition& partition : now) {
-    const auto known = std::ranges::find(partitions_, partition.uuid, &device::Partition::uuid);
-    const bool is_new = known == partitions_.end();
-    if (is_new)
-      partitions_.push_back(partition);
-    else if (scheduler_.IsOpen(static_cast<size_t>(known - partitions_.begin())))
-      continue;
-    log::Info("partition_opened", {{"uuid", partition.uuid}, {"instance", partition.instance_size}});
-    Tell(sched::Opened{SpecOf(partition)});
-    if (is_new) ShowPartition(partitions_.size() - 1);
-  }
-}
-
-Result<> Node::ClosePartition(const std::string& uuid, const std::string& why) {
-  const auto found = std::ranges::find(partitions_, uuid, &device::Partition::uuid);
-  if (found == partitions_.end()) return Fail(Code::kNotFound, "This node has no partition [{}].", uuid);
-  Close(static_cast<size_t>(found - partitions_.begin()), why);
-  return {};
-}
-
-void Node::Close(size_t partition, const std::string& why) {
-  if (!scheduler_.IsOpen(partition)) return;
-  log::Warning("partition_closed", {{"uuid", partitions_[partition].uuid}, {"why", why}});
-  Tell(sched::Closed{partition});
-  for (const auto& [id, slot] : slots_)
-    if (slot.partition == partition)
-      slot.container->End(
-          {EndReason::Kind::kPartitionLost, fmt::format("GPU partition [{}] {}.", partitions_[partition].uuid, why)});
 }
 
 // What a tenant detached from its process group and parent became our child.

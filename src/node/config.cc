@@ -51,6 +51,10 @@ std::vector<Key> Keys(Config& c) {
       {"devices", &c.devices},
       {"nvml", &c.nvml},
       {"software-gpus", &c.software_gpus},
+      {"mig.auto", &c.mig.automatic},
+      {"mig.after-ms", &c.mig.after_ms, 0, 1e7},
+      {"mig.retry-after", &c.mig.retry_after_s, 0.001, 86400},
+      {"mig.gpus", &c.mig.gpus},
       {"http.address", &c.http.address},
       {"http.port", &c.http.port, 0, 65535},
       {"http.unix-socket", &c.http.unix_socket},
@@ -307,8 +311,22 @@ Result<> CheckDoors(const Config& config) {
   return {};
 }
 
+Result<> CheckMig(const Config& config) {
+  if (config.mig.automatic && !config.devices.empty())
+    return BadKey(
+        "mig.auto",
+        "true is given; allowed is false where devices names a file, which does not tell what becomes of GPUs.");
+  for (const std::string& gpu : config.mig.gpus) {
+    const bool index = !gpu.empty() && gpu.size() < 6 && gpu.find_first_not_of("0123456789") == gpu.npos;
+    if (!index && !(gpu.starts_with("GPU-") && gpu.size() > 4))
+      return BadKey("mig.gpus", "\"{}\" is in the list; UUIDs (GPU-...) and indices of GPUs are allowed.", gpu);
+  }
+  return {};
+}
+
 Result<> CheckTogether(const Config& config) {
   MIG_TRY(CheckDoors(config));
+  MIG_TRY(CheckMig(config));
   if (config.limits.timeout_s > config.limits.timeout_max_s)
     return BadKey("limits.timeout", "{} is given; at most limits.timeout-max ({}) is allowed.", config.limits.timeout_s,
                   config.limits.timeout_max_s);

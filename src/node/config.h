@@ -25,6 +25,14 @@ struct Config {
   std::string nvml;                // "fake:FILE": a fake NVML (docs/devices.md); empty: the driver's
   std::string software_gpus;       // "3g,4g;7g" (docs/devices.md); empty: one with 3g and 4g
 
+  // Idle GPUs in MIG mode are partitioned anew for invocations that no partition could hold.
+  struct Mig {
+    bool automatic = false;         // mig.auto
+    double after_ms = 1000;         // how long an invocation must have waited, and the GPU been idle
+    double retry_after_s = 10;      // after a failure; doubles with each that follows, up to 32 times as long
+    std::vector<std::string> gpus;  // UUIDs or indices; empty: all
+  } mig;
+
   struct Http {
     std::string address = "127.0.0.1";
     uint16_t port = 10000;                  // 0: any free port; the log line `listening` names it

@@ -93,6 +93,28 @@ TEST(ConfigTest, TlsNeedsBothFilesAndAModeIsOctal) {
                           mode));
 }
 
+TEST(ConfigTest, GpusArePartitionedAnewOnlyWhereThatIsAskedForAndCanBeFollowed) {
+  const auto by_default = ParseConfig("{}");
+  ASSERT_TRUE(by_default);
+  EXPECT_FALSE(by_default->config.mig.automatic);
+  EXPECT_EQ(by_default->config.mig.after_ms, 1000);
+  const auto loaded =
+      ParseConfig(R"({"mig": {"auto": true, "after-ms": 0, "retry-after": 0.5, "gpus": ["0", "GPU-1b2c"]}})");
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_TRUE(loaded->config.mig.automatic);
+  EXPECT_EQ(loaded->config.mig.gpus, (std::vector<std::string>{"0", "GPU-1b2c"}));
+  EXPECT_EQ(MessageOf(R"({"mig": {"auto": 1}})"), "Key [mig.auto]: 1 is given; true or false is allowed.");
+  EXPECT_EQ(MessageOf(R"({"mig": {"after-ms": -1}})"),
+            "Key [mig.after-ms]: -1 is given; a number from 0 to 10000000 is allowed.");
+  EXPECT_EQ(MessageOf(R"({"mig": {"auto": true}, "devices": "devices.json"})"),
+            "Key [mig.auto]: true is given; allowed is false where devices names a file, which does not tell what "
+            "becomes of GPUs.");
+  for (const char* gpu : {"", "x", "GPU-", "-1", "MIG-1"})
+    EXPECT_EQ(
+        MessageOf(fmt::format(R"({{"mig": {{"gpus": ["{}"]}}}})", gpu)),
+        fmt::format("Key [mig.gpus]: \"{}\" is in the list; UUIDs (GPU-...) and indices of GPUs are allowed.", gpu));
+}
+
 TEST(ConfigTest, CommandLineBeatsEnvironmentBeatsFile) {
   const std::vector<std::string> environment = {"MIGNIFICIENT_HTTP_PORT=2", "MIGNIFICIENT_LIMITS_QUEUE=7",
                                                 "MIGNIFICIENT_FUNCTIONS_ALLOWED_PATHS=/a:/b"};

@@ -14,7 +14,7 @@ namespace mignificient::node {
 
 namespace asio = boost::asio;
 
-Result<> DeviceWatch::Look() {
+Result<device::Inventory> DeviceWatch::Find() {
   auto inventory = look_();
   if (!inventory) {
     log::Error("devices_unknown", {{"error", inventory.error().message()}});
@@ -22,7 +22,19 @@ Result<> DeviceWatch::Look() {
   }
   for (const std::string& trouble : inventory->troubles) log::Warning("gpu_left_out", {{"text", trouble}});
   if (health_) health_->SetInventory(*inventory);
-  node_.SetInventory(std::move(*inventory));
+  return inventory;
+}
+
+Result<> DeviceWatch::Look() {
+  MIG_ASSIGN(device::Inventory inventory, Find());
+  auto makeable = makeable_ ? makeable_(inventory) : std::vector<device::Partition>{};
+  node_.SetInventory(std::move(inventory), std::move(makeable));
+  return {};
+}
+
+Result<> DeviceWatch::LookAtRepartitioned() {
+  MIG_ASSIGN(const device::Inventory inventory, Find());
+  node_.EndRepartition(inventory);
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -26,15 +27,25 @@ class DeviceWatch {
   // each GPU. A partition that was closed for its health and is there is used again. On failure nothing changes.
   Result<> Look();
 
+  // Asked with each look, from now on, what partitions could be made of what is there.
+  void SetMakeable(std::function<std::vector<device::Partition>(const device::Inventory&)> makeable) {
+    makeable_ = std::move(makeable);
+  }
+  // Has the node use what became of the GPU that it has had partitioned anew; of other GPUs nothing changes. Takes the
+  // loop as Look does. On failure the GPU still takes nothing.
+  Result<> LookAtRepartitioned();
+
   // From now on partitions that become unhealthy are closed. Once.
   void Watch(std::unique_ptr<device::HealthWatch> health);
 
  private:
+  Result<device::Inventory> Find();
   boost::asio::awaitable<void> CloseUnhealthy();
 
   boost::asio::any_io_executor executor_;
   Node& node_;
   std::function<Result<device::Inventory>()> look_;
+  std::function<std::vector<device::Partition>(const device::Inventory&)> makeable_;
   std::unique_ptr<device::HealthWatch> health_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -93,10 +94,11 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
       partitions_(device::Partitions(inventory_)),
       setup_(std::move(setup)),
       gpu_servers_(executor, setup_->gpu_server),
-      scheduler_(Specs(), {.weights = config.weights, .idle_release = config.idle_release_us > 0}),
+      scheduler_(SpecsOf(partitions_), {.weights = config.weights, .idle_release = config.idle_release_us > 0}),
       trace_(trace),
       logs_(executor, config.limits.ended_logs),
-      quiet_(executor) {
+      quiet_(executor),
+      emptied_(executor) {
   for (size_t i = 0; i < partitions_.size(); ++i) ShowPartition(i);
 }
 
@@ -185,11 +187,10 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
       co_return AnswerTo(ended.reason);
     }
     if (call->container != 0) continue;  // too late to give up: the turn is next in the inbox
-    const bool starting = IsStarting(request);
+    const std::string doing = WhatItWaitedFor(*call);
     Tell(sched::Withdrawn{call->id});
     if (!event)
-      co_return Failure(Outcome::kTimeout, fmt::format("The invocation {} longer than its timeout of {} s.",
-                                                       starting ? "had its container starting" : "waited for its turn",
+      co_return Failure(Outcome::kTimeout, fmt::format("The invocation {} longer than its timeout of {} s.", doing,
                                                        Seconds(request.patience.value_or(request.timeout))));
     const bool left = std::holds_alternative<CallerLeft>(*event);
     co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
@@ -341,6 +342,16 @@ Result<> Node::Kill(const std::string& user, const std::string& container) {
   return Fail(Code::kNotFound, "User [{}] has no container [{}].", user, container);
 }
 
+std::string Node::WhatItWaitedFor(const Call& call) const {
+  const Request& request = call.request;
+  if (scheduler_.IsUnhoused(call.id))
+    return fmt::format(
+        "waited for a partition that is a mig-instance [{}] with gpu-memory [{}] MiB, which this node does not have "
+        "now and could only make of a GPU that is idle (mig.auto),",
+        request.mig_instance, request.gpu_memory_mib);
+  return IsStarting(request) ? "had its container starting" : "waited for its turn";
+}
+
 bool Node::IsStarting(const Request& request) const {
   return std::ranges::any_of(slots_, [owner = OwnerOf(request)](const auto& entry) {
     return entry.second.owner == owner && !entry.second.ended && !entry.second.container->started();
@@ -364,8 +375,12 @@ std::vector<ContainerInfo> Node::Containers() const {
 
 std::vector<PartitionInfo> Node::PartitionInfos() const {
   std::vector<PartitionInfo> infos;
+  std::set<size_t> there;
+  for (const device::Partition& partition : device::Partitions(inventory_))
+    if (const auto index = IndexOf(partition)) there.insert(*index);
   for (size_t i = 0; i < partitions_.size(); ++i) {
     const device::Partition& partition = partitions_[i];
+    if (!there.contains(i) && scheduler_.ContainersOn(i) == 0) continue;
     PartitionInfo info{.uuid = partition.uuid,
                        .gpu_uuid = partition.gpu_uuid,
                        .mig_size = partition.mig_size,

@@ -46,11 +46,25 @@ class Node {
   // the last call.
   void Maintain(const std::vector<Request>& templates);
 
-  // What there is now. Partitions that are not in it take nothing any more and their containers are ended; new ones are
-  // used from now on.
-  void SetInventory(device::Inventory inventory);
+  // What there is now, and what could be made of it. Partitions that are not there take nothing any more and their
+  // containers are ended; new ones are used from now on. A GPU that is partitioned anew stays as it was.
+  void SetInventory(device::Inventory inventory, std::vector<device::Partition> makeable = {});
   // As for one that is gone, until the next inventory that has it. kNotFound.
   Result<> ClosePartition(const std::string& uuid, const std::string& why);
+
+  // --- Partitioning a GPU anew (mig_auto.h decides when) ---
+  // What asks for one of these waits instead of being refused.
+  void SetMakeable(std::vector<device::Partition> makeable);
+  // Told when an invocation waits that no partition could hold.
+  void OnUnhoused(std::function<void()> told) { on_unhoused_ = std::move(told); }
+  std::vector<WantedPartition> WantedPartitions() const;
+  GpuUse UseOf(const std::string& gpu) const;
+  // From now on nothing is placed on the GPU, and its idle containers are ended. False where it is not idle (any more),
+  // or another one has begun: then nothing has happened.
+  bool BeginRepartition(const std::string& gpu);
+  boost::asio::awaitable<void> AwaitEmpty();  // until no process of that GPU's containers is left
+  // Its partitions are as in `found`, or without that as before, and take containers again.
+  void EndRepartition(const std::optional<device::Inventory>& found);
 
   std::vector<ContainerInfo> Containers() const;
   std::vector<PartitionInfo> PartitionInfos() const;
@@ -108,6 +122,7 @@ class Node {
   // node.cc: lives
   std::optional<Answer> RefuseForLimits(const Request& request);
   double RetryAfter() const;
+  std::string WhatItWaitedFor(const Call& call) const;
   bool IsStarting(const Request& request) const;  // a container of its function
   void Arrive(const Call& call);
   boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
@@ -141,14 +156,23 @@ class Node {
   void StartQuantum(Slot& slot);
   void BecameIdle(sched::ContainerId id);
   boost::asio::awaitable<void> EndStrangers();
+
+  // partitions.cc
   sched::PartitionSpec SpecOf(const device::Partition& partition) const;
-  std::vector<sched::PartitionSpec> Specs() const;
+  std::vector<sched::PartitionSpec> SpecsOf(const std::vector<device::Partition>& partitions) const;
+  std::optional<size_t> IndexOf(const device::Partition& partition) const;
+  std::vector<size_t> PartitionsOf(const std::string& gpu) const;
+  void ChangePartitions(device::Inventory inventory, std::vector<device::Partition> makeable,
+                        const std::function<bool(const device::Partition&)>& concerned, const std::string& why);
+  void Open(const device::Partition& partition);
   void Close(size_t partition, const std::string& why);
 
   boost::asio::any_io_executor executor_;
   const Config& config_;
   device::Inventory inventory_;
   std::vector<device::Partition> partitions_;  // as the scheduler counts them; those that are gone, too
+  std::vector<device::Partition> makeable_;    // without UUIDs
+  std::string repartitioned_gpu_;              // its UUID, while it is; else empty
   std::shared_ptr<const ContainerSetup> setup_;
   GpuServers gpu_servers_;
   sched::Scheduler scheduler_;
@@ -163,7 +187,9 @@ class Node {
   Metrics metrics_;
   Logs logs_;
   bool stopping_ = false;
-  Mailbox<int> quiet_;            // while stopping: told when a container or a call has gone
+  Mailbox<int> quiet_;    // while stopping: told when a container or a call has gone
+  Mailbox<int> emptied_;  // while a GPU is partitioned anew: told when a container has gone
+  std::function<void()> on_unhoused_;
   std::vector<pid_t> strangers_;  // being ended
 };
 

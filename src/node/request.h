@@ -73,9 +73,22 @@ struct Answer {
   std::string instance_size;  // of the partition
 };
 
+// Invocations that wait for a partition which the node does not have.
+struct WantedPartition {
+  std::string mig_instance;
+  uint64_t memory_mib = 0;                      // what the partition must have: gpu-memory, and a context's
+  size_t count = 0;                             // that could run at once; may be 0
+  std::chrono::steady_clock::time_point since;  // the first of them was accepted
+};
+
+struct GpuUse {
+  bool idle = false;      // nothing runs, starts or is kept there, and nobody waits who could be placed there
+  uint64_t last_use = 0;  // grows with each use
+};
+
 struct PartitionInfo {
   std::string uuid, gpu_uuid, mig_size, instance_size, sharing_model;
-  bool open = true;  // false: gone or unhealthy, takes nothing
+  bool open = true;  // false: gone, unhealthy, or its GPU is partitioned anew: takes nothing
   uint64_t memory_mib = 0, free_mib = 0;
   size_t running = 0, waiting_for_gpu = 0;
   std::string owner;  // container that owns the GPU; empty: nobody

@@ -12,7 +12,7 @@ using Weight = TraceFile::Weight;
 
 // Processes and threads of the trace. Threads are numbered across processes, for viewers that do not look at both.
 constexpr uint64_t kHttp = 1, kFirstPartition = 2;
-constexpr uint64_t kArrivals = 1, kAnswers = 2, kFirstOwner = 10;
+constexpr uint64_t kArrivals = 1, kAnswers = 2, kRepartitions = 3, kFirstOwner = 10;
 constexpr uint64_t kThreadsPerContainer = 1000, kLife = 0, kGate = 1, kInvocation = 2, kFirstLane = 10;
 constexpr uint64_t kLanes = (kThreadsPerContainer - kFirstLane) / 2;  // each with a track of copies and one of kernels
 constexpr uint32_t kExecDepth = 2;  // of an invocation's track within exec: deeper lies what happens in it
@@ -149,6 +149,13 @@ bool Trace::Async(char phase, uint64_t call, std::string_view name, double at, c
 void Trace::Flow(char phase, uint64_t call, const Track& track) {
   Write(fmt::format(R"({{"ph":"{}","bp":"e","pid":{},"tid":{},"id":{},"ts":{:.3f},"cat":"flow","name":"call"}})", phase,
                     track.process, track.thread, call, Now()),
+        Weight::kOptional);
+}
+
+void Trace::Repartitioned(std::string_view gpu, Clock::time_point began, std::string_view what) {
+  if (!std::exchange(repartitions_named_, true)) NameThread({kHttp, kRepartitions}, "repartitions");
+  Write(fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f},"cat":"repartition","name":{}{})", kHttp,
+                    kRepartitions, At(began), Now() - At(began), Quoted(gpu), Tail(Arg("what", what))),
         Weight::kOptional);
 }
 

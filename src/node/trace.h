@@ -54,6 +54,9 @@ class Trace {
   void Drained(uint64_t call);                           // its work is done, or nobody waits for it any more
   void Answered(uint64_t call, std::string_view error);  // empty: ok
 
+  // A GPU was partitioned anew, or was to be, from `began` until now.
+  void Repartitioned(std::string_view gpu, Clock::time_point began, std::string_view what);
+
   // --- A partition ---
   // Ends the ownership that there is.
   void Owns(size_t partition, uint64_t call, uint64_t container);
@@ -111,6 +114,7 @@ class Trace {
   const Clock::time_point began_;
   std::optional<double> stopped_at_;
   bool first_ = true;
+  bool repartitions_named_ = false;
   std::map<uint64_t, CallState> calls_;
   std::vector<PartitionState> partitions_;
   std::map<uint64_t, ContainerState> containers_;
