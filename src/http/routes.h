@@ -37,7 +37,7 @@ struct Services {
   node::Registry& registry;
   node::Calls& calls;
   node::DeviceWatch& devices;
-  Traffic& traffic;  // has a place for each of AllRoutes()
+  Traffic& traffic;                    // has a place for each of AllRoutes()
   const node::MigAuto* mig = nullptr;  // null: mig.auto is off
 };
 

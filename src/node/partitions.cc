@@ -1,5 +1,7 @@
 // The node's partitions, as devices come, go, and are partitioned anew.
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/log.h"
 #include "node/node.h"
@@ -100,6 +102,34 @@ void Node::Close(size_t partition, const std::string& why) {
     if (slot.partition == partition)
       slot.container->End(
           {EndReason::Kind::kPartitionLost, fmt::format("GPU partition [{}] {}.", partitions_[partition].uuid, why)});
+}
+
+// Those that are there, and those that are gone while a container of theirs is not.
+std::vector<PartitionInfo> Node::PartitionInfos() const {
+  std::vector<PartitionInfo> infos;
+  std::set<size_t> there;
+  for (const device::Partition& partition : device::Partitions(inventory_))
+    if (const auto index = IndexOf(partition)) there.insert(*index);
+  for (size_t i = 0; i < partitions_.size(); ++i) {
+    const device::Partition& partition = partitions_[i];
+    if (!there.contains(i) && scheduler_.ContainersOn(i) == 0) continue;
+    PartitionInfo info{.uuid = partition.uuid,
+                       .gpu_uuid = partition.gpu_uuid,
+                       .mig_size = partition.mig_size,
+                       .instance_size = partition.instance_size,
+                       .sharing_model = std::string(sched::Name(scheduler_.partitions()[i].model)),
+                       .open = scheduler_.IsOpen(i),
+                       .memory_mib = partition.memory_mib,
+                       .free_mib = scheduler_.FreeMemoryMib(i),
+                       .running = scheduler_.RunningOn(i),
+                       .waiting_for_gpu = scheduler_.WaitingForGpu(i),
+                       .owner = {}};
+    if (const auto owner = scheduler_.Owner(i))
+      if (const auto call = calls_.find(*owner); call != calls_.end() && call->second->container != 0)
+        info.owner = slots_.at(call->second->container).container->spec().id;
+    infos.push_back(std::move(info));
+  }
+  return infos;
 }
 
 // --- A GPU that is partitioned anew
