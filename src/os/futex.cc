@@ -11,7 +11,7 @@
 
 namespace mignificient::os {
 
-void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected, std::optional<std::chrono::nanoseconds> timeout) {
+void FutexWait(const Atomic<uint32_t>& word, uint32_t expected, std::optional<std::chrono::nanoseconds> timeout) {
   timespec relative{};
   if (timeout) {
     relative.tv_sec = static_cast<time_t>(timeout->count() / 1'000'000'000);
@@ -40,11 +40,11 @@ void FutexWaitAny(std::span<const FutexExpectation> words, std::optional<std::ch
   FutexWait(*words[0].word, words[0].expected, timeout ? std::min(*timeout, fallback) : fallback);
 }
 
-void FutexWakeAll(const std::atomic<uint32_t>& word) {
+void FutexWakeAll(const Atomic<uint32_t>& word) {
   FutexWake(word, INT_MAX);
 }
 
-void FutexWake(const std::atomic<uint32_t>& word, int count) {
+void FutexWake(const Atomic<uint32_t>& word, int count) {
   ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
 }
 

@@ -1,20 +1,21 @@
 // Sleeping on a word of shared memory until another thread or process changes it and wakes us (futex(2), shared).
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
 
+#include "os/atomic.h"
+
 namespace mignificient::os {
 
 // Returns when woken, when `word` is no longer `expected`, after `timeout`, or spuriously: callers re-check.
-void FutexWait(const std::atomic<uint32_t>& word, uint32_t expected,
+void FutexWait(const Atomic<uint32_t>& word, uint32_t expected,
                std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
 
 struct FutexExpectation {
-  const std::atomic<uint32_t>* word;
+  const Atomic<uint32_t>* word;
   uint32_t expected;
 };
 // As FutexWait, on several words at once (at most 64). Where the kernel cannot (before Linux 5.16), sleeps on the first
@@ -22,9 +23,9 @@ struct FutexExpectation {
 void FutexWaitAny(std::span<const FutexExpectation> words,
                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
 
-void FutexWakeAll(const std::atomic<uint32_t>& word);
+void FutexWakeAll(const Atomic<uint32_t>& word);
 // At most `count` of those that sleep on it.
-void FutexWake(const std::atomic<uint32_t>& word, int count);
+void FutexWake(const Atomic<uint32_t>& word, int count);
 
 // Tells the processor that this thread spins.
 inline void SpinPause() {

@@ -7,19 +7,22 @@
 
 namespace mignificient::ring {
 namespace {
-constexpr int kSpins = 4000;           // some 60 to 200 us: longer than a synchronize, shorter than a time slice
-constexpr int kSpinsToSpare = 20'000;  // some 1 ms: longer than it would be noticed that waking takes some 30 us
+constexpr int kSpins = os::Spins(4000);  // some 60 to 200 us: longer than a synchronize, shorter than a time slice
+constexpr int kSpinsToSpare =
+    os::Spins(20'000);  // some 1 ms: longer than it would be noticed that waking takes some 30 us
 }  // namespace
 
 void Completion::Finish(uint32_t with_result) {
-  result.store(with_result, std::memory_order_relaxed);
-  if (state.exchange(kDone, std::memory_order_acq_rel) == kSleeping) os::FutexWakeAll(state);
+  result.store(with_result, std::memory_order_relaxed);  // released with `state`
+  // One update, so that an announcement comes before it, and is answered, or finds it done. Releases to Done and to
+  // AnnounceSleep's failure; nothing of the client is acquired.
+  if (state.exchange(kDone, std::memory_order_release) == kSleeping) os::FutexWakeAll(state);
 }
 
 bool Completion::AnnounceSleep() {
   uint32_t expected = kPending;
-  // Acquire on failure too: the failure that matters is kDone.
-  state.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel, std::memory_order_acquire);
+  // Acquires on failure, which is kDone: what Finish released. Success only says that somebody sleeps.
+  state.compare_exchange_strong(expected, kSleeping, std::memory_order_relaxed, std::memory_order_acquire);
   return expected != kDone;
 }
 

@@ -5,13 +5,15 @@
 #include <atomic>
 #include <cstdint>
 
+#include "os/atomic.h"
+
 namespace mignificient::ring {
 
 struct alignas(64) Completion {
   enum State : uint32_t { kDone = 0, kPending = 1, kSleeping = 2 };
 
-  std::atomic<uint32_t> state;   // futex word; kSleeping: pending, and somebody sleeps on it
-  std::atomic<uint32_t> result;  // valid once state is kDone
+  os::Atomic<uint32_t> state;   // futex word; kSleeping: pending, and somebody sleeps on it
+  os::Atomic<uint32_t> result;  // valid once state is kDone
 
   // Client, before publishing.
   void Arm() { state.store(kPending, std::memory_order_relaxed); }

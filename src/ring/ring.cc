@@ -1,7 +1,6 @@
 #include "ring/ring.h"
 
 #include <chrono>
-#include <cstring>
 
 #include "os/barrier.h"
 #include "os/futex.h"
@@ -9,27 +8,30 @@
 namespace mignificient::ring {
 namespace {
 
-constexpr int kSpins = 2000;
+constexpr int kSpins = os::Spins(2000);
 
 // After a publication: wakes the other side if it sleeps.
-void WakeAfterPublishing(std::atomic<uint32_t>& asleep, Barrier barrier) {
+void WakeAfterPublishing(os::Atomic<uint32_t>& asleep, Barrier barrier) {
   // Orders our publication before our look at the sleeper; pairs with AnnounceSleep, which under kAsymmetric executes
   // this barrier for us.
   if (barrier == Barrier::kSymmetric)
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    os::FullFence();
   else
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+    os::CompilerFence();
+  // Relaxed, as are all accesses to the word: it carries no data, only the need for a wake-up; who wakes up looks at
+  // `tail` or `head` again.
   if (asleep.load(std::memory_order_relaxed) == 0) [[likely]]
     return;
+  // Before the wake-up: a sleeper on its way into the kernel finds the word changed there, and does not sleep.
   asleep.store(0, std::memory_order_relaxed);
   os::FutexWakeAll(asleep);
 }
 
 // Orders the announcement before the sleeper's second look; pairs with WakeAfterPublishing.
-void AnnounceSleep(std::atomic<uint32_t>& asleep, Barrier barrier) {
+void AnnounceSleep(os::Atomic<uint32_t>& asleep, Barrier barrier) {
   asleep.store(1, std::memory_order_relaxed);
   if (barrier == Barrier::kSymmetric)
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    os::FullFence();
   else
     os::BarrierEverywhere();
 }
@@ -55,7 +57,7 @@ std::byte* Producer::Reserve(uint32_t bytes) {
   }
   if (!Fits(to_end + bytes)) return nullptr;
   const RecordHeader skip{static_cast<uint32_t>(to_end), kSkip, 0};
-  std::memcpy(storage_.data() + offset, &skip, sizeof skip);
+  os::WriteShared(storage_.data() + offset, &skip, sizeof skip);
   reserved_ = tail_ + to_end + bytes;
   return storage_.data();
 }
@@ -68,20 +70,22 @@ void Producer::Publish() {
 }
 
 void Producer::WaitForRoom(uint64_t timeout_ns) {
+  // These looks only say that it is worth trying again; Fits, which does, acquires for itself.
   for (int i = 0; i < kSpins; ++i) {
-    if (control_->head.load(std::memory_order_acquire) != head_) return;
+    if (control_->head.load(std::memory_order_relaxed) != head_) return;
     os::SpinPause();
   }
   AnnounceSleep(control_->producer_asleep, barrier_);
-  if (control_->head.load(std::memory_order_acquire) == head_)
+  if (control_->head.load(std::memory_order_relaxed) == head_)
     os::FutexWait(control_->producer_asleep, 1, std::chrono::nanoseconds(timeout_ns));
+  // Late at worst: then the consumer wakes nobody once.
   control_->producer_asleep.store(0, std::memory_order_relaxed);
 }
 
 Result<RecordHeader> Consumer::Check(uint64_t available) const {
   RecordHeader header;
   const uint64_t offset = head_ & (storage_.size() - 1);
-  std::memcpy(&header, storage_.data() + offset, sizeof header);
+  os::ReadShared(&header, storage_.data() + offset, sizeof header);
   const uint64_t to_end = storage_.size() - offset;
   if (header.bytes < sizeof header || header.bytes % 8 != 0)
     return Fail(Code::kPeer, "Record has {} bytes (expected a multiple of 8, at least 8).", header.bytes);
@@ -123,7 +127,7 @@ Result<std::optional<Record>> Consumer::Next() {
     const std::byte* record = storage_.data() + (head_ & (storage_.size() - 1));
     if (tail_ != next_) PrefetchNext();
     const size_t body_bytes = header.bytes - sizeof header;
-    std::memcpy(copy_.data(), record + sizeof header, body_bytes);
+    os::ReadShared(copy_.data(), record + sizeof header, body_bytes);
     return Record{header.opcode, header.reply_slot, {reinterpret_cast<const std::byte*>(copy_.data()), body_bytes}};
   }
 }
@@ -149,7 +153,8 @@ void Consumer::PublishHead() {
 
 bool Consumer::PrepareSleep() {
   AnnounceSleep(control_->consumer_asleep, barrier_);
-  if (control_->tail.load(std::memory_order_acquire) == head_) return true;
+  // The second look, which the fence of AnnounceSleep orders; what it finds, Available acquires.
+  if (control_->tail.load(std::memory_order_relaxed) == head_) return true;
   CancelSleep();
   return false;
 }

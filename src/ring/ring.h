@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/atomic.h"
 
 namespace mignificient::ring {
 
@@ -33,10 +34,10 @@ inline constexpr uint16_t kSkip = 0;
 
 // The shared words. Positions count bytes since the beginning and are never reduced modulo the ring.
 struct RingControl {
-  alignas(64) std::atomic<uint64_t> tail;             // producer -> consumer: records before it are complete
-  alignas(64) std::atomic<uint64_t> head;             // consumer -> producer: records before it are consumed
-  alignas(64) std::atomic<uint32_t> consumer_asleep;  // futex word
-  alignas(64) std::atomic<uint32_t> producer_asleep;  // futex word
+  alignas(64) os::Atomic<uint64_t> tail;             // producer -> consumer: records before it are complete
+  alignas(64) os::Atomic<uint64_t> head;             // consumer -> producer: records before it are consumed
+  alignas(64) os::Atomic<uint32_t> consumer_asleep;  // futex word
+  alignas(64) os::Atomic<uint32_t> producer_asleep;  // futex word
 };
 
 enum class Barrier {
@@ -100,7 +101,7 @@ class Consumer {
   // Announces sleep; true when there is still nothing to read, and the caller shall sleep on sleep_word() being 1.
   bool PrepareSleep();
   void CancelSleep() { control_->consumer_asleep.store(0, std::memory_order_relaxed); }
-  std::atomic<uint32_t>& sleep_word() { return control_->consumer_asleep; }
+  os::Atomic<uint32_t>& sleep_word() { return control_->consumer_asleep; }
 
  private:
   Result<RecordHeader> Check(uint64_t available) const;

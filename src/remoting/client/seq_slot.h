@@ -3,9 +3,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+#include "os/atomic.h"
 
 namespace mignificient::client {
 
@@ -43,8 +44,8 @@ class SeqSlot {
     sequence_.store(after, std::memory_order_release);
   }
 
-  std::atomic<uint32_t> sequence_{0};
-  std::atomic<uint64_t> words_[kWords] = {};
+  os::Atomic<uint32_t> sequence_{0};
+  os::Atomic<uint64_t> words_[kWords] = {};
 };
 
 }  // namespace mignificient::client
