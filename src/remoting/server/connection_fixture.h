@@ -10,6 +10,7 @@
 #include <cstring>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -30,7 +31,10 @@ class Client {
   Client(const Device& device, std::shared_ptr<Session> session, Connection::Options options = {})
       : session_(std::move(session)) {
     auto ends = os::SocketPair().value();
-    connection_ = Connection::Accept(device, session_, std::move(ends.first), options, [this] { Notified(); }).value();
+    {
+      const std::lock_guard lock(accepting_);  // the dispatcher may notify before this thread has the connection
+      connection_ = Connection::Accept(device, session_, std::move(ends.first), options, [this] { Notified(); }).value();
+    }
     socket_ = std::move(ends.second);
     auto packet = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&welcome_, 1))).value();
     region_ = os::Mapping::Create(packet.fds.at(0).get(), welcome_.region_bytes).value();
@@ -100,8 +104,10 @@ class Client {
 
  private:
   void Notified() {
-    if (connection_ == nullptr || connection_->ended()) ended_.set_value();
+    const std::lock_guard lock(accepting_);
+    if (connection_->ended()) ended_.set_value();
   }
+  std::mutex accepting_;
   std::promise<void> ended_;
   std::shared_ptr<Session> session_;
   std::unique_ptr<Connection> connection_;
