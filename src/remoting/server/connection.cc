@@ -338,8 +338,7 @@ bool Connection::PassGate(GateClass gate_class) {
   (gate_class == GateClass::kCopy ? session_->copies : session_->kernels).fetch_add(1, std::memory_order_relaxed);
   BecomeBusy();
   for (;;) {
-    // Pairs with the store of wire::Gate::Set. Behind BecomeBusy: see wire::GatePage.
-    const uint32_t gate_word = session_->gate.word().load(std::memory_order_seq_cst);
+    const uint32_t gate_word = session_->gate.page().Look();
     if (GateOpen(gate_word, gate_class)) return true;
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
@@ -362,13 +361,12 @@ void Connection::ReportWaiting(uint32_t gate_word) {
 
 void Connection::BecomeBusy() {
   if (std::exchange(busy_counted_, true)) return;
-  session_->gate.in_flight().fetch_add(wire::kOneBusy, std::memory_order_seq_cst);
+  session_->gate.page().BecomeBusy();
 }
 
 void Connection::BecomeQuiet() {
   if (!std::exchange(busy_counted_, false)) return;
-  // Releases what BusyStreams has found (kTroubled) to the owner.
-  session_->gate.in_flight().fetch_sub(wire::kOneBusy, std::memory_order_release);
+  session_->gate.page().BecomeQuiet();
 }
 
 // A command that waits at the gate stays counted: it is under way to the driver.

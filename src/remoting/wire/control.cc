@@ -4,8 +4,6 @@
 #include <cstring>
 #include <new>
 
-#include "os/futex.h"
-
 namespace mignificient::wire {
 namespace {
 constexpr uint64_t kGateBytes = 4096;
@@ -44,36 +42,6 @@ Result<Gate> Gate::FromFd(os::UniqueFd fd) {
   if (size != kGateBytes) return Fail(Code::kPeer, "Gate page has {} bytes (expected {}).", size, kGateBytes);
   MIG_ASSIGN(os::Mapping mapping, os::Mapping::Create(fd.get(), size));
   return Gate(std::move(fd), std::move(mapping));
-}
-
-void Gate::Set(GateState state) {
-  Store(state);
-  os::FutexWakeAll(word());
-}
-
-void Gate::Store(GateState state) {
-  uint32_t turn = GateTurnOf(word().load(std::memory_order_relaxed)) + 1;
-  if (turn == 1u << 24) turn = 1;
-  // Pairs with the load in the GPU server's gate check.
-  word().store(turn << 8 | static_cast<uint32_t>(state), std::memory_order_seq_cst);
-}
-
-bool Gate::CloseQuiet(uint32_t connections) {
-  const uint32_t quiet = connections * kOneConnection;
-  if (in_flight().load(std::memory_order_relaxed) != quiet) return false;  // most often it says so at once
-  const GateState before = Get();
-  Store(GateState::kLocked);  // who is not busy has no command at the gate: nobody is to be woken
-  if (in_flight().load(std::memory_order_seq_cst) == quiet) return true;
-  Set(before);
-  return false;
-}
-
-std::atomic<uint32_t>& Gate::word() const {
-  return reinterpret_cast<GatePage*>(mapping_.data())->word;
-}
-
-std::atomic<uint32_t>& Gate::in_flight() const {
-  return reinterpret_cast<GatePage*>(mapping_.data())->in_flight;
 }
 
 }  // namespace mignificient::wire

@@ -25,6 +25,7 @@
 #include "os/mapping.h"
 #include "os/socket.h"
 #include "remoting/wire/attach.h"
+#include "remoting/wire/gate_page.h"
 
 namespace mignificient::wire {
 
@@ -89,62 +90,23 @@ Result<std::optional<ReceivedControl>> ReceiveControl(int socket);
 
 void SetText(ControlMessage& message, std::string_view text);  // cut to fit
 
-// Who may use the GPU now. The owner writes it; the GPU server reads it before each copy-class or kernel-class command.
-enum class GateState : uint32_t {
-  kLocked = 0,   // nothing starts on the device
-  kCpuOnly = 1,  // as kLocked; says that the function itself may run
-  kMemcpy = 2,   // copies only
-  kFull = 3,
-};
+static_assert(kMostChannels < 256);  // what GatePage::in_flight can count
 
-// One page of sealed shared memory between the owner and the GPU server; tenants never see it. The state lies in the
-// low eight bits of `word`; the others count how often it was set, so that the server can tell a gate that was set
-// again.
-//
-// `in_flight` lets the owner see without a message that there is nothing to drain. The server counts in it the
-// session's connections and those of them that may have work on the device, and says that something has gone wrong:
-//   - A connection is counted before its client can write a command, until it has torn down.
-//   - A connection counts as busy before a command of it passes the gate, until its dispatcher has seen that all its
-//     streams are idle, between commands. A command that waits at the gate counts, too.
-//   - kTroubled stays once a connection ended for another reason than its client's going, or the context is broken.
-// The owner closes the gate, then looks. The dispatcher counts itself, then looks at the gate. All four accesses are
-// seq_cst, so one of the two sees the other (Dekker): either the dispatcher finds the gate closed, or the owner finds
-// it busy. So where the owner finds nobody busy behind a closed gate, nothing is on the device or on its way there,
-// until it sets the gate again. What lies in a ring and has not been read is not counted. The owner may call an
-// invocation over only where each client has said that all it had written is carried out (executor::GpuWork). A client
-// that lies, or a thread that writes on, has commands that meet the closed gate, as if they had been written after the
-// end: in their own container's next turn.
-struct GatePage {
-  std::atomic<uint32_t> word;  // futex word: the server sleeps on it, the owner wakes it
-  alignas(64) std::atomic<uint32_t> in_flight;
-};
-inline constexpr uint32_t kOneBusy = 1;             // bits 0 to 7: how many connections may have work on the device
-inline constexpr uint32_t kOneConnection = 1 << 8;  // bits 8 to 15: how many there are
-inline constexpr uint32_t kTroubled = 1u << 31;
-static_assert(kMostChannels < 256);
-constexpr GateState GateStateOf(uint32_t word) {
-  return static_cast<GateState>(word & 0xff);
-}
-constexpr uint32_t GateTurnOf(uint32_t word) {  // never 0, unless it was set 2^24 times
-  return word >> 8;
-}
-
+// A gate page in sealed memory of its own, one end of it.
 class Gate {
  public:
   static Result<Gate> Create(GateState initial);
   static Result<Gate> FromFd(os::UniqueFd fd);
 
   int fd() const { return fd_.get(); }
-  void Set(GateState state);  // and wakes whoever waits; the owner only
-  // The owner only: closes the gate of a session with `connections` connections, none of which has anything to drain.
-  // False, and the gate is as it was, where that is not so.
-  bool CloseQuiet(uint32_t connections);
-  GateState Get() const { return GateStateOf(word().load(std::memory_order_acquire)); }
-  std::atomic<uint32_t>& word() const;
-  std::atomic<uint32_t>& in_flight() const;  // the server only
+  GatePage& page() const { return *reinterpret_cast<GatePage*>(mapping_.data()); }
+  void Set(GateState state) { page().Set(state); }
+  bool CloseQuiet(uint32_t connections) { return page().CloseQuiet(connections); }
+  GateState Get() const { return page().Get(); }
+  std::atomic<uint32_t>& word() const { return page().word; }
+  std::atomic<uint32_t>& in_flight() const { return page().in_flight; }  // the server only
 
  private:
-  void Store(GateState state);
   Gate(os::UniqueFd fd, os::Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
   os::UniqueFd fd_;
   os::Mapping mapping_;
