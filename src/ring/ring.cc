@@ -47,7 +47,7 @@ bool Producer::Fits(uint64_t bytes) {
   return tail_ + bytes - head_ <= storage_.size();
 }
 
-std::byte* Producer::Reserve(uint32_t bytes) {
+std::byte* Producer::ReserveOtherwise(uint32_t bytes) {
   const uint64_t offset = tail_ & (storage_.size() - 1);
   const uint64_t to_end = storage_.size() - offset;
   if (bytes <= to_end) {
@@ -62,11 +62,25 @@ std::byte* Producer::Reserve(uint32_t bytes) {
   return storage_.data();
 }
 
+// The lines of the records after the next are still the consumer's, since it read them a lap ago: they are fetched while
+// the caller prepares the next record, so that its stores need not wait for them.
+void PrefetchForWriting(const std::byte* storage, uint64_t position, uint64_t mask) {
+  constexpr uint64_t kLine = 64, kFirst = 4, kCount = 2;  // a launch with a few parameters has two lines
+#if defined(__x86_64__)
+  for (uint64_t line = kFirst; line < kFirst + kCount; ++line)
+    asm volatile("prefetchw %0" : : "m"(storage[(position + line * kLine) & mask]));
+#else
+  for (uint64_t line = kFirst; line < kFirst + kCount; ++line)
+    __builtin_prefetch(storage + ((position + line * kLine) & mask), 1);
+#endif
+}
+
 void Producer::Publish() {
   tail_ = reserved_;
   // Releases the record to Consumer::Available.
   control_->tail.store(tail_, std::memory_order_release);
   WakeAfterPublishing(control_->consumer_asleep, barrier_);
+  PrefetchForWriting(storage_.data(), tail_, storage_.size() - 1);
 }
 
 void Producer::WaitForRoom(uint64_t timeout_ns) {

@@ -56,7 +56,13 @@ class Producer {
 
   // Space for one record of `bytes` (a multiple of 8, at most max_record_bytes()), or null while the ring is full.
   // The caller fills all of it and then publishes.
-  std::byte* Reserve(uint32_t bytes);
+  std::byte* Reserve(uint32_t bytes) {
+    const uint64_t offset = tail_ & (storage_.size() - 1);
+    if (bytes > storage_.size() - offset || tail_ + bytes - head_ > storage_.size()) [[unlikely]]
+      return ReserveOtherwise(bytes);
+    reserved_ = tail_ + bytes;
+    return storage_.data() + offset;
+  }
   // Makes the reserved record visible and wakes the consumer if it sleeps.
   void Publish();
   // Sleeps until the consumer may have made room, or `timeout_ns` passed. Spins briefly first.
@@ -64,6 +70,8 @@ class Producer {
 
  private:
   bool Fits(uint64_t bytes);
+  // Where the record does not fit before the end, or not in the space that is known to be free.
+  std::byte* ReserveOtherwise(uint32_t bytes);
 
   RingControl* control_;
   std::span<std::byte> storage_;
@@ -97,9 +105,9 @@ class Consumer {
   uint64_t published() const { return control_->tail.load(std::memory_order_acquire); }
   // Whether more records were seen behind the last one; there may be some that were not.
   bool SeesMore() const { return tail_ != head_; }
-  bool Empty() const { return control_->tail.load(std::memory_order_acquire) == head_; }
   // Announces sleep; true when there is still nothing to read, and the caller shall sleep on sleep_word() being 1.
   bool PrepareSleep();
+  // Late at worst: then the producer wakes nobody once.
   void CancelSleep() { control_->consumer_asleep.store(0, std::memory_order_relaxed); }
   os::Atomic<uint32_t>& sleep_word() { return control_->consumer_asleep; }
 

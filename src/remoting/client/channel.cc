@@ -67,11 +67,11 @@ bool Channel::ServerGone() {
   return broken();
 }
 
-std::byte* Channel::ReserveLocked(uint32_t bytes) {
+std::byte* Channel::WaitForSpaceLocked(uint32_t bytes) {
   for (;;) {
-    if (std::byte* space = producer_.Reserve(bytes)) return space;
     if (ServerGone()) return nullptr;
     producer_.WaitForRoom(kLivenessNs);
+    if (std::byte* space = producer_.Reserve(bytes)) return space;
   }
 }
 

@@ -91,7 +91,11 @@ class Channel {
 
   wire::RegionHeader& header() { return *reinterpret_cast<wire::RegionHeader*>(region_.data()); }
   // Space for a record, waiting for room; null when the server has gone. write_lock_ is held.
-  std::byte* ReserveLocked(uint32_t bytes);
+  std::byte* ReserveLocked(uint32_t bytes) {
+    std::byte* space = producer_.Reserve(bytes);
+    return space != nullptr ? space : WaitForSpaceLocked(bytes);
+  }
+  std::byte* WaitForSpaceLocked(uint32_t bytes);
   bool ServerGone();
   // Sleeps until a chunk ends or is released, unless one was released since `releases`.
   void WaitForChunk(uint32_t releases);

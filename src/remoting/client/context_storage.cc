@@ -40,13 +40,17 @@ Slot::Words ReadSlot(size_t index) {
   return words;
 }
 
+bool Holds(const Slot::Words& words, uint64_t context, uint64_t key) {
+  return words[0] == kLive && words[1] == context && words[2] == key;
+}
+
 // The slot of (context, key); `free` becomes a slot where it could be put.
 std::optional<size_t> Find(uint64_t context, uint64_t key, Slot::Words& words, std::optional<size_t>* free = nullptr) {
   const size_t home = Home(context, key);
   for (size_t i = 0; i < kStorageSlots; ++i) {
     const size_t index = (home + i) % kStorageSlots;
     words = ReadSlot(index);
-    if (words[0] == kLive && words[1] == context && words[2] == key) return index;
+    if (Holds(words, context, key)) return index;
     if (words[0] != kLive && free != nullptr && !*free) *free = index;
     if (words[0] == kEmpty) break;
   }
@@ -66,9 +70,11 @@ CUresult PutStorage(CUcontext context, void* key, void* value, StorageDestructor
   return CUDA_SUCCESS;
 }
 
+// Called before each launch. Nearly always it is the first slot that is looked at.
 CUresult GetStorage(void** value, CUcontext context, void* key) {
-  Slot::Words words;
-  if (!Find(Word(context), Word(key), words)) return CUDA_ERROR_INVALID_HANDLE;
+  Slot::Words words = ReadSlot(Home(Word(context), Word(key)));
+  if (!Holds(words, Word(context), Word(key)) && !Find(Word(context), Word(key), words))
+    return CUDA_ERROR_INVALID_HANDLE;
   *value = reinterpret_cast<void*>(words[3]);
   return CUDA_SUCCESS;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "remoting/client/call.h"
 
@@ -93,6 +94,20 @@ bool BufferOf(void** extra, const void*& buffer, size_t& bytes) {
   return bytes == 0 || buffer != nullptr;
 }
 
+// A copy whose size is known to the compiler for what nearly all parameters are: pointers and numbers.
+void CopyParam(std::byte* to, const void* from, uint32_t size) {
+  switch (size) {
+    case 8:
+      std::memcpy(to, from, 8);
+      return;
+    case 4:
+      std::memcpy(to, from, 4);
+      return;
+    default:
+      std::memcpy(to, from, size);
+  }
+}
+
 }  // namespace
 
 CUresult FindParams(const Function& function, void** params, void** extra, ParamSource& source) {
@@ -109,10 +124,10 @@ void PackParams(const Function& function, const ParamSource& source, std::byte* 
     return;
   }
   uint32_t end = 0;
-  for (size_t i = 0; i < function.params.size(); ++i) {
-    const auto [offset, size] = function.params[i];
+  void* const* value = source.params;
+  for (const auto& [offset, size] : std::span(function.params)) {
     if (offset > end) std::memset(space + end, 0, offset - end);
-    std::memcpy(space + offset, source.params[i], size);
+    CopyParam(space + offset, *value++, size);
     end = offset + size;
   }
 }

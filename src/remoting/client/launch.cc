@@ -1,7 +1,6 @@
 // Kernel launches: pack the parameters by the kernel's layout into the command, and return. What CUDA reports at the
 // launch itself (dimensions, resources) is checked here; the rest surfaces at a later call.
 
-#include <algorithm>
 #include <cstring>
 
 #include "remoting/client/call.h"
@@ -16,37 +15,35 @@
 namespace mignificient::client {
 namespace {
 
-struct Shape {
-  unsigned grid[3];
-  unsigned block[3];
-  unsigned shared_bytes;
-};
-
-uint64_t ThreadsPerBlock(const Shape& shape) {
-  return uint64_t{shape.block[0]} * shape.block[1] * shape.block[2];
-}
-
-CUresult CheckShape(const Shape& shape) {
-  const int* attributes = Device().attributes;
-  for (int i = 0; i < 3; ++i) {
-    if (shape.grid[i] == 0 || shape.block[i] == 0) return CUDA_ERROR_INVALID_VALUE;
-    if (shape.grid[i] > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i]) ||
-        shape.block[i] > static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i]))
-      return CUDA_ERROR_INVALID_VALUE;
-  }
-  const auto most = static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
-  return ThreadsPerBlock(shape) > most ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
-}
-
+// A launch as the program asks for it: what goes to the server, of which Launch fills in the rest, and where the
+// parameters are.
 struct Arguments {
+  wire::LaunchBody body;
   CUfunction function;
-  Shape shape;
   CUstream stream;
-  uint32_t flags;
   std::span<const CUlaunchAttribute> attributes;
   void** params;
   void** extra;
 };
+
+uint64_t ThreadsPerBlock(const wire::LaunchBody& body) {
+  return uint64_t{body.block[0]} * body.block[1] * body.block[2];
+}
+
+// From 1 to `most`. 0 - 1 is above every limit.
+bool InRange(unsigned dimension, int most) {
+  return dimension - 1 < static_cast<unsigned>(most);
+}
+
+CUresult CheckShape(const wire::LaunchBody& body) {
+  const int* attributes = Device().attributes;
+  for (int i = 0; i < 3; ++i)
+    if (!InRange(body.grid[i], attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i]) ||
+        !InRange(body.block[i], attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i])) [[unlikely]]
+      return CUDA_ERROR_INVALID_VALUE;
+  const auto most = static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
+  return ThreadsPerBlock(body) > most ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
 
 // A launch may use this much dynamic shared memory without asking the server first whether the kernel is allowed to.
 constexpr unsigned kDefaultSharedBytes = 48 * 1024;
@@ -54,50 +51,47 @@ constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 // What a launch of clusters or a cooperative one may be refused for, as one number: not 0. 0 for other launches. A grid
 // counts where all of it must be resident at once.
 uint64_t Togetherness(const Arguments& arguments) {
-  if (arguments.attributes.empty() && (arguments.flags & wire::kLaunchCooperative) == 0) return 0;
+  const wire::LaunchBody& body = arguments.body;
+  if (arguments.attributes.empty() && (body.flags & wire::kLaunchCooperative) == 0) return 0;
   const auto mix = [](uint64_t sum, uint64_t value) { return (sum ^ value) * 0x100000001b3 + 1; };
-  const Shape& shape = arguments.shape;
-  bool cooperative = (arguments.flags & wire::kLaunchCooperative) != 0, clusters = false;
-  uint64_t sum = mix(mix(mix(shape.block[0], shape.block[1]), shape.block[2]), shape.shared_bytes);
+  bool cooperative = (body.flags & wire::kLaunchCooperative) != 0, clusters = false;
+  uint64_t sum = mix(mix(mix(body.block[0], body.block[1]), body.block[2]), body.shared_bytes);
   for (const CUlaunchAttribute& attribute : arguments.attributes) {
     uint32_t words[3];
     std::memcpy(words, attribute.value, sizeof words);
     cooperative |= attribute.id == wire::kCooperativeAttribute && words[0] != 0;
     if (attribute.id != wire::kClusterDimensionAttribute && attribute.id != wire::kPreferredClusterAttribute) continue;
     clusters = true;
-    for (int i = 0; i < 3; ++i) sum = mix(mix(sum, words[i]), words[i] == 0 ? 0 : shape.grid[i] % words[i]);
+    for (int i = 0; i < 3; ++i) sum = mix(mix(sum, words[i]), words[i] == 0 ? 0 : body.grid[i] % words[i]);
   }
-  if (cooperative) sum = mix(mix(mix(sum, shape.grid[0]), shape.grid[1]), shape.grid[2]);
+  if (cooperative) sum = mix(mix(mix(sum, body.grid[0]), body.grid[1]), body.grid[2]);
   return cooperative || clusters ? sum | 1 : 0;
 }
 
 // Whether the launch may fail for what the kernel is, so that its answer is the driver's to give: it has several codes
 // for a block with more threads than the kernel's registers or launch bounds allow. What was accepted once is not asked
 // again.
-bool MayBeRefused(const Function& function, const Shape& shape, uint32_t shared_bytes, uint64_t togetherness) {
-  return ThreadsPerBlock(shape) > function.max_threads ||
+bool MayBeRefused(const Function& function, const wire::LaunchBody& body, uint32_t shared_bytes,
+                  uint64_t togetherness) {
+  return ThreadsPerBlock(body) > function.max_threads ||
          (shared_bytes > kDefaultSharedBytes &&
           shared_bytes > function.proven_shared_bytes.load(std::memory_order_relaxed)) ||
          (togetherness != 0 && togetherness != function.proven_togetherness.load(std::memory_order_relaxed));
 }
 
-CUresult Launch(const Arguments& arguments) {
+CUresult Launch(Arguments&& arguments) {
   if (const CUresult ready = ReadyOn(arguments.stream); ready != CUDA_SUCCESS) return ready;
   BeforeLaunch(arguments.stream);
   const Function* function = FindFunction(arguments.function);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (const CUresult shape = CheckShape(arguments.shape); shape != CUDA_SUCCESS) return shape;
+  wire::LaunchBody& body = arguments.body;
+  if (const CUresult shape = CheckShape(body); shape != CUDA_SUCCESS) return shape;
   ParamSource source;
   if (const CUresult found = FindParams(*function, arguments.params, arguments.extra, source); found != CUDA_SUCCESS)
     return found;
 
-  wire::LaunchBody body{};
   body.function = reinterpret_cast<uint64_t>(arguments.function);
   body.stream = StreamName(arguments.stream);
-  std::copy_n(arguments.shape.grid, 3, body.grid);
-  std::copy_n(arguments.shape.block, 3, body.block);
-  body.shared_bytes = arguments.shape.shared_bytes;
-  body.flags = arguments.flags;
   body.attribute_count = static_cast<uint32_t>(arguments.attributes.size());
   body.param_bytes = function->param_bytes;
   const size_t attribute_bytes = arguments.attributes.size_bytes();
@@ -110,9 +104,9 @@ CUresult Launch(const Arguments& arguments) {
     return channel.WriteWith(static_cast<uint16_t>(wire::Command::kLaunch), slot, std::as_bytes(std::span(&body, 1)),
                              attribute_bytes + function->param_bytes, fill);
   };
-  const uint32_t shared = arguments.shape.shared_bytes + function->static_shared_bytes;
+  const uint32_t shared = body.shared_bytes + function->static_shared_bytes;
   const uint64_t togetherness = Togetherness(arguments);
-  const bool may_be_refused = MayBeRefused(*function, arguments.shape, shared, togetherness);
+  const bool may_be_refused = MayBeRefused(*function, body, shared, togetherness);
   if (!may_be_refused && !AnyCapture()) return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 
   const uint16_t slot = channel.AcquireSlot(0);
@@ -135,12 +129,12 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
     if (wire::KindOfAttribute(id) != wire::AttributeKind::kRefused) continue;
     return id == wire::kDeviceUpdatableNode ? Refused("cuLaunchKernelEx with a device-updatable node") : InvalidValue();
   }
-  return Launch({function,
-                 {{config->grid_x, config->grid_y, config->grid_z},
-                  {config->block_x, config->block_y, config->block_z},
-                  config->shared_bytes},
+  return Launch({{.grid = {config->grid_x, config->grid_y, config->grid_z},
+                  .block = {config->block_x, config->block_y, config->block_z},
+                  .shared_bytes = config->shared_bytes,
+                  .flags = wire::kLaunchPlain},
+                 function,
                  stream,
-                 wire::kLaunchPlain,
                  {config->attributes, config->attribute_count},
                  params,
                  extra});
@@ -151,10 +145,12 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
 MIG_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                                    CUstream stream, void** params, void** extra) {
-  return Launch({function,
-                 {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes},
+  return Launch({{.grid = {grid_x, grid_y, grid_z},
+                  .block = {block_x, block_y, block_z},
+                  .shared_bytes = shared_bytes,
+                  .flags = wire::kLaunchPlain},
+                 function,
                  stream,
-                 wire::kLaunchPlain,
                  {},
                  params,
                  extra});
@@ -179,10 +175,12 @@ MIG_EXPORT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfuncti
 MIG_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                               unsigned block_x, unsigned block_y, unsigned block_z,
                                               unsigned shared_bytes, CUstream stream, void** params) {
-  return Launch({function,
-                 {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes},
+  return Launch({{.grid = {grid_x, grid_y, grid_z},
+                  .block = {block_x, block_y, block_z},
+                  .shared_bytes = shared_bytes,
+                  .flags = wire::kLaunchCooperative},
+                 function,
                  stream,
-                 wire::kLaunchCooperative,
                  {},
                  params,
                  nullptr});

@@ -26,7 +26,7 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 6;
+inline constexpr uint32_t kProtocolVersion = 7;
 // Client processes of one GPU server that have a channel at the same time; each has address windows of its own.
 inline constexpr uint32_t kMostChannels = 32;
 inline constexpr int kDoorKeyBytes = 32;  // hexadecimal digits
@@ -105,7 +105,11 @@ inline constexpr uint32_t kWaitSlots = 1024;
 inline constexpr uint32_t kSlots = kReplySlots + kWaitSlots;
 inline constexpr uint32_t kStagingChunks = 32;
 inline constexpr uint32_t kChunkBytes = 512 * 1024;
-inline constexpr uint64_t kRingBytes = 1024 * 1024;  // power of two
+// How far a client may run ahead of the device. A power of two, large enough that a burst of 10000 launches (112 bytes
+// with eight parameters, 384 with forty) costs its caller no wait; small enough that what was issued is over a tenth of
+// a second later, when launches take the driver 3 us: that is how long a drain, a yield or a kill of the context can
+// find itself behind. Where the ring is full, the caller waits for the device, as in CUDA.
+inline constexpr uint64_t kRingBytes = 4 * 1024 * 1024;
 inline constexpr uint32_t kMaxCommandBytes = 64 * 1024;
 
 // From server to client: a host function whose turn in its stream or graph has come. One at a time.
