@@ -2,6 +2,8 @@
 
 #include <mutex>
 
+#include "remoting/client/thread_owned.h"
+
 namespace mignificient::client {
 namespace {
 
@@ -20,7 +22,6 @@ struct Recent {
     return slots[((address >> kAlignBits) * kSpread) >> (64 - kSlotBits)];
   }
 };
-constinit thread_local Recent recent;
 
 }  // namespace
 
@@ -47,13 +48,13 @@ std::optional<Extent> Allocations::Find(uint64_t address) const {
 }
 
 bool Allocations::IsRecent(uint64_t address, uint64_t bytes) const {
-  Recent& mine = recent;
+  Recent& mine = ThreadOwned<Recent>::Get();
   if (mine.of != this || mine.generation != generation_.load(std::memory_order_acquire)) return false;
   return Holds(mine.last, address, bytes) || Holds(mine.SlotOf(address), address, bytes);
 }
 
 void Allocations::Remember(const Extent& extent, uint64_t address, uint64_t generation) const {
-  Recent& mine = recent;
+  Recent& mine = ThreadOwned<Recent>::Get();
   if (mine.of != this || mine.generation != generation) mine = {this, generation, {}, {}};
   mine.last = mine.SlotOf(address) = extent;
 }

@@ -11,14 +11,14 @@
 #include "remoting/client/channel.h"
 
 namespace mignificient::client {
-namespace {
 
-enum class Attached : uint32_t { kNo, kYes, kForked };
+constinit std::atomic<Attached> attached{Attached::kNo};
+
+namespace {
 
 // The state of the process. Constant-initialised and never destroyed: entry points are called before our constructors
 // and after our destructors would have run.
 constinit std::atomic<Channel*> the_channel{nullptr};
-constinit std::atomic<Attached> attached{Attached::kNo};
 constinit std::mutex attach_lock;
 
 // Who forks while another thread attaches waits for it, so that the child finds the lock free.
@@ -74,12 +74,6 @@ CUresult Attach() {
   }
   the_channel.store(channel->release(), std::memory_order_release);
   attached.store(Attached::kYes, std::memory_order_release);
-  return CUDA_SUCCESS;
-}
-
-CUresult Initialized() {
-  if (attached.load(std::memory_order_acquire) != Attached::kYes) [[unlikely]]
-    return CUDA_ERROR_NOT_INITIALIZED;
   return CUDA_SUCCESS;
 }
 

@@ -4,11 +4,13 @@
 // Thread safety: every function may be called from any thread of the client's process.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "abi/cuda.h"
+#include "remoting/client/context_table.h"
 #include "remoting/wire/attach.h"
 
 #define MIG_EXPORT extern "C" __attribute__((visibility("default")))
@@ -25,8 +27,16 @@ CUresult Attach();
 // of an earlier asynchronous call, which is reported once.
 CUresult Ready();
 
+// Whether this process has attached. Changed by Attach() and by forks alone.
+enum class Attached : uint32_t { kNo, kYes, kForked };
+extern constinit std::atomic<Attached> attached;
+
 // As Ready(), without a current context.
-CUresult Initialized();
+inline CUresult Initialized() {
+  if (attached.load(std::memory_order_acquire) != Attached::kYes) [[unlikely]]
+    return CUDA_ERROR_NOT_INITIALIZED;
+  return CUDA_SUCCESS;
+}
 
 // The device as the server described it. Valid once Attach() has succeeded.
 const wire::DeviceInfo& Device();
@@ -93,10 +103,13 @@ inline uint64_t RowBytes(uint64_t pitch, uint64_t width, uint64_t element, uint6
 // cuInit CUDA_ERROR_NOT_INITIALIZED, as everything does then.
 CUresult Refused(const char* name);
 
-// --- The current context of the calling thread -----------------------------------------------------------------------
-// One device, one server context; the program may have several handles to it (primary, created). Defined in context.cc.
-CUcontext CurrentContext();  // null: none
-bool CurrentContextLives();  // false also for none
+// One device, one server context; the program may have several handles to it (primary, created).
+inline CUcontext CurrentContext() {  // null: none
+  return current_stack.top;
+}
+inline bool CurrentContextLives() {  // false also for none
+  return Contexts().Find(current_stack.top) != nullptr;
+}
 
 // As Ready(), for a call that names an object and so needs no current context.
 inline CUresult ReadyAnywhere() {

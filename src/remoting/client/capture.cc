@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "remoting/client/graph.h"
+#include "remoting/client/thread_owned.h"
 
 namespace mignificient::client {
 namespace {
@@ -138,7 +139,7 @@ CUresult Info(CUstream stream, const InfoOut& out) {
   if (result != CUDA_SUCCESS) return result;
   *out.status = reply->status;
   if (reply->status == CU_STREAM_CAPTURE_STATUS_NONE) return CUDA_SUCCESS;
-  static thread_local Lent& lent = *new Lent;
+  Lent& lent = ThreadOwned<Lent>::Get();
   lent.nodes.clear();
   lent.edges.clear();
   bool plain = true;

@@ -16,11 +16,11 @@ CUresult Create(CUcontext* context, unsigned flags, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
   if (!ContextFlagsValid(flags)) return CUDA_ERROR_INVALID_VALUE;
-  if (CurrentStack().depth == ContextStack::kMaxDepth) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (current_stack.depth == ContextStack::kMaxDepth) return CUDA_ERROR_OUT_OF_MEMORY;
   const std::lock_guard lock(Contexts().lock);
   *context = Contexts().CreateLocked(flags);
   if (*context == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
-  CurrentStack().Push(*context);
+  current_stack.Push(*context);
   return CUDA_SUCCESS;
 }
 
@@ -34,7 +34,7 @@ CUresult Destroy(CUcontext context) {
     record->alive.store(false, std::memory_order_release);
   }
   DestroyStorage(context);
-  if (CurrentContext() == context) --CurrentStack().depth;
+  if (CurrentContext() == context) current_stack.Pop();
   return CUDA_SUCCESS;
 }
 
@@ -42,15 +42,14 @@ CUresult Push(CUcontext context) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   if (Contexts().Find(context) == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  return CurrentStack().Push(context) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+  return current_stack.Push(context) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult Pop(CUcontext* context) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
-  ContextStack& stack = CurrentStack();
-  if (stack.depth == 0) return CUDA_ERROR_INVALID_CONTEXT;
-  if (context != nullptr) *context = stack.top();
-  --stack.depth;
+  if (CurrentContext() == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  if (context != nullptr) *context = CurrentContext();
+  current_stack.Pop();
   return CUDA_SUCCESS;
 }
 
@@ -158,14 +157,13 @@ MIG_EXPORT CUresult cuCtxGetCurrent(CUcontext* context) {
 // Replaces the innermost context; null removes it.
 MIG_EXPORT CUresult cuCtxSetCurrent(CUcontext context) {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
-  ContextStack& stack = CurrentStack();
   if (context == nullptr) {
-    if (stack.depth > 0) --stack.depth;
+    if (CurrentContext() != nullptr) current_stack.Pop();
     return CUDA_SUCCESS;
   }
-  if (context != stack.top() && Contexts().Find(context) == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
-  if (stack.depth == 0) return Push(context);
-  stack.entries[stack.depth - 1] = context;
+  if (context != CurrentContext() && Contexts().Find(context) == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
+  if (CurrentContext() == nullptr) return Push(context);
+  current_stack.top = context;
   return CUDA_SUCCESS;
 }
 

@@ -2,26 +2,32 @@
 
 #include "remoting/client/call.h"
 #include "remoting/client/context.h"
+#include "remoting/client/thread_owned.h"
 
 namespace mignificient::client {
 namespace {
 
-constinit ContextTable table;
-constinit thread_local ContextStack current_stack{};  // trivial: works in exit handlers too
+// What lies below the top of a thread's stack, outermost first.
+struct Below {
+  CUcontext entries[ContextStack::kMaxDepth] = {};
+};
 
 }  // namespace
 
-ContextTable& Contexts() {
-  return table;
+constinit ContextTable context_table;
+constinit thread_local ContextStack current_stack;  // trivial: works in exit handlers too
+
+bool ContextStack::Push(CUcontext context) {
+  if (depth == kMaxDepth) return false;
+  if (depth > 0) ThreadOwned<Below>::Get().entries[depth - 1] = top;
+  top = context;
+  ++depth;
+  return true;
 }
-ContextStack& CurrentStack() {
-  return current_stack;
-}
-CUcontext CurrentContext() {
-  return current_stack.top();
-}
-bool CurrentContextLives() {
-  return table.Find(current_stack.top()) != nullptr;
+
+void ContextStack::Pop() {
+  --depth;
+  top = depth == 0 ? nullptr : ThreadOwned<Below>::Get().entries[depth - 1];
 }
 
 CUcontext ContextTable::CreateLocked(uint32_t slot, unsigned flags) {
@@ -46,11 +52,11 @@ CUcontext ContextTable::CreateLocked(unsigned flags) {
 
 CUresult ResolveContext(CUcontext& context) {
   if (context == nullptr) context = CurrentContext();
-  return table.Find(context) == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+  return Contexts().Find(context) == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
 }
 
 CUresult ContextId(CUcontext context, uint64_t& id) {
-  const ContextRecord* record = table.Find(context);
+  const ContextRecord* record = Contexts().Find(context);
   if (record == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   id = record->id.load(std::memory_order_relaxed);
   return CUDA_SUCCESS;

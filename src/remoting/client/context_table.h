@@ -1,6 +1,6 @@
 // The records behind context handles, and the stack of current contexts of each thread. See context.h.
 //
-// Records live in a fixed table and are found without a lock; their state changes under Lock(). All of it is
+// Records live in a fixed table and are found without a lock; their state changes under `lock`. All of it is
 // constant-initialised and never destroyed: entry points are called before our constructors and after our destructors.
 #pragma once
 
@@ -50,21 +50,20 @@ struct ContextTable {
   CUcontext CreateLocked(unsigned flags);
 };
 
-ContextTable& Contexts();
+extern constinit ContextTable context_table;
+inline ContextTable& Contexts() {
+  return context_table;
+}
 
-// The calling thread's contexts, innermost last.
+// The contexts of the calling thread: the current one, and those below it (in a table of the thread's, once there are).
 struct ContextStack {
   static constexpr int kMaxDepth = 64;
-  CUcontext entries[kMaxDepth];
-  int depth;
+  CUcontext top = nullptr;  // null: none
+  int depth = 0;
 
-  CUcontext top() const { return depth == 0 ? nullptr : entries[depth - 1]; }
-  bool Push(CUcontext context) {
-    if (depth == kMaxDepth) return false;
-    entries[depth++] = context;
-    return true;
-  }
+  bool Push(CUcontext context);  // false: it is full
+  void Pop();                    // it is not empty
 };
-ContextStack& CurrentStack();
+extern constinit thread_local ContextStack current_stack;
 
 }  // namespace mignificient::client

@@ -154,7 +154,7 @@ TEST_F(ContextTest, StackHasABottomAndATop) {
 }
 
 TEST_F(ContextTest, NothingWorksBeforeInitialisation) {
-  fake::Get().attached = false;
+  attached = Attached::kNo;
   CUcontext context = nullptr;
   EXPECT_EQ(cuDevicePrimaryCtxRetain(&context, 0), CUDA_ERROR_NOT_INITIALIZED);
   EXPECT_EQ(cuCtxCreate_v4(&context, nullptr, 0, 0), CUDA_ERROR_NOT_INITIALIZED);
@@ -166,6 +166,20 @@ TEST_F(ContextTest, OnlyOneDeviceHasContexts) {
   EXPECT_EQ(cuDevicePrimaryCtxRetain(&context, 1), CUDA_ERROR_INVALID_DEVICE);
   EXPECT_EQ(cuCtxCreate_v2(&context, 0, 1), CUDA_ERROR_INVALID_DEVICE);
   EXPECT_EQ(cuCtxCreate_v2(&context, 0x8000, 0), CUDA_ERROR_INVALID_VALUE);
+}
+
+TEST_F(ContextTest, StackComesBackInOrderFromItsFullDepth) {
+  CUcontext contexts[ContextStack::kMaxDepth];
+  for (CUcontext& context : contexts) ASSERT_EQ(cuCtxCreate_v2(&context, 0, 0), CUDA_SUCCESS);
+  EXPECT_EQ(cuCtxPushCurrent_v2(contexts[0]), CUDA_ERROR_OUT_OF_MEMORY);
+  for (int i = ContextStack::kMaxDepth - 1; i >= 0; --i) {
+    EXPECT_EQ(CurrentContext(), contexts[i]);
+    CUcontext popped = nullptr;
+    EXPECT_EQ(cuCtxPopCurrent_v2(&popped), CUDA_SUCCESS);
+    EXPECT_EQ(popped, contexts[i]);
+  }
+  EXPECT_EQ(CurrentContext(), nullptr);
+  EXPECT_EQ(cuCtxPopCurrent_v2(nullptr), CUDA_ERROR_INVALID_CONTEXT);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class DeviceTest : public testing::Test {
 };
 
 TEST_F(DeviceTest, InitAttachesAndTakesNoFlags) {
-  fake::Get().attached = false;
+  attached = Attached::kNo;
   EXPECT_EQ(cuInit(1), CUDA_ERROR_INVALID_VALUE);
   fake::Get().attach = CUDA_ERROR_NO_DEVICE;
   EXPECT_EQ(cuInit(0), CUDA_ERROR_NO_DEVICE);
@@ -41,7 +41,7 @@ TEST_F(DeviceTest, VersionIsTheLowerOfOursAndTheServers) {
   EXPECT_EQ(DriverVersion(), 12040);
   fake::Get().device.driver_version = 14000;
   EXPECT_EQ(DriverVersion(), kApiVersion);
-  fake::Get().attached = false;
+  attached = Attached::kNo;
   EXPECT_EQ(cuDriverGetVersion(&version), CUDA_SUCCESS);
   EXPECT_EQ(version, kApiVersion);
 }

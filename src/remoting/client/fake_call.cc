@@ -21,6 +21,7 @@ State& Get() {
 
 void Reset() {
   Get() = State{};
+  attached = Attached::kYes;
   wire::DeviceInfo& device = Get().device;
   device.driver_version = 13000;
   device.context_api_version = 3020;
@@ -41,7 +42,7 @@ void Reset() {
     record.references = 0;
     record.flags = 0;
   }
-  CurrentStack().depth = 0;
+  current_stack = {};
 }
 
 }  // namespace fake
@@ -56,14 +57,13 @@ fake::Command& Record(uint16_t opcode, bool waits, std::span<const std::byte> bo
 }  // namespace
 
 CUresult Attach() {
-  if (fake::Get().attach == CUDA_SUCCESS) fake::Get().attached = true;
+  if (fake::Get().attach == CUDA_SUCCESS) attached = Attached::kYes;
   return fake::Get().attach;
 }
-CUresult Initialized() {
-  return fake::Get().attached ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
-}
+constinit std::atomic<Attached> attached{Attached::kNo};
+
 CUresult Ready() {
-  if (!fake::Get().attached) return CUDA_ERROR_NOT_INITIALIZED;
+  if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   if (CurrentContextLives()) return fake::Get().ready;
   return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }

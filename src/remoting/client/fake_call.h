@@ -27,7 +27,6 @@ struct Command {
 
 struct State {
   CUresult attach = CUDA_SUCCESS;
-  bool attached = true;
   CUresult ready = CUDA_SUCCESS;
   wire::DeviceInfo device;
   std::vector<Command> commands;

@@ -10,6 +10,7 @@
 #include "remoting/client/handle_names.h"
 #include "remoting/client/managed_variables.h"
 #include "remoting/client/memory_pool.h"
+#include "remoting/client/thread_owned.h"
 #include "remoting/wire/commands.h"
 
 namespace mignificient::client {
@@ -66,7 +67,6 @@ struct ThreadStream {
     if (name != 0 && Initialized() == CUDA_SUCCESS) Destroy(name);
   }
 };
-thread_local ThreadStream thread_stream;
 
 // After, and waiting for, a stream or an event.
 CUresult Ask(Command command, uint64_t handle) {
@@ -164,8 +164,9 @@ bool IsStream(CUstream stream) {
 }
 
 uint64_t ThreadStreamName() {
-  if (thread_stream.name == 0) Create(0, 0, CurrentContext(), thread_stream.name);
-  return thread_stream.name;
+  uint64_t& name = ThreadOwned<ThreadStream>::Get().name;
+  if (name == 0) Create(0, 0, CurrentContext(), name);
+  return name;
 }
 
 MIG_EXPORT CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
