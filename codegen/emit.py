@@ -144,7 +144,7 @@ def _client_send(entry):
         return [f"  const CUresult result = Issue(Command::kOpcode, Bytes(body){tail});"]
     if not entry.outputs:
         return [f"  const CUresult result = Call(Command::kOpcode, Bytes(body), {{}}{tail});"]
-    call = "CallCached" if entry.cached else "Call"
+    call = "answer_cache.Call" if entry.cached else "Call"
     lines = ["  Command::Reply reply;"]
     lines.append(f"  const CUresult result = {call}(Command::kOpcode, Bytes(body), WritableBytes(reply){tail});")
     lines.append("  if (result != CUDA_SUCCESS) return result;")
@@ -167,7 +167,7 @@ def _forward_function(entry):
     lines.append(f"  const Command::Body body{{{values}}};")
     lines += _client_send(entry)
     if entry.forget:
-        lines.append("  ForgetAnswers();")
+        lines.append("  answer_cache.Forget();")
     lines.append("  return result;")
     return "\n".join(lines) + "\n}\n"
 

@@ -5,7 +5,11 @@
 #include "remoting/client/context.h"
 #include "remoting/client/fake_call.h"
 
+#include "gen/commands.h"
+
 extern "C" {
+CUresult cuCtxGetLimit(size_t*, int);
+CUresult cuCtxSetLimit(int, size_t);
 CUresult cuCtxSetCurrent(CUcontext);
 CUresult cuFuncGetAttribute(int*, int, CUfunction);
 CUresult cuFuncSetAttribute(CUfunction, int, int);
@@ -18,7 +22,7 @@ class AnswerCacheTest : public testing::Test {
  protected:
   void SetUp() override {
     fake::Reset();
-    ForgetAnswers();
+    answer_cache.Forget();
     CUcontext context = nullptr;
     RetainPrimary(&context, 0);
     cuCtxSetCurrent(context);
@@ -29,7 +33,7 @@ class AnswerCacheTest : public testing::Test {
   }
   size_t Asked() { return fake::Get().commands.size(); }
 
-  int value_ = 512;
+  int64_t value_ = 512;
   CUresult result_ = CUDA_SUCCESS;
   const CUfunction function_ = reinterpret_cast<CUfunction>(0x0500000100000001);
 };
@@ -61,6 +65,37 @@ TEST_F(AnswerCacheTest, EndOfAListIsRememberedAndOtherErrorsAreNot) {
   result_ = CUDA_ERROR_INVALID_HANDLE;
   for (int i = 0; i < 2; ++i) EXPECT_EQ(cuFuncGetAttribute(&value, 98, function_), CUDA_ERROR_INVALID_HANDLE);
   EXPECT_EQ(Asked(), 3u);
+}
+
+TEST_F(AnswerCacheTest, LimitIsAskedForAgainOnceOneWasSet) {
+  size_t value = 0;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(cuCtxGetLimit(&value, CU_LIMIT_STACK_SIZE), CUDA_SUCCESS);
+  EXPECT_EQ(value, 512u);
+  EXPECT_EQ(Asked(), 1u);
+  EXPECT_EQ(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 2048), CUDA_SUCCESS);
+  value_ = 2048;
+  EXPECT_EQ(cuCtxGetLimit(&value, CU_LIMIT_STACK_SIZE), CUDA_SUCCESS);
+  EXPECT_EQ(value, 2048u);
+  EXPECT_EQ(Asked(), 3u);
+}
+
+TEST_F(AnswerCacheTest, QuestionsThatShareASlotAreToldApart) {
+  // More than there are slots, so that some must share one.
+  const auto function = [](uint32_t slot) {
+    return reinterpret_cast<CUfunction>(wire::PackHandle({wire::HandleKind::kFunction, 1, slot}));
+  };
+  fake::Get().answer = [](const fake::Command& command, std::span<std::byte> reply) {
+    const auto asked = command.As<wire::api::cuFuncGetAttribute::Body>();
+    const int answer = static_cast<int>(asked.function & 0xffff) * 3 + asked.attribute;
+    std::memcpy(reply.data(), &answer, sizeof answer);
+    return CUDA_SUCCESS;
+  };
+  for (int round = 0; round < 2; ++round)
+    for (uint32_t slot = 0; slot < 5000; ++slot) {
+      int value = 0;
+      ASSERT_EQ(cuFuncGetAttribute(&value, 2, function(slot)), CUDA_SUCCESS);
+      ASSERT_EQ(value, static_cast<int>(slot) * 3 + 2);
+    }
 }
 
 }  // namespace

@@ -94,13 +94,13 @@ Handle As(uint64_t name) {
 }
 
 template <typename Body>
-std::span<const std::byte> Bytes(const Body& body) {
-  return std::as_bytes(std::span(&body, 1));
+std::span<const std::byte, sizeof(Body)> Bytes(const Body& body) {
+  return std::as_bytes(std::span<const Body, 1>(&body, 1));
 }
 
 template <typename Reply>
-std::span<std::byte> WritableBytes(Reply& reply) {
-  return std::as_writable_bytes(std::span(&reply, 1));
+std::span<std::byte, sizeof(Reply)> WritableBytes(Reply& reply) {
+  return std::as_writable_bytes(std::span<Reply, 1>(&reply, 1));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ class OccupancyTest : public testing::Test {
  protected:
   void SetUp() override {
     fake::Reset();
-    ForgetAnswers();
+    answer_cache.Forget();
     CUcontext context = nullptr;
     RetainPrimary(&context, 0);
     cuCtxSetCurrent(context);

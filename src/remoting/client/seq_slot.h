@@ -15,11 +15,13 @@ class SeqSlot {
  public:
   using Words = std::array<uint64_t, kWords>;
 
-  // False: a writer was at work.
-  bool Read(Words& words) const {
+  // The first words. False: a writer was at work.
+  template <size_t kFirst>
+  bool Read(std::array<uint64_t, kFirst>& words) const {
+    static_assert(kFirst <= kWords);
     const uint32_t before = sequence_.load(std::memory_order_acquire);  // pairs with the last store of Write
     if (before % 2 != 0) return false;
-    for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
+    for (size_t i = 0; i < kFirst; ++i) words[i] = words_[i].load(std::memory_order_acquire);
     // A word of a later Write was released after that Write made the sequence odd, so the change is seen here.
     return sequence_.load(std::memory_order_relaxed) == before;
   }
