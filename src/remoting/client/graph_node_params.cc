@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "remoting/client/events.h"
 #include "remoting/client/function.h"
 #include "remoting/client/graph_copy.h"
 #include "remoting/client/memory.h"
@@ -105,6 +106,7 @@ CUresult PutNode(const CUgraphNodeParams& params, std::vector<std::byte>& payloa
       return CUDA_SUCCESS;
     case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
     case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+      NoteRecordedElsewhere(params.event.event);
       Append(payload, wire::EventNode{NameOf(params.event.event)});
       return CUDA_SUCCESS;
     case CU_GRAPH_NODE_TYPE_MEM_ALLOC:

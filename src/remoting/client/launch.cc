@@ -6,6 +6,7 @@
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
+#include "remoting/client/events.h"
 #include "remoting/client/function.h"
 #include "remoting/client/managed_variables.h"
 #include "remoting/wire/commands.h"
@@ -126,6 +127,11 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
   if (config->attribute_count > 0 && config->attributes == nullptr) return InvalidValue();
   for (unsigned i = 0; i < config->attribute_count; ++i) {
     const int id = config->attributes[i].id;
+    if (wire::KindOfAttribute(id) == wire::AttributeKind::kEvent) {
+      CUevent event = nullptr;
+      std::memcpy(&event, config->attributes[i].value, sizeof event);
+      NoteRecordedElsewhere(event);
+    }
     if (wire::KindOfAttribute(id) != wire::AttributeKind::kRefused) continue;
     return id == wire::kDeviceUpdatableNode ? Refused("cuLaunchKernelEx with a device-updatable node") : InvalidValue();
   }

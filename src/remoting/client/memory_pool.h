@@ -23,7 +23,7 @@ class MemoryPools {
   CUmemoryPool Create(uint64_t max_bytes);
   // CUDA_ERROR_INVALID_VALUE: not a pool, or the default one. Its memory goes back once all of it is freed.
   CUresult Destroy(CUmemoryPool pool);
-  bool Has(CUmemoryPool pool) { return names_.Find(NameOf(pool)).has_value(); }
+  bool Has(CUmemoryPool pool) { return names_.Find(NameOf(pool)) != nullptr; }
   CUmemoryPool Default() const { return default_; }
   CUmemoryPool Current();
   CUresult MakeCurrent(CUmemoryPool pool);
@@ -69,7 +69,10 @@ class MemoryPools {
   };
 
   static uint64_t NameOf(CUmemoryPool pool) { return reinterpret_cast<uint64_t>(pool); }
-  Pool* Lookup(CUmemoryPool pool) { return names_.Find(NameOf(pool)).value_or(nullptr); }
+  Pool* Lookup(CUmemoryPool pool) {
+    Pool* const* const found = names_.Find(NameOf(pool));
+    return found == nullptr ? nullptr : *found;
+  }
   Pool* Owner(CUdeviceptr address);
   void NoteOver(Pool& pool);
   bool Release(Pool& pool, uint64_t keep);
@@ -78,7 +81,8 @@ class MemoryPools {
   bool AnyPending();
   CUresult Grow(CUmemoryPool pool, uint64_t bytes);
 
-  std::atomic<int> over_{0};  // pools that hold unused memory beyond their threshold
+  std::atomic<bool> grown_{false};  // some pool has had memory
+  std::atomic<int> over_{0};        // pools that hold unused memory beyond their threshold
   std::mutex lock_;
   HandleNames<Pool*> names_{wire::HandleKind::kMemoryPool};
   std::list<Pool> pools_;                                  // with those that are destroyed and not empty

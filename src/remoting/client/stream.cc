@@ -6,7 +6,9 @@
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
+#include "remoting/client/completion.h"
 #include "remoting/client/context.h"
+#include "remoting/client/events.h"
 #include "remoting/client/handle_names.h"
 #include "remoting/client/managed_variables.h"
 #include "remoting/client/memory_pool.h"
@@ -18,17 +20,23 @@ namespace {
 
 using wire::Command;
 
-struct StreamInfo {
+struct StreamTraits {
   unsigned flags;
   int priority;
   CUcontext context;
 };
+struct StreamInfo {
+  StreamTraits traits{};
+  StreamState state{};
+};
 struct EventInfo {
-  unsigned flags;
+  unsigned flags = 0;
+  EventState state{};
 };
 
 constexpr unsigned kStreamNonBlocking = 1;
-constexpr unsigned kEventFlags = 7;  // blocking sync, disable timing, interprocess
+constexpr unsigned kDisableTiming = 2, kInterprocess = 4;
+constexpr unsigned kEventFlags = 7;  // those, and blocking sync
 
 // Leaked on purpose: exit handlers destroy streams.
 HandleNames<StreamInfo>& Streams() {
@@ -38,6 +46,16 @@ HandleNames<StreamInfo>& Streams() {
 HandleNames<EventInfo>& Events() {
   static auto& names = *new HandleNames<EventInfo>(wire::HandleKind::kEvent);
   return names;
+}
+
+constinit StreamState legacy_stream;
+constinit LastRecord last_record;
+constinit thread_local uint32_t remembered = 0;  // answers that were given without asking
+
+// Now and then one asks although the answer is known, so that who does so in a loop learns of what went wrong.
+bool AskAnyway() {
+  constexpr uint32_t kAskEvery = 1024;
+  return ++remembered % kAskEvery == 0;
 }
 
 template <typename T>
@@ -51,7 +69,7 @@ CUresult PostCommand(Command command, const Body& body) {
 }
 
 CUresult Create(unsigned flags, int priority, CUcontext context, uint64_t& name) {
-  name = Streams().Create({flags, priority, context});
+  name = Streams().Create(StreamTraits{flags, priority, context});
   return PostCommand(Command::kStreamCreate, wire::StreamCreateBody{name, flags, priority});
 }
 
@@ -68,11 +86,53 @@ struct ThreadStream {
   }
 };
 
-// After, and waiting for, a stream or an event.
-CUresult Ask(Command command, uint64_t handle) {
-  if (TheChannel()->KnownIdle()) return CUDA_SUCCESS;
+CUresult CallCommand(Command command, uint64_t handle) {
   const wire::HandleBody body{handle};
   return Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)), {});
+}
+
+// By the server's name for a stream; null where that is none.
+StreamState* StateOf(uint64_t name) {
+  if (name <= Name(CuStreamLegacy())) return &legacy_stream;
+  StreamInfo* const info = Streams().Find(name);
+  return info == nullptr ? nullptr : &info->state;
+}
+
+// After, and waiting for, a stream.
+enum class Ask { kQuery, kWait };
+CUresult AskStream(Ask ask, CUstream stream) {
+  Channel& channel = *TheChannel();
+  if (channel.KnownIdle()) return CUDA_SUCCESS;
+  const uint64_t name = StreamName(stream);
+  StreamState* const state = StateOf(name);
+  const uint64_t before = channel.idleness().written();
+  const bool settled = state != nullptr && state->Settled(before);
+  const bool known = settled || (ask == Ask::kQuery && state != nullptr && state->Idle(before));
+  if (known && !AskAnyway()) return CUDA_SUCCESS;
+  // What is known may be a moment away still for the driver, so it is waited for.
+  const bool wait = ask == Ask::kWait || known;
+  const CUresult result = CallCommand(wait ? Command::kStreamSynchronize : Command::kStreamQuery, name);
+  if (result != CUDA_SUCCESS || state == nullptr || channel.idleness().written() != before + 1) return result;
+  settled ? state->FoundSettled(before + 1) : state->FoundIdle(before + 1);
+  return result;
+}
+
+// After, and waiting for, an event.
+CUresult AskEvent(Ask ask, CUevent event, EventInfo& info) {
+  using By = EventState::By;
+  Channel& channel = *TheChannel();
+  if (channel.KnownIdle()) return CUDA_SUCCESS;
+  const bool known = info.state.Known(ask == Ask::kWait ? By::kWait : By::kQuery);
+  if (known && !AskAnyway()) return CUDA_SUCCESS;
+  const bool wait = ask == Ask::kWait || known;  // see AskStream
+  const uint64_t asked = info.state.Asked(), before = channel.idleness().written();
+  const CUresult result = CallCommand(wait ? Command::kEventSynchronize : Command::kEventQuery, Name(event));
+  if (result != CUDA_SUCCESS) return result;
+  info.state.Complete(asked, wait ? By::kWait : By::kQuery);
+  uint64_t stream = 0;
+  if (wait && channel.idleness().written() == before + 1 && last_record.Was(before, Name(event), stream))
+    if (StreamState* const state = StateOf(stream)) state->FoundSettled(before + 1);
+  return result;
 }
 
 bool IsDefault(CUstream stream) {
@@ -80,29 +140,52 @@ bool IsDefault(CUstream stream) {
 }
 
 // The stream, or what CUDA presents for the default streams.
-std::optional<StreamInfo> Describe(CUstream stream) {
-  if (IsDefault(stream)) return StreamInfo{0, 0, CurrentContext()};
-  return Streams().Find(Name(stream));
+std::optional<StreamTraits> Describe(CUstream stream) {
+  if (IsDefault(stream)) return StreamTraits{0, 0, CurrentContext()};
+  const StreamInfo* const info = Streams().Find(Name(stream));
+  return info == nullptr ? std::nullopt : std::optional(info->traits);
 }
 
 CUresult CheckStream(CUstream stream) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
-  return Describe(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  return IsStream(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
-CUresult CheckEvent(CUevent event) {
+CUresult FindEvent(CUevent event, EventInfo*& info) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  return Events().Find(Name(event)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  info = Events().Find(Name(event));
+  return info == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+}
+
+// Writes the record of an event, and notes what is known of it. In a settled stream it is complete at once, and leaves
+// the stream settled and an idle context idle; a moment still passes until the device has taken its time, so that of an
+// event with a time is asked for.
+CUresult IssueRecord(const wire::EventRecordBody& body, EventInfo& info) {
+  Idleness& idleness = TheChannel()->idleness();
+  StreamState* const state = StateOf(body.stream);
+  const uint64_t before = idleness.written();
+  const bool idle = idleness.Known();
+  const bool settled = idle || (state != nullptr && state->Settled(before));
+  const bool captures = AnyCapture();
+  const CUresult result = IssueBody(static_cast<uint16_t>(Command::kEventRecord), body);
+  const bool alone = result == CUDA_SUCCESS && !captures && idleness.written() == before + 1;
+  const bool at_once = alone && settled && (info.flags & kDisableTiming) != 0;
+  info.state.Recorded(at_once);
+  if (alone) last_record.Wrote(idleness, before, body.event, body.stream);
+  if (at_once && idle) idleness.Complete(before);
+  if (at_once && state != nullptr) state->FoundSettled(before + 1);
+  return result;
 }
 
 CUresult Record(CUevent event, CUstream stream, unsigned flags) {
   if (const CUresult checked = CheckStream(stream); checked != CUDA_SUCCESS) return checked;
-  if (!Events().Find(Name(event))) return CUDA_ERROR_INVALID_HANDLE;
+  EventInfo* const info = Events().Find(Name(event));
+  if (info == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   constexpr unsigned kExternal = 1;  // a node of its own, in a capture alone
   if (flags > kExternal) return CUDA_ERROR_INVALID_VALUE;
   if (flags == kExternal && !IsCapturing(stream)) return CUDA_ERROR_ILLEGAL_STATE;
-  return IssueBody(static_cast<uint16_t>(Command::kEventRecord),
-                   wire::EventRecordBody{Name(event), StreamName(stream), flags});
+  if (flags == kExternal) info->state.RecordedElsewhere();
+  return IssueRecord({Name(event), StreamName(stream), flags}, *info);
 }
 
 // CUDA lowers a priority that is out of range to the nearest one.
@@ -119,7 +202,7 @@ CUresult CheckAsk(CUstream stream) {
 
 CUresult Query(CUstream stream) {
   const CUresult checked = CheckAsk(stream);
-  return checked == CUDA_SUCCESS ? AfterWait(Ask(Command::kStreamQuery, StreamName(stream))) : checked;
+  return checked == CUDA_SUCCESS ? AfterWait(AskStream(Ask::kQuery, stream)) : checked;
 }
 
 // The answer to a wait, at which pools give memory back. What was refused of the work before it comes now, not with a
@@ -133,7 +216,7 @@ CUresult Settled(Wait wait) {
 CUresult Synchronize(CUstream stream) {
   const CUresult checked = CheckAsk(stream);
   if (checked != CUDA_SUCCESS) return checked;
-  return Settled([stream] { return Ask(Command::kStreamSynchronize, StreamName(stream)); });
+  return Settled([stream] { return AskStream(Ask::kWait, stream); });
 }
 
 CUresult SynchronizeContext() {
@@ -151,16 +234,20 @@ template <typename T, typename Get>
 CUresult Answer(CUstream stream, T* out, Get get) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
   if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  const auto info = Describe(stream);
-  if (!info) return CUDA_ERROR_INVALID_HANDLE;
-  *out = get(*info);
+  const auto traits = Describe(stream);
+  if (!traits) return CUDA_ERROR_INVALID_HANDLE;
+  *out = get(*traits);
   return CUDA_SUCCESS;
 }
 
 }  // namespace
 
 bool IsStream(CUstream stream) {
-  return IsDefault(stream) || Streams().Find(Name(stream));
+  return IsDefault(stream) || Streams().Find(Name(stream)) != nullptr;
+}
+
+void NoteRecordedElsewhere(CUevent event) {
+  if (EventInfo* const info = Events().Find(Name(event))) info->state.RecordedElsewhere();
 }
 
 uint64_t ThreadStreamName() {
@@ -184,7 +271,7 @@ MIG_EXPORT CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
 
 MIG_EXPORT CUresult cuStreamDestroy_v2(CUstream stream) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
-  if (!Streams().Find(Name(stream))) return CUDA_ERROR_INVALID_HANDLE;
+  if (Streams().Find(Name(stream)) == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   ForgetCapture(stream);
   Destroy(Name(stream));
   return CUDA_SUCCESS;
@@ -209,19 +296,19 @@ MIG_EXPORT CUresult cuStreamSynchronize_ptsz(CUstream stream) {
 }
 
 MIG_EXPORT CUresult cuStreamGetPriority(CUstream stream, int* priority) {
-  return Answer(stream, priority, [](const StreamInfo& info) { return info.priority; });
+  return Answer(stream, priority, [](const StreamTraits& traits) { return traits.priority; });
 }
 MIG_EXPORT CUresult cuStreamGetPriority_ptsz(CUstream stream, int* priority) {
   return cuStreamGetPriority(stream, priority);
 }
 MIG_EXPORT CUresult cuStreamGetFlags(CUstream stream, unsigned* flags) {
-  return Answer(stream, flags, [](const StreamInfo& info) { return info.flags; });
+  return Answer(stream, flags, [](const StreamTraits& traits) { return traits.flags; });
 }
 MIG_EXPORT CUresult cuStreamGetFlags_ptsz(CUstream stream, unsigned* flags) {
   return cuStreamGetFlags(stream, flags);
 }
 MIG_EXPORT CUresult cuStreamGetCtx(CUstream stream, CUcontext* context) {
-  return Answer(stream, context, [](const StreamInfo& info) { return info.context; });
+  return Answer(stream, context, [](const StreamTraits& traits) { return traits.context; });
 }
 MIG_EXPORT CUresult cuStreamGetCtx_ptsz(CUstream stream, CUcontext* context) {
   return cuStreamGetCtx(stream, context);
@@ -237,17 +324,17 @@ MIG_EXPORT CUresult cuStreamGetCtx_v2_ptsz(CUstream stream, CUcontext* context, 
   return cuStreamGetCtx_v2(stream, context, green);
 }
 MIG_EXPORT CUresult cuStreamGetGreenCtx(CUstream stream, void** green) {
-  return Answer(stream, green, [](const StreamInfo&) { return nullptr; });
+  return Answer(stream, green, [](const StreamTraits&) { return nullptr; });
 }
 MIG_EXPORT CUresult cuStreamGetDevice(CUstream stream, CUdevice* device) {
-  return Answer(stream, device, [](const StreamInfo&) { return 0; });
+  return Answer(stream, device, [](const StreamTraits&) { return 0; });
 }
 MIG_EXPORT CUresult cuStreamGetDevice_ptsz(CUstream stream, CUdevice* device) {
   return cuStreamGetDevice(stream, device);
 }
 MIG_EXPORT CUresult cuStreamGetId(CUstream stream, unsigned long long* id) {
   return Answer(stream, id,
-                [stream](const StreamInfo&) { return StreamName(stream == nullptr ? CuStreamLegacy() : stream); });
+                [stream](const StreamTraits&) { return StreamName(stream == nullptr ? CuStreamLegacy() : stream); });
 }
 MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) {
   return cuStreamGetId(PerThread(stream), id);
@@ -256,15 +343,15 @@ MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) 
 MIG_EXPORT CUresult cuEventCreate(CUevent* event, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (event == nullptr || (flags & ~kEventFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
-  constexpr unsigned kDisableTiming = 2, kInterprocess = 4;
   if (flags & kInterprocess) return flags & kDisableTiming ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
-  const uint64_t name = Events().Create({flags});
+  const uint64_t name = Events().Create(flags);
   *event = reinterpret_cast<CUevent>(name);
   return PostCommand(Command::kEventCreate, wire::EventCreateBody{name, flags});
 }
 
 MIG_EXPORT CUresult cuEventDestroy_v2(CUevent event) {
-  if (const CUresult checked = CheckEvent(event); checked != CUDA_SUCCESS) return checked;
+  EventInfo* info = nullptr;
+  if (const CUresult found = FindEvent(event, info); found != CUDA_SUCCESS) return found;
   const CUresult result = PostCommand(Command::kEventDestroy, wire::HandleBody{Name(event)});
   Events().Destroy(Name(event));
   return result;
@@ -288,32 +375,37 @@ MIG_EXPORT CUresult cuEventRecordWithFlags_ptsz(CUevent event, CUstream stream, 
 }
 
 MIG_EXPORT CUresult cuEventQuery(CUevent event) {
-  CUresult checked = CheckEvent(event);
+  EventInfo* info = nullptr;
+  CUresult checked = FindEvent(event, info);
   if (checked == CUDA_SUCCESS) checked = CheckCapturePermits();
-  return checked == CUDA_SUCCESS ? AfterWait(Ask(Command::kEventQuery, Name(event))) : checked;
+  return checked == CUDA_SUCCESS ? AfterWait(AskEvent(Ask::kQuery, event, *info)) : checked;
 }
 MIG_EXPORT CUresult cuEventSynchronize(CUevent event) {
-  const CUresult checked = CheckEvent(event);
-  if (checked != CUDA_SUCCESS) return checked;
-  return Settled([event] { return Ask(Command::kEventSynchronize, Name(event)); });
+  EventInfo* info = nullptr;
+  if (const CUresult found = FindEvent(event, info); found != CUDA_SUCCESS) return found;
+  return Settled([event, info] { return AskEvent(Ask::kWait, event, *info); });
 }
 
 namespace {
 
-CUresult PostToContext(Command command, CUcontext context, CUevent event) {
+CUresult PostToContext(Command command, CUcontext context, CUevent event, EventInfo*& info) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (context == nullptr || ResolveContext(context) != CUDA_SUCCESS) return CUDA_ERROR_INVALID_CONTEXT;
-  if (const CUresult checked = CheckEvent(event); checked != CUDA_SUCCESS) return checked;
+  if (const CUresult found = FindEvent(event, info); found != CUDA_SUCCESS) return found;
   return PostCommand(command, wire::HandleBody{Name(event)});
 }
 
 }  // namespace
 
 MIG_EXPORT CUresult cuCtxRecordEvent(CUcontext context, CUevent event) {
-  return PostToContext(Command::kContextRecordEvent, context, event);
+  EventInfo* info = nullptr;
+  const CUresult result = PostToContext(Command::kContextRecordEvent, context, event, info);
+  if (info != nullptr) info->state.Recorded(false);
+  return result;
 }
 MIG_EXPORT CUresult cuCtxWaitEvent(CUcontext context, CUevent event) {
-  return PostToContext(Command::kContextWaitEvent, context, event);
+  EventInfo* info = nullptr;
+  return PostToContext(Command::kContextWaitEvent, context, event, info);
 }
 
 MIG_EXPORT CUresult cuCtxSynchronize() {
