@@ -19,19 +19,37 @@ void FreeRanges::Erase(std::map<uint64_t, uint64_t>::iterator it) {
   by_address_.erase(it);
 }
 
+void FreeRanges::Change(ByAddress::iterator it, Extent range) {
+  auto size = by_size_.extract({it->second, it->first});
+  size.value() = {range.bytes, range.address};
+  by_size_.insert(std::move(size));
+  if (it->first == range.address) {
+    it->second = range.bytes;
+    return;
+  }
+  const auto after = std::next(it);
+  auto node = by_address_.extract(it);
+  node.key() = range.address;
+  node.mapped() = range.bytes;
+  by_address_.insert(after, std::move(node));
+}
+
 void FreeRanges::Insert(Extent range) {
-  auto after = by_address_.lower_bound(range.address);
-  if (after != by_address_.end() && range.address + range.bytes == after->first) {
-    range.bytes += after->second;
-    Erase(after);
+  const auto after = by_address_.lower_bound(range.address);
+  const bool joins_after = after != by_address_.end() && range.address + range.bytes == after->first;
+  if (after != by_address_.begin()) {
+    const auto before = std::prev(after);
+    if (before->first + before->second == range.address) {
+      range = {before->first, before->second + range.bytes};
+      if (joins_after) {
+        range.bytes += after->second;
+        Erase(after);
+      }
+      return Change(before, range);
+    }
   }
-  auto before = by_address_.lower_bound(range.address);
-  if (before != by_address_.begin() && std::prev(before)->first + std::prev(before)->second == range.address) {
-    --before;
-    range = {before->first, before->second + range.bytes};
-    Erase(before);
-  }
-  by_address_.emplace(range.address, range.bytes);
+  if (joins_after) return Change(after, {range.address, range.bytes + after->second});
+  by_address_.emplace_hint(after, range.address, range.bytes);
   by_size_.emplace(range.bytes, range.address);
 }
 
@@ -39,7 +57,7 @@ std::optional<Extent> FreeRanges::Take(uint64_t bytes, uint64_t align) {
   for (auto fit = by_size_.lower_bound({bytes, 0}); fit != by_size_.end(); ++fit) {
     const uint64_t address = RoundUp(fit->second, align);
     if (address < fit->second || address - fit->second > fit->first - bytes) continue;
-    Remove({address, bytes});
+    Cut(by_address_.find(fit->second), {address, bytes});
     return Extent{address, bytes};
   }
   return std::nullopt;
@@ -55,13 +73,19 @@ bool FreeRanges::Remove(Extent range) {
   auto it = by_address_.upper_bound(range.address);
   if (it == by_address_.begin()) return false;
   --it;
-  const Extent around{it->first, it->second};
-  const uint64_t end = range.address + range.bytes;
-  if (around.address + around.bytes < end) return false;
-  Erase(it);
-  if (around.address < range.address) Insert({around.address, range.address - around.address});
-  if (end < around.address + around.bytes) Insert({end, around.address + around.bytes - end});
+  if (it->first + it->second < range.address + range.bytes) return false;
+  Cut(it, range);
   return true;
+}
+
+void FreeRanges::Cut(ByAddress::iterator it, Extent range) {
+  const uint64_t begin = it->first, end = it->first + it->second, cut_end = range.address + range.bytes;
+  if (begin == range.address && end == cut_end) return Erase(it);
+  if (begin == range.address) return Change(it, {cut_end, end - cut_end});
+  Change(it, {begin, range.address - begin});
+  if (end == cut_end) return;
+  by_address_.emplace_hint(std::next(it), cut_end, end - cut_end);
+  by_size_.emplace(end - cut_end, cut_end);
 }
 
 AddressSpace::AddressSpace(Extent window, uint64_t granule, uint64_t budget)

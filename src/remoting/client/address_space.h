@@ -22,7 +22,7 @@ struct Extent {
   bool operator==(const Extent&) const = default;
 };
 
-// Free ranges of addresses, coalesced; best fit.
+// Free ranges of addresses, coalesced; best fit. A range that only changes its bounds costs no allocation.
 class FreeRanges {
  public:
   void Insert(Extent range);
@@ -36,8 +36,12 @@ class FreeRanges {
   bool empty() const { return by_address_.empty(); }
 
  private:
-  void Erase(std::map<uint64_t, uint64_t>::iterator it);
-  std::map<uint64_t, uint64_t> by_address_;          // address -> bytes
+  using ByAddress = std::map<uint64_t, uint64_t>;
+  void Erase(ByAddress::iterator it);
+  // Gives the range at `it` other bounds, between which and its old ones lies no other range.
+  void Change(ByAddress::iterator it, Extent range);
+  void Cut(ByAddress::iterator it, Extent range);    // `range` is part of the range at `it`
+  ByAddress by_address_;                             // address -> bytes
   std::set<std::pair<uint64_t, uint64_t>> by_size_;  // (bytes, address)
 };
 

@@ -1,7 +1,5 @@
 #include "remoting/client/allocations.h"
 
-#include <mutex>
-
 #include "remoting/client/thread_owned.h"
 
 namespace mignificient::client {
@@ -39,7 +37,7 @@ void Allocations::Erase(uint64_t address) {
 }
 
 std::optional<Extent> Allocations::Find(uint64_t address) const {
-  const std::shared_lock lock(lock_);
+  const std::lock_guard lock(lock_);
   auto it = extents_.upper_bound(address);
   if (it == extents_.begin()) return std::nullopt;
   --it;
@@ -47,10 +45,20 @@ std::optional<Extent> Allocations::Find(uint64_t address) const {
   return Extent{it->first, it->second};
 }
 
-bool Allocations::IsRecent(uint64_t address, uint64_t bytes) const {
+std::optional<Extent> Allocations::Named(uint64_t address) const {
+  if (const Extent* const recent = FindRecent(address, 0)) return *recent;
+  const uint64_t generation = generation_.load(std::memory_order_acquire);  // first, as in Contain
+  const auto extent = Find(address);
+  if (extent) Remember(*extent, address, generation);
+  return extent;
+}
+
+const Extent* Allocations::FindRecent(uint64_t address, uint64_t bytes) const {
   Recent& mine = ThreadOwned<Recent>::Get();
-  if (mine.of != this || mine.generation != generation_.load(std::memory_order_acquire)) return false;
-  return Holds(mine.last, address, bytes) || Holds(mine.SlotOf(address), address, bytes);
+  if (mine.of != this || mine.generation != generation_.load(std::memory_order_acquire)) return nullptr;
+  if (Holds(mine.last, address, bytes)) return &mine.last;
+  const Extent& other = mine.SlotOf(address);
+  return Holds(other, address, bytes) ? &other : nullptr;
 }
 
 void Allocations::Remember(const Extent& extent, uint64_t address, uint64_t generation) const {

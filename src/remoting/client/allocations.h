@@ -6,8 +6,8 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
-#include <shared_mutex>
 
 #include "abi/cuda.h"
 #include "remoting/client/address_space.h"
@@ -26,7 +26,7 @@ class Allocations {
   // it without a lock; `look(address)` finds memory that is not listed here: the extent around an address, or nullopt.
   template <typename Look>
   bool Contain(uint64_t address, uint64_t bytes, Look look) {
-    if (IsRecent(address, bytes)) [[likely]]
+    if (FindRecent(address, bytes) != nullptr) [[likely]]
       return true;
     // Read first: what changes after this makes the entry stale.
     const uint64_t generation = generation_.load(std::memory_order_acquire);
@@ -39,17 +39,20 @@ class Allocations {
 
   // The allocation that contains `address`.
   std::optional<Extent> Find(uint64_t address) const;
+  // The same; what the thread has named last is known to it without a lock.
+  std::optional<Extent> Named(uint64_t address) const;
 
  private:
   static bool Holds(const Extent& extent, uint64_t address, uint64_t bytes) {
     const uint64_t offset = address - extent.address;
     return offset < extent.bytes && bytes <= extent.bytes - offset;
   }
-  bool IsRecent(uint64_t address, uint64_t bytes) const;
+  // Null: none that the thread has named lately.
+  const Extent* FindRecent(uint64_t address, uint64_t bytes) const;
   void Remember(const Extent& extent, uint64_t address, uint64_t generation) const;
 
   std::atomic<uint64_t> generation_{1};  // raised after each change that takes something away
-  mutable std::shared_mutex lock_;       // held while the map is looked at or changed, and never longer
+  mutable std::mutex lock_;              // held while the map is looked at or changed, and never longer
   std::map<uint64_t, uint64_t> extents_;
 };
 

@@ -62,6 +62,17 @@ TEST(AllocationsTest, MoreThanAThreadRemembersAreStillKnown) {
     for (uint64_t i = 1; i <= 200; ++i) EXPECT_TRUE(allocations.Contain(i << 12, 512, kNothing));
 }
 
+TEST(AllocationsTest, WhatIsNamedIsRememberedUntilItIsFreed) {
+  Allocations allocations;
+  allocations.Insert({0x1000, 512});
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(allocations.Named(0x1000 + 511), (Extent{0x1000, 512}));
+  EXPECT_EQ(allocations.Named(0x1000 + 512), std::nullopt);
+  std::thread([&] { allocations.Erase(0x1000); }).join();
+  EXPECT_EQ(allocations.Named(0x1000), std::nullopt);
+  allocations.Insert({0x1000, 256});
+  EXPECT_EQ(allocations.Named(0x1000), (Extent{0x1000, 256}));
+}
+
 TEST(AllocationsTest, TwoListsAreNotMistakenForEachOther) {
   Allocations one, other;
   one.Insert({0x1000, 512});

@@ -23,7 +23,20 @@ void Fences::Mark() {
   const std::lock_guard lock(lock_);
   if (marked_ > Passed()) return;
   marked_ = open_.fetch_add(1, std::memory_order_acq_rel);
+  const Idleness& idleness = TheChannel()->idleness();
+  const uint64_t before = idleness.written();
   PostBody(static_cast<uint16_t>(Command::kFence), wire::FenceBody{marked_, 0});
+  marked_at_.store(idleness.written() == before + 1 ? before + 1 : 0, std::memory_order_relaxed);
+}
+
+// Either a wait has told so, or a fence that is still the last command written. That is not Idleness: a wait behind it
+// has to have the driver write out what kernels printed.
+bool Fences::AllComplete() {
+  const Idleness& idleness = TheChannel()->idleness();
+  if (idleness.Known()) return true;
+  if (marked_at_.load(std::memory_order_relaxed) != idleness.written()) return false;
+  const std::lock_guard lock(lock_);
+  return marked_at_.load(std::memory_order_relaxed) == idleness.written() && marked_ <= Passed();
 }
 
 CUresult Fences::Ask(bool now) {

@@ -17,6 +17,8 @@ class Fences {
   uint64_t Open() const { return open_.load(std::memory_order_acquire); }
   // This epoch and all before it have passed.
   uint64_t Passed();
+  // Whether all that was issued is known to be complete, so that what is freed now is used by nothing.
+  bool AllComplete();
   // Ends the open epoch with a fence, without waiting for it; nothing while an earlier one is under way.
   void Mark();
   // Lets all epochs pass if no work is under way; asks the server, and does not wait for work.
@@ -31,7 +33,8 @@ class Fences {
   std::atomic<uint64_t> open_{1};
   std::atomic<uint64_t> passed_{0};
   std::mutex lock_;
-  uint64_t marked_ = 0;  // guarded by lock_
+  uint64_t marked_ = 0;                 // guarded by lock_
+  std::atomic<uint64_t> marked_at_{0};  // Idleness::written() at the last fence; 0: unknown. Written under lock_
 };
 
 // Leaked on purpose.

@@ -96,9 +96,10 @@ void DeviceMemory::Unreserve(Extent range) {
 }
 
 CUresult DeviceMemory::Free(CUdeviceptr address, Use use) {
+  if (use == Use::kMayGoOn && TheFences().AllComplete()) use = Use::kIsOver;
   {
     const std::lock_guard lock(lock_);
-    synchronous_.erase(address);
+    if (!synchronous_.empty()) synchronous_.erase(address);
     const uint64_t epoch = use == Use::kIsOver ? 0 : TheFences().Open();
     if (!space_.Free(address, epoch)) return CUDA_ERROR_INVALID_VALUE;
   }

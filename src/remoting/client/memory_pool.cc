@@ -213,6 +213,7 @@ CUresult MemoryPools::Grow(CUmemoryPool name, uint64_t bytes) {
     TheDeviceMemory().Free(chunk.address, DeviceMemory::Use::kIsOver);
     return CUDA_ERROR_INVALID_VALUE;
   }
+  grown_.store(true, std::memory_order_release);
   pool->space.AddChunk(chunk);
   chunks_.emplace(chunk.address, std::pair(chunk.bytes, pool));
   return CUDA_SUCCESS;
@@ -226,6 +227,8 @@ MemoryPools::Pool* MemoryPools::Owner(CUdeviceptr address) {
 }
 
 bool MemoryPools::Free(CUdeviceptr address, std::optional<uint64_t> stream) {
+  if (!grown_.load(std::memory_order_acquire)) return false;
+  if (stream && TheFences().AllComplete()) stream.reset();
   const std::lock_guard lock(lock_);
   Pool* pool = Owner(address);
   if (pool == nullptr || !pool->space.Free(address, stream.value_or(0), stream ? TheFences().Open() : 0)) return false;
@@ -239,6 +242,7 @@ bool MemoryPools::Free(CUdeviceptr address, std::optional<uint64_t> stream) {
 }
 
 std::optional<MemoryPools::Found> MemoryPools::Find(CUdeviceptr address) {
+  if (!grown_.load(std::memory_order_acquire)) return std::nullopt;
   const std::lock_guard lock(lock_);
   const Pool* pool = Owner(address);
   const auto extent = pool == nullptr ? std::nullopt : pool->space.Find(address);

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "remoting/client/allocations.h"
 #include "remoting/client/call.h"
 #include "remoting/client/globals.h"
 #include "remoting/client/memory.h"
@@ -40,7 +41,11 @@ Pointer Identify(CUdeviceptr ptr) {
     if (mapping) pointer.access = mapping->access;
     return pointer;
   }
-  if (const auto extent = TheDeviceMemory().Find(ptr)) return OfDevice(*extent);
+  // Nearly always one that the thread has named before; else, it may be memory that the program has not asked for.
+  if (TheDeviceMemory().InWindow(ptr)) {
+    if (const auto extent = TheAllocations().Named(ptr)) return OfDevice(*extent);
+    if (const auto extent = TheDeviceMemory().Find(ptr)) return OfDevice(*extent);
+  }
   if (const auto block = ThePinnedMemory().Find(ptr))
     return {block->managed() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST,
             block->extent,
