@@ -69,6 +69,8 @@ void RecordedInACapture(cudaStream_t stream, cudaEvent_t event) {
   NEED(cudaStreamEndCapture(stream, &graph));
   cudaGraphExec_t exec;
   NEED(cudaGraphInstantiate(&exec, graph, 0));
+  NEED(cudaGraphUpload(exec, stream));
+  NEED(cudaStreamSynchronize(stream));
   Complete("captured as a node", event);
   Gate gate;
   gate.CloseOn(stream);
