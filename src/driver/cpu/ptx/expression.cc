@@ -46,38 +46,32 @@ Result<uint64_t> Apply(std::string_view op, uint64_t left, uint64_t right, int l
   return a || b;
 }
 
-Result<uint64_t> Integer(Cursor& cursor, int least, bool pipe);
+constexpr int kMaxNesting = 200;  // the text's length alone would not bound the stack
 
-// `depth` of nesting is bounded by the text's own length only through this counter.
-thread_local int nesting = 0;
-struct Nest {
-  Nest() { ++nesting; }
-  ~Nest() { --nesting; }
-};
+Result<uint64_t> Integer(Cursor& cursor, int least, bool pipe, int nesting);
 
-Result<uint64_t> Primary(Cursor& cursor) {
-  const Nest nest;
-  if (nesting > 200) return cursor.Expected("a simpler expression");
+Result<uint64_t> Primary(Cursor& cursor, int nesting) {
+  if (++nesting > kMaxNesting) return cursor.Expected("a simpler expression");
   if (cursor.Accept("-")) {
-    MIG_ASSIGN(const uint64_t value, Primary(cursor));
+    MIG_ASSIGN(const uint64_t value, Primary(cursor, nesting));
     return 0 - value;
   }
-  if (cursor.Accept("+")) return Primary(cursor);
+  if (cursor.Accept("+")) return Primary(cursor, nesting);
   if (cursor.Accept("~")) {
-    MIG_ASSIGN(const uint64_t value, Primary(cursor));
+    MIG_ASSIGN(const uint64_t value, Primary(cursor, nesting));
     return ~value;
   }
   if (cursor.Accept("!")) {
-    MIG_ASSIGN(const uint64_t value, Primary(cursor));
+    MIG_ASSIGN(const uint64_t value, Primary(cursor, nesting));
     return !value;
   }
   if (cursor.Accept("(")) {
     if (cursor.Peek().kind == Token::Kind::kDirective) {  // a cast: (.s64) or (.u64)
       cursor.Take();
       MIG_TRY(cursor.Expect(")"));
-      return Primary(cursor);
+      return Primary(cursor, nesting);
     }
-    MIG_ASSIGN(const uint64_t value, Integer(cursor, 1, true));
+    MIG_ASSIGN(const uint64_t value, Integer(cursor, 1, true, nesting));
     MIG_TRY(cursor.Expect(")"));
     return value;
   }
@@ -86,14 +80,14 @@ Result<uint64_t> Primary(Cursor& cursor) {
   return cursor.Take().value;
 }
 
-Result<uint64_t> Integer(Cursor& cursor, int least, bool pipe) {
-  MIG_ASSIGN(uint64_t left, Primary(cursor));
+Result<uint64_t> Integer(Cursor& cursor, int least, bool pipe, int nesting) {
+  MIG_ASSIGN(uint64_t left, Primary(cursor, nesting));
   for (;;) {
     const Token& token = cursor.Peek();
     const int precedence = token.kind == Token::Kind::kPunct ? Precedence(token.text, pipe) : 0;
     if (precedence < least || precedence == 0) return left;
     const std::string_view op = cursor.Take().text;
-    MIG_ASSIGN(const uint64_t right, Integer(cursor, precedence + 1, pipe));
+    MIG_ASSIGN(const uint64_t right, Integer(cursor, precedence + 1, pipe, nesting));
     MIG_ASSIGN(left, Apply(op, left, right, token.line));
   }
 }
@@ -119,11 +113,11 @@ Result<Constant> ParseConstant(Cursor& cursor, bool pipe) {
     const uint64_t sign = minus ? uint64_t{1} << (single ? 31 : 63) : 0;
     return Constant{single ? Operand::Kind::kFloat : Operand::Kind::kDouble, token.value ^ sign};
   }
-  MIG_ASSIGN(const uint64_t value, Integer(cursor, 1, pipe));
+  MIG_ASSIGN(const uint64_t value, Integer(cursor, 1, pipe, 0));
   if (cursor.Accept("?")) {
-    MIG_ASSIGN(const uint64_t yes, Integer(cursor, 1, pipe));
+    MIG_ASSIGN(const uint64_t yes, Integer(cursor, 1, pipe, 0));
     MIG_TRY(cursor.Expect(":"));
-    MIG_ASSIGN(const uint64_t no, Integer(cursor, 1, pipe));
+    MIG_ASSIGN(const uint64_t no, Integer(cursor, 1, pipe, 0));
     return Constant{Operand::Kind::kInteger, value ? yes : no};
   }
   return Constant{Operand::Kind::kInteger, value};
