@@ -1,15 +1,18 @@
 // The speed of the software GPU: kernels that nvcc made, executed by the interpreter, against the same loops compiled
 // for one core, by turns in one run. build/release/bench/software_gpu_bench [--benchmark_filter=...]
 //
-// Of each line: `warp_insts` and `lane_insts` are PTX instructions a second (32 lanes to a warp), `ratio` is the
-// kernel's time over the compiled loop's (below 1: faster than one core), `kernel_us` and `native_us` are the two
-// times. All four are of the fastest iterations: others may use the cores. "/N" in a name is the number of worker
-// threads.
+// Of each line: `insts` are the PTX instructions that warps executed in a second, `lanes` those of their lanes, `ratio`
+// is the kernel's time over the compiled loop's (below 1: faster than one core). `cpu_insts` and `cpu_ratio` are the
+// same by CPU time of all workers, for machines whose cores others use too. All are of the fastest iterations. "/N" in
+// a name is the number of worker threads.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <ctime>
+#include <functional>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -25,7 +28,6 @@ namespace {
 
 using cpu::Dim3;
 using cpu::MemoryMap;
-using Clock = std::chrono::steady_clock;
 
 // One kernel with its arguments, and the loop that does the same.
 struct Case {
@@ -60,7 +62,7 @@ class Array {
 };
 
 Case MatrixProductCase() {
-  constexpr int kSize = 256;
+  constexpr int kSize = 128;
   Case out{.kernel = "matrix_product", .grid = {kSize / 16, kSize / 16}, .block = {16, 16}};
   const Array<float> a(out, kSize * kSize), b(out, kSize * kSize), c(out, kSize * kSize);
   Append(out.params, kSize);
@@ -166,9 +168,27 @@ Executed CountInstructions(const Case& what) {
   return Total(text, counts);
 }
 
-double Seconds(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
+// Wall time and CPU time of the whole process since it began, in seconds.
+struct Moment {
+  double wall = 0, cpu = 0;
+  static Moment Now() {
+    const auto read = [](clockid_t clock) {
+      timespec time{};
+      clock_gettime(clock, &time);
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+    };
+    return {read(CLOCK_MONOTONIC), read(CLOCK_PROCESS_CPUTIME_ID)};
+  }
+};
+
+// The shortest times seen.
+struct Fastest {
+  double wall = 1e9, cpu = 1e9;
+  void Add(const Moment& from, const Moment& to) {
+    wall = std::min(wall, to.wall - from.wall);
+    cpu = std::min(cpu, to.cpu - from.cpu);
+  }
+};
 
 void Measure(benchmark::State& state, const Case& what, unsigned threads) {
   const auto program = Compile(kBenchPtx);
@@ -183,23 +203,22 @@ void Measure(benchmark::State& state, const Case& what, unsigned threads) {
     state.SkipWithError("The kernel's result is not the loop's.");
     return;
   }
-  double kernel_s = 1e9, native_s = 1e9;
+  Fastest kernel, native;
   for (auto _ : state) {
-    const auto start = Clock::now();
+    const Moment start = Moment::Now();
     Execute(*program, what, memory, pool);
-    const auto between = Clock::now();
+    const Moment between = Moment::Now();
     what.native();
     benchmark::ClobberMemory();
-    const auto end = Clock::now();
-    state.SetIterationTime(Seconds(start, between));
-    kernel_s = std::min(kernel_s, Seconds(start, between));
-    native_s = std::min(native_s, Seconds(between, end));
+    native.Add(between, Moment::Now());
+    kernel.Add(start, between);
+    state.SetIterationTime(between.wall - start.wall);
   }
-  state.counters["warp_insts"] = static_cast<double>(executed.warps) / kernel_s;
-  state.counters["lane_insts"] = static_cast<double>(executed.lanes) / kernel_s;
-  state.counters["ratio"] = kernel_s / native_s;
-  state.counters["kernel_us"] = kernel_s * 1e6;
-  state.counters["native_us"] = native_s * 1e6;
+  state.counters["insts"] = static_cast<double>(executed.warps) / kernel.wall;
+  state.counters["lanes"] = static_cast<double>(executed.lanes) / kernel.wall;
+  state.counters["ratio"] = kernel.wall / native.wall;
+  state.counters["cpu_insts"] = static_cast<double>(executed.warps) / kernel.cpu;
+  state.counters["cpu_ratio"] = kernel.cpu / native.cpu;
 }
 
 // What a launch costs apart from its instructions: one warp, and as many blocks as keep every worker busy.
