@@ -9,6 +9,16 @@
 namespace mignificient::cpu {
 namespace {
 
+void NumberThreads(Warp& warp, const Dim3& n) {
+  const uint32_t first = warp.index * 32;
+  uint32_t x = first % n.x, y = first / n.x % n.y, z = first / (n.x * n.y);
+  for (int lane = 0; lane < 32; ++lane) {
+    warp.tid[0][lane] = x, warp.tid[1][lane] = y, warp.tid[2][lane] = z;
+    if (++x == n.x) x = 0, ++y;
+    if (y == n.y) y = 0, ++z;
+  }
+}
+
 void Prepare(Grid& grid, Block& block, uint32_t smid) {
   const Launch& launch = *grid.launch;
   block.grid = &grid;
@@ -23,6 +33,7 @@ void Prepare(Grid& grid, Block& block, uint32_t smid) {
     Warp& warp = block.warps[i];
     warp.block = &block;
     warp.index = i;
+    NumberThreads(warp, launch.block);
     warp.Reserve(grid.code->entry->frame_bytes);
     warp.Enter(*grid.code->entry, 0, kAllLanes, nullptr, 0, 0);
     warp.local_stride = (grid.code->stack_bytes + 15) & ~15u;

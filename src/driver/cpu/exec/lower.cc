@@ -146,8 +146,9 @@ Result<void> FunctionLowering::Resolve() {
       }
       if (place == nullptr)
         return Fail(Code::kInvalidArgument, "Label [{}] of [{}] is not defined.", name, source_.name);
-      targets.push_back(out_.code.data() + *place);
-      if (!jump.table) out_.code[jump.inst].imm = static_cast<int64_t>(*place) - static_cast<int64_t>(jump.inst);
+      const size_t target = *place + 1;  // behind the join: whoever jumps looks for others itself
+      targets.push_back(out_.code.data() + target);
+      if (!jump.table) out_.code[jump.inst].imm = static_cast<int64_t>(target) - static_cast<int64_t>(jump.inst);
     }
     if (jump.table) const_cast<Extra*>(out_.code[jump.inst].extra)->targets = std::move(targets);
   }

@@ -119,7 +119,9 @@ class FunctionLowering {
   Result<bool> Atomic(Spec& spec);
   Result<bool> Cvta(Spec& spec);
   Result<bool> CopyAsync(Spec& spec);
-  Result<std::string> Address(const Operand& operand, std::string where, uint32_t bytes, Inst& out);
+  // `narrow`: addresses of shared memory may be rows of 32 bits; then it is "shared32".
+  Result<std::string> Address(const Operand& operand, std::string where, uint32_t bytes, Inst& out,
+                              bool narrow = false);
   Result<bool> Textures(Spec& spec);  // lower_texture.cc
   Result<bool> Sampling();
   Result<bool> Surface();

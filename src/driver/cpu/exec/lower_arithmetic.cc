@@ -356,11 +356,21 @@ Result<bool> FunctionLowering::Move(Spec& s) {
     } else {
       MIG_ASSIGN(target, Destination(operands[0], s.type));
     }
-    Inst& inst = Emit(ops_.move({.op = to_vector ? "unpack" : "pack"}));
-    inst.d = target.row, inst.a = a, inst.x = part * 8, inst.y = size == 16 ? 2 : size == 8;
-    Extra& extra = NewExtra(inst);
-    extra.wide.assign(rows.size(), part == 8);
-    extra.rows = std::move(rows);
+    const bool pair = size == 8 && part == 4 && std::ranges::find(rows, 0u) == rows.end();
+    if (pair) {
+      Inst& inst = Emit(ops_.move({.op = to_vector ? "unpack.pair" : "pack.pair"}));
+      inst.a = a;
+      if (to_vector)
+        inst.d = rows[0], inst.d2 = rows[1];
+      else
+        inst.d = target.row, inst.b = rows[0], inst.c = rows[1];
+    } else {
+      Inst& inst = Emit(ops_.move({.op = to_vector ? "unpack" : "pack"}));
+      inst.d = target.row, inst.a = a, inst.x = part * 8, inst.y = size == 16 ? 2 : size == 8;
+      Extra& extra = NewExtra(inst);
+      extra.wide.assign(rows.size(), part == 8);
+      extra.rows = std::move(rows);
+    }
     for (const Target& one : targets) Finish(one);
     Finish(target);
     return true;

@@ -1,4 +1,6 @@
 // Branches, calls, barriers, and operations between lanes.
+#include <utility>
+
 #include "driver/cpu/exec/lower.h"
 
 namespace mignificient::cpu {
@@ -20,13 +22,10 @@ Result<bool> FunctionLowering::Control(Spec& s) {
   const auto& operands = at_->operands;
   if (s.op == "bra") {
     if (operands.size() != 1 || operands[0].kind != Operand::Kind::kName) return Unsupported();
-    const bool conditional = guard_ != kTrueWord;
     jumps_.push_back({out_.code.size(), scope_, {operands[0].name}, false});
-    Emit(ops_.control({.op = "bra"}));
-    if (conditional) {
-      guard_ = kTrueWord, guard_flip_ = 0;
-      Emit(ops_.control({.op = "join"}));
-    }
+    const uint32_t predicate = std::exchange(guard_, kTrueWord), flip = std::exchange(guard_flip_, 0);
+    Inst& inst = Emit(ops_.control({.op = predicate == kTrueWord ? "bra" : "bra.if"}));
+    inst.a = predicate, inst.x = flip;
     return true;
   }
   if (s.op == "brx") {

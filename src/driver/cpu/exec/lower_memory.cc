@@ -52,7 +52,8 @@ uint64_t WindowOf(Space space) {
 }  // namespace
 
 // Fills the address of `out`; gives where it leads: a parameter of a device function is in its frame.
-Result<std::string> FunctionLowering::Address(const Operand& operand, std::string where, uint32_t bytes, Inst& out) {
+Result<std::string> FunctionLowering::Address(const Operand& operand, std::string where, uint32_t bytes, Inst& out,
+                                              bool narrow) {
   if (operand.kind != Operand::Kind::kAddress || !operand.elements.empty()) return Unsupported("an address is missing");
   out.imm = operand.offset;
   if (operand.name.empty()) {
@@ -76,6 +77,11 @@ Result<std::string> FunctionLowering::Address(const Operand& operand, std::strin
   if (where == "generic" && symbol != nullptr && symbol->kind == Symbol::Kind::kVariable)
     where = WhereOf(symbol->variable->space);
   if (where == "generic" && index_.shared.contains(operand.name)) where = "shared";
+  const bool wide = symbol != nullptr && symbol->kind == Symbol::Kind::kRegister && Wide(symbol->type);
+  if (narrow && where == "shared" && !wide) {
+    MIG_ASSIGN(out.a, Row(name, Type::kU32));
+    return "shared32";
+  }
   MIG_ASSIGN(out.a, Row(name, Type::kU64));
   return where;
 }
@@ -133,7 +139,7 @@ Result<bool> FunctionLowering::LoadStore(Spec& s) {
   const Operand& data = operands[load ? 0 : 1];
   Type type = s.type;
   Inst address;
-  MIG_ASSIGN(where, Address(operands[load ? 1 : 0], where, SizeOf(type) * count, address));
+  MIG_ASSIGN(where, Address(operands[load ? 1 : 0], where, SizeOf(type) * count, address, true));
   if (where == "param" && !load) return Unsupported("kernel parameters are constant");
 
   std::vector<uint32_t> rows;
@@ -150,7 +156,7 @@ Result<bool> FunctionLowering::LoadStore(Spec& s) {
     const bool into_wide = symbol != nullptr && symbol->kind == Symbol::Kind::kRegister && SizeOf(symbol->type) == 8;
     if (load && element.kind == Operand::Kind::kSink && count > 1) {
       rows.push_back(0), wide.push_back(0);
-    } else if (load && SizeOf(type) < 4 && into_wide) {
+    } else if (load && into_wide && SizeOf(type) < (count == 1 ? 8u : 4u)) {
       rows.push_back(symbol->offset), wide.push_back(1);
     } else if (load) {
       MIG_ASSIGN(const Target target, Destination(element, type));
@@ -201,7 +207,7 @@ Result<bool> FunctionLowering::Atomic(Spec& s) {
   if (types_ != 1 || op.empty() || operands.size() != expected) return Unsupported();
   if ((op == "inc" || op == "dec") && s.type != Type::kU32) return Unsupported();
   Inst address;
-  MIG_ASSIGN(where, Address(operands[result], where, SizeOf(s.type), address));
+  MIG_ASSIGN(where, Address(operands[result], where, SizeOf(s.type), address, true));
   const Handler handler = ops_.atomic({.op = op, .type = s.type, .rest = {where}});
   if (handler == nullptr) return Unsupported();
   MIG_ASSIGN(const uint32_t b, Row(operands[1 + result], s.type));

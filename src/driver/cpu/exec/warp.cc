@@ -41,6 +41,17 @@ void Warp::Enter(const Function& function, uint32_t offset, uint32_t, const Inst
   }
 }
 
+void Warp::Wait(uint32_t mask, const Inst* pc) {
+  const uint32_t here = FrameOffset();
+  for (Split& split : others) {
+    if (split.pc != pc || split.frame != here || split.state != Split::State::kReady) continue;
+    split.mask |= mask;
+    split.ran = turn;
+    return;
+  }
+  others.push_back({mask, here, pc, Split::State::kReady, 0, turn});
+}
+
 const Inst* Warp::Switch(const Inst* pc) {
   if (active != 0) others.push_back({active, FrameOffset(), pc, Split::State::kReady, 0, turn});
   active = 0;
@@ -50,7 +61,7 @@ const Inst* Warp::Switch(const Inst* pc) {
 namespace {
 
 // Lanes at the same place become one split again.
-void Merge(std::vector<Split>& splits) {
+void Merge(Splits& splits) {
   for (size_t i = 0; i < splits.size(); ++i) {
     for (size_t k = i + 1; k < splits.size();) {
       const Split& a = splits[i];
@@ -58,8 +69,7 @@ void Merge(std::vector<Split>& splits) {
       if (a.pc == b.pc && a.frame == b.frame && a.state == Split::State::kReady && b.state == Split::State::kReady) {
         splits[i].mask |= b.mask;
         splits[i].ran = std::max(a.ran, b.ran);
-        splits[k] = splits.back();
-        splits.pop_back();
+        splits.Remove(k);
       } else {
         ++k;
       }
@@ -97,8 +107,7 @@ const Inst* Warp::Pick() {
     force_sync = true;
   }
   const Split chosen = others[best];
-  others[best] = others.back();
-  others.pop_back();
+  others.Remove(best);
   active = chosen.mask;
   frame = regs + chosen.frame;
   return chosen.pc;
@@ -129,6 +138,26 @@ const Inst* Warp::Fault(const Inst* at, LaunchStatus status, uint32_t lane, std:
                                     grid.launch->kernel->name(), what, thread % n.x, thread / n.x % n.y,
                                     thread / (n.x * n.y), block->index.x, block->index.y, block->index.z, line);
   return nullptr;
+}
+
+bool FaultIllegal(Warp& warp, const Inst* at, uint32_t lane, uint32_t bytes, uint64_t address, bool write) {
+  warp.Fault(at, LaunchStatus::kIllegalAddress, lane,
+             fmt::format("{} {} bytes at illegal address 0x{:x}", write ? "writes" : "reads", bytes, address));
+  return false;
+}
+
+bool FaultMisaligned(Warp& warp, const Inst* at, uint32_t lane, uint32_t bytes, uint64_t address, bool write) {
+  warp.Fault(at, LaunchStatus::kMisaligned, lane,
+             fmt::format("{} {} bytes at misaligned address 0x{:x}", write ? "writes" : "reads", bytes, address));
+  return false;
+}
+
+bool Block::Reach(uint64_t address, uint64_t bytes) {
+  const auto& map = grid->launch->memory;
+  const auto* extent = map == nullptr ? nullptr : map->Find(address);
+  if (extent == nullptr || bytes > extent->end - address) return false;
+  if (extent->end >= 4096) recent[replaced = (replaced + 1) % recent.size()] = *extent;  // `end - bytes` does not wrap
+  return true;
 }
 
 void Block::Arrive(Warp& warp, uint32_t id, uint32_t expected, uint32_t mask, uint32_t predicate) {

@@ -44,6 +44,26 @@ struct Split {
   uint64_t ran = 0;  // turn in which it last ran, for fairness
 };
 
+// The splits of a warp that do not run. Their masks are disjoint and none is empty, so there is room for one per lane.
+class Splits {
+ public:
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+  Split* begin() { return splits_.data(); }
+  Split* end() { return splits_.data() + size_; }
+  const Split* begin() const { return splits_.data(); }
+  const Split* end() const { return splits_.data() + size_; }
+  Split& operator[](size_t i) { return splits_[i]; }
+  const Split& front() const { return splits_[0]; }
+  void push_back(const Split& split) { splits_[size_++] = split; }
+  void Remove(size_t i) { splits_[i] = splits_[--size_]; }  // the last takes its place
+  void clear() { size_ = 0; }
+
+ private:
+  size_t size_ = 0;
+  std::array<Split, 32> splits_;
+};
+
 struct Barrier {
   uint32_t arrived = 0;   // threads
   uint32_t expected = 0;  // threads; 0: all that live
@@ -63,20 +83,20 @@ struct Warp {
   uint64_t turn = 0;
   bool force_sync = false;  // run the next warp-level sync with the lanes that are there
   bool faulted = false;
-  std::vector<Split> others;  // lanes of `live` that are not `active`
-
-  // The cached extent of the last global access.
-  uint64_t extent_begin = 1, extent_end = 0;
+  Splits others;  // lanes of `live` that are not `active`
 
   char* regs = nullptr;
   uint32_t regs_bytes = 0;
   char* local = nullptr;  // lane i at i * local_stride
   uint32_t local_stride = 0;
   std::vector<char> regs_storage, local_storage;
+  alignas(64) uint32_t tid[3][32];  // of each lane: x, y, z
 
   uint32_t FrameOffset() const { return static_cast<uint32_t>(frame - regs); }
   void Reserve(uint32_t bytes);  // grows regs, keeps contents and the current frame
 
+  // Puts lanes aside at `pc` of the current frame, with those that wait there.
+  void Wait(uint32_t mask, const Inst* pc);
   // Puts the running lanes aside at `pc` and continues with the lanes to run next; null if none can.
   const Inst* Switch(const Inst* pc);
   const Inst* Pick();
@@ -106,6 +126,17 @@ struct Block {
   std::array<Barrier, 16> barriers{};
   std::vector<Warp> warps;
   std::vector<char> shared_storage;
+  // Extents of the launch's memory that were touched last. An unused one contains no address.
+  std::array<MemoryMap::Extent, 4> recent = Unused();
+  uint32_t replaced = 0;  // of them, last
+
+  // Whether a global [address, address + bytes) lies in one extent, which becomes a recent one.
+  bool Reach(uint64_t address, uint64_t bytes);
+  static constexpr std::array<MemoryMap::Extent, 4> Unused() {
+    std::array<MemoryMap::Extent, 4> none;
+    none.fill({~uint64_t{0}, ~uint64_t{0}});
+    return none;
+  }
 
   // Lanes of `warp` reach barrier `id`. The caller has put them aside unless they only arrive.
   void Arrive(Warp& warp, uint32_t id, uint32_t expected, uint32_t mask, uint32_t predicate);
@@ -113,6 +144,10 @@ struct Block {
   void Release(uint32_t id);
   void Check(uint32_t id);
 };
+
+// Record what lane `lane` did wrong at `at`; false, for the caller to pass on.
+bool FaultIllegal(Warp& warp, const Inst* at, uint32_t lane, uint32_t bytes, uint64_t address, bool write);
+bool FaultMisaligned(Warp& warp, const Inst* at, uint32_t lane, uint32_t bytes, uint64_t address, bool write);
 
 // Executes `warp` until it yields, waits, ends or faults. One per instruction set level.
 using Interpret = void (*)(Warp& warp, const Inst* pc);

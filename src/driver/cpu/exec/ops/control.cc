@@ -7,29 +7,58 @@
 namespace mignificient::cpu::MIG_ISA {
 namespace {
 
-// Continues at `target` with all running lanes. A branch is where turns end and lanes meet.
+// Continues at `pc` of the current frame, together with the lanes that wait there, unless lanes wait that are behind:
+// then those run until they catch up.
+const Inst* Meet(Warp& w, const Inst* pc) {
+  const uint32_t frame = w.FrameOffset();
+  for (size_t k = 0; k < w.others.size();) {
+    const Split& split = w.others[k];
+    if (split.state == Split::State::kReady) {
+      if (split.frame > frame || (split.frame == frame && split.pc < pc)) return w.Switch(pc);
+      if (split.frame == frame && split.pc == pc) {
+        w.active |= split.mask;
+        w.others.Remove(k);
+        continue;
+      }
+    }
+    ++k;
+  }
+  return pc;
+}
+
+[[gnu::always_inline]] inline const Inst* GoOn(Warp& w, const Inst* pc) {
+  if (w.others.empty()) [[likely]]
+    return pc;
+  return Meet(w, pc);
+}
+
+// Continues at `target` with all running lanes. A branch is where turns end.
 [[gnu::always_inline]] inline const Inst* Jump(Warp& w, const Inst* target) {
   if (--w.budget <= 0) [[unlikely]]
     return w.Yield(target);
-  if (!w.others.empty()) [[unlikely]]
-    return w.Switch(target);
-  return target;
+  return GoOn(w, target);
 }
 
-const Inst* Branch(Warp& w, const Inst* i, uint32_t m) {
+const Inst* Branch(Warp& w, const Inst* i, uint32_t) {
+  return Jump(w, i + i->imm);
+}
+
+// Taken by the lanes whose predicate a, flipped by x, is true. Not guarded: all running lanes decide here.
+const Inst* BranchIf(Warp& w, const Inst* i, uint32_t m) {
+  const uint32_t taken = m & (w.Word(i->a) ^ i->x);
   const Inst* target = i + i->imm;
-  if (m == w.active) return Jump(w, target);
-  w.others.push_back({m, w.FrameOffset(), target, Split::State::kReady, 0, w.turn});
-  w.active &= ~m;
-  if (--w.budget <= 0) return w.Yield(i + 1);
-  return w.Switch(i + 1);
+  if (taken == 0) return GoOn(w, i + 1);
+  if (taken == m) return Jump(w, target);
+  // Those who are ahead wait.
+  const bool forward = target > i;
+  w.Wait(forward ? taken : m & ~taken, forward ? target : i + 1);
+  w.active = forward ? m & ~taken : taken;
+  return Jump(w, forward ? i + 1 : target);
 }
 
-// After a conditional branch nobody took, and at every label: lanes that wait here join.
+// At every label: lanes that wait here join. Branches lead behind it.
 const Inst* Join(Warp& w, const Inst* i, uint32_t) {
-  if (w.others.empty()) [[likely]]
-    return i + 1;
-  return w.Switch(i + 1);
+  return GoOn(w, i + 1);
 }
 
 const Inst* BranchIndexed(Warp& w, const Inst* i, uint32_t m) {
@@ -185,6 +214,7 @@ const Inst* Sleep(Warp& w, const Inst* i, uint32_t) {
 
 Handler FindControl(const Spec& s) {
   if (s.op == "bra") return Branch;
+  if (s.op == "bra.if") return BranchIf;
   if (s.op == "join") return Join;
   if (s.op == "brx.idx") return BranchIndexed;
   if (s.op == "call") return Call;

@@ -18,8 +18,7 @@ inline bool Converge(Warp& w, const Inst* i, uint32_t& m, uint32_t need) {
     if (split.state == Split::State::kSync && split.pc == i && split.frame == frame) {
       m |= split.mask;
       w.active |= split.mask;
-      split = w.others.back();
-      w.others.pop_back();
+      w.others.Remove(k);
     } else {
       ++k;
     }

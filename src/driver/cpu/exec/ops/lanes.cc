@@ -115,16 +115,13 @@ uint64_t Nanoseconds() {
 uint64_t Special(const Warp& w, uint32_t which, uint32_t lane) {
   const Block& block = *w.block;
   const Launch& launch = *block.grid->launch;
-  const uint32_t thread = w.index * 32 + lane;
   const Dim3& n = launch.block;
   const uint32_t statics = launch.kernel->static_shared_bytes();
   switch (which) {
     case 0:
-      return thread % n.x;
     case 1:
-      return thread / n.x % n.y;
     case 2:
-      return thread / (n.x * n.y);
+      return w.tid[which][lane];
     case 3:
       return n.x;
     case 4:
@@ -198,15 +195,27 @@ uint64_t Special(const Warp& w, uint32_t which, uint32_t lane) {
   }
 }
 
+template <typename F>
+[[gnu::always_inline]] inline void WriteLanes(Warp& w, const Inst* i, uint32_t m, F value) {
+  const auto write = [&]<typename D>(D* d) {
+    for (int l = 0; l < 32; ++l) d[l] = (m >> l) & 1 ? static_cast<D>(value(l)) : d[l];
+  };
+  i->y ? write(w.Row<uint64_t>(i->d)) : write(w.Row<uint32_t>(i->d));
+}
+
 // d from special register x; y: wide.
 const Inst* ReadSpecial(Warp& w, const Inst* i, uint32_t m) {
-  for (uint32_t rest = m; rest; rest &= rest - 1) {
-    const int l = std::countr_zero(rest);
-    const uint64_t v = Special(w, i->x, static_cast<uint32_t>(l));
-    if (i->y)
-      w.Row<uint64_t>(i->d)[l] = v;
-    else
-      w.Row<uint32_t>(i->d)[l] = static_cast<uint32_t>(v);
+  const bool of_lane = i->x == 12 || (i->x >= 18 && i->x <= 22);
+  if (i->x <= 2) {
+    WriteLanes(w, i, m, [tid = w.tid[i->x]](int l) { return tid[l]; });
+  } else if (of_lane) {
+    for (uint32_t rest = m; rest; rest &= rest - 1) {
+      const int l = std::countr_zero(rest);
+      const uint64_t v = Special(w, i->x, static_cast<uint32_t>(l));
+      i->y ? w.Row<uint64_t>(i->d)[l] = v : w.Row<uint32_t>(i->d)[l] = static_cast<uint32_t>(v);
+    }
+  } else {
+    WriteLanes(w, i, m, [v = Special(w, i->x, 0)](int) { return v; });
   }
   return i + 1;
 }

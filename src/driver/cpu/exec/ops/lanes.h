@@ -4,6 +4,9 @@
 
 #include <bit>
 #include <type_traits>
+#ifdef __AVX512DQ__
+#include <immintrin.h>
+#endif
 
 #include "driver/cpu/exec/spec.h"
 #include "driver/cpu/exec/warp.h"
@@ -101,9 +104,16 @@ const Inst* MapWith(Warp& w, const Inst* i, uint32_t m) {
 // A word with the lanes where F holds.
 template <auto F, typename A>
 [[gnu::always_inline]] inline uint32_t Bits(const Slot<A>* a, const Slot<A>* b) {
+#ifdef __AVX512DQ__
+  alignas(64) int32_t holds[32];  // compilers do not find the instruction that takes sixteen signs at once
+  for (int l = 0; l < 32; ++l) holds[l] = F(Unpack<A>(a[l]), Unpack<A>(b[l])) ? -1 : 0;
+  const uint32_t low = _mm512_movepi32_mask(_mm512_load_si512(holds));
+  return low | static_cast<uint32_t>(_mm512_movepi32_mask(_mm512_load_si512(holds + 16))) << 16;
+#else
   uint32_t bits = 0;
   for (int l = 0; l < 32; ++l) bits |= static_cast<uint32_t>(F(Unpack<A>(a[l]), Unpack<A>(b[l]))) << l;
   return bits;
+#endif
 }
 
 [[gnu::always_inline]] inline void SetBits(uint32_t& word, uint32_t bits, uint32_t mask) {

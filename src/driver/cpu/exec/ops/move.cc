@@ -47,6 +47,27 @@ const Inst* Scatter(Warp& w, const Inst* i, uint32_t m) {
   return i + 1;
 }
 
+// Of 64 bits and two registers of 32, as nvcc writes around every 64-bit shuffle.
+const Inst* GatherPair(Warp& w, const Inst* i, uint32_t m) {
+  const uint32_t* low = w.Row<uint32_t>(i->b);
+  const uint32_t* high = w.Row<uint32_t>(i->c);
+  uint64_t* d = w.Row<uint64_t>(i->d);
+#pragma GCC ivdep
+  for (int l = 0; l < 32; ++l) d[l] = (m >> l) & 1 ? uint64_t{high[l]} << 32 | low[l] : d[l];
+  return i + 1;
+}
+const Inst* ScatterPair(Warp& w, const Inst* i, uint32_t m) {
+  const uint64_t* a = w.Row<uint64_t>(i->a);
+  uint32_t* low = w.Row<uint32_t>(i->d);
+  uint32_t* high = w.Row<uint32_t>(i->d2);
+#pragma GCC ivdep
+  for (int l = 0; l < 32; ++l) {
+    low[l] = (m >> l) & 1 ? static_cast<uint32_t>(a[l]) : low[l];
+    high[l] = (m >> l) & 1 ? static_cast<uint32_t>(a[l] >> 32) : high[l];
+  }
+  return i + 1;
+}
+
 const Inst* Nothing(Warp&, const Inst* i, uint32_t) {
   return i + 1;
 }
@@ -57,6 +78,8 @@ Handler FindMove(const Spec& s) {
   if (s.op == "nop") return Nothing;
   if (s.op == "pack") return Gather;
   if (s.op == "unpack") return Scatter;
+  if (s.op == "pack.pair") return GatherPair;
+  if (s.op == "unpack.pair") return ScatterPair;
   if (s.op == "widen.s") return Map<[](int32_t a) { return static_cast<int64_t>(a); }, int64_t, int32_t>;
   if (s.op == "widen.u") return Map<[](uint32_t a) { return static_cast<uint64_t>(a); }, uint64_t, uint32_t>;
   if (s.op == "narrow") return Map<[](uint64_t a) { return static_cast<uint32_t>(a); }, uint32_t, uint64_t>;
