@@ -51,6 +51,7 @@ template <Where where, uint32_t bytes>
   using A = AddressIn<where>;
   const A* a = w.Row<A>(i->a);
   const A offset = static_cast<A>(i->imm);
+#pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
     const A first = a[kPart * half] + offset;
     const Shape shape = ShapeOf<bytes>(a + kPart * half);
@@ -69,6 +70,7 @@ template <Where where, typename U>
 [[gnu::always_inline]] inline bool LoadHalves(Warp& w, const Inst* i) {
   Half halves[2];
   if (!Halves<where, sizeof(U)>(w, i, halves)) return false;
+#pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
     const U* from = reinterpret_cast<const U*>(halves[half].at);
     if (halves[half].shape == Shape::kRun) {
@@ -83,8 +85,9 @@ template <Where where, typename U>
   return true;
 }
 
+// Apart from the ways above, so that those need no room for 32 pointers.
 template <Where where, typename U>
-bool LoadLanes(Warp& w, const Inst* i, uint32_t m) {
+[[gnu::noinline]] bool LoadLanes(Warp& w, const Inst* i, uint32_t m) {
   Pointers p;
   if (!Resolve<where>(w, i, m, sizeof(U), sizeof(U), false, p)) return false;
   if (m == kAllLanes) {
@@ -140,6 +143,7 @@ template <uint32_t count, Where where, typename U>
   Half halves[2];
   if (!Halves<where, count * sizeof(U)>(w, i, halves)) return false;
   if (halves[0].shape != Shape::kRun || halves[1].shape != Shape::kRun) return false;
+#pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) Unzip<count, U>(w, i, halves[half].at, kPart * half);
   return true;
 }
@@ -175,6 +179,7 @@ template <Where where, typename U>
 [[gnu::always_inline]] inline bool StoreHalves(Warp& w, const Inst* i) {
   Half halves[2];
   if (!Halves<where, sizeof(U)>(w, i, halves)) return false;
+#pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
     const Slot<U>* b = w.Row<Slot<U>>(i->b) + kPart * half;
     U* to = reinterpret_cast<U*>(halves[half].at);
@@ -189,11 +194,7 @@ template <Where where, typename U>
 }
 
 template <Where where, typename U>
-const Inst* Store(Warp& w, const Inst* i, uint32_t m) {
-  if (i->x & 4) std::atomic_thread_fence(std::memory_order_release);
-  if constexpr (HasHalves(where)) {
-    if (m == kAllLanes && StoreHalves<where, U>(w, i)) return i + 1;
-  }
+[[gnu::noinline]] const Inst* StoreLanes(Warp& w, const Inst* i, uint32_t m) {
   Pointers p;
   if (!Resolve<where>(w, i, m, sizeof(U), sizeof(U), true, p)) return nullptr;
   const Slot<U>* b = w.Row<Slot<U>>(i->b);
@@ -204,11 +205,21 @@ const Inst* Store(Warp& w, const Inst* i, uint32_t m) {
   return i + 1;
 }
 
+template <Where where, typename U>
+const Inst* Store(Warp& w, const Inst* i, uint32_t m) {
+  if (i->x & 4) std::atomic_thread_fence(std::memory_order_release);
+  if constexpr (HasHalves(where)) {
+    if (m == kAllLanes && StoreHalves<where, U>(w, i)) return i + 1;
+  }
+  return StoreLanes<where, U>(w, i, m);
+}
+
 template <uint32_t count, Where where, typename U>
 [[gnu::always_inline]] inline bool StoreVectorHalves(Warp& w, const Inst* i) {
   Half halves[2];
   if (!Halves<where, count * sizeof(U)>(w, i, halves)) return false;
   if (halves[0].shape != Shape::kRun || halves[1].shape != Shape::kRun) return false;
+#pragma GCC unroll 2
   for (int half = 0; half < 2; ++half) {
     U* to = reinterpret_cast<U*>(halves[half].at);
     for (uint32_t k = 0; k < count; ++k) {
