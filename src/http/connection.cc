@@ -2,6 +2,9 @@
 
 #include <poll.h>
 
+#include <array>
+#include <cstring>
+#include <functional>
 #include <optional>
 
 #include <boost/asio/co_spawn.hpp>
@@ -15,6 +18,8 @@
 
 #include "base/log.h"
 #include "http/call_id.h"
+#include "http/deadline.h"
+#include "http/response_head.h"
 #include "http/stream.h"
 
 namespace mignificient::http {
@@ -28,19 +33,22 @@ using Error = boost::system::error_code;
 
 constexpr uint64_t kFieldsBytes = 64 << 10;  // a request's JSON besides its payload
 constexpr uint32_t kHeaderBytes = 16 << 10;
-
-Clock::duration Seconds(double seconds) {
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-}
+constexpr size_t kReadBytes = 4096;
 
 asio::redirect_error_t<asio::use_awaitable_t<>> Into(Error& error) {
   return asio::redirect_error(asio::use_awaitable, error);
 }
 
+// The next bytes are asked for as soon as a request has been read, and that request for bytes is kept while it is
+// answered: it sees a caller who leaves, and is the first of the next request.
 class Connection : public AnyConnection, public std::enable_shared_from_this<Connection> {
  public:
   Connection(Stream stream, Peer peer, std::shared_ptr<Shared> shared)
-      : stream_(std::move(stream)), peer_(peer), shared_(std::move(shared)), traffic_(shared_->services.traffic) {
+      : stream_(std::move(stream)),
+        peer_(peer),
+        shared_(std::move(shared)),
+        traffic_(shared_->services.traffic),
+        deadline_(stream_.get_executor(), [this] { CloseSocket(); }) {
     place_ = shared_->connections.insert(shared_->connections.end(), this);
     ++traffic_.open_connections;
   }
@@ -53,7 +61,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   asio::awaitable<void> Live() {
     const auto self = shared_from_this();
     Error error, ignored;
-    Bare().expires_after(Seconds(shared_->config.http.header_timeout_s));
+    deadline_.In(shared_->config.http.header_timeout_s);
     co_await stream_.Greet(error);
     if (error) {
       ++traffic_.failed_handshakes;
@@ -61,51 +69,125 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     }
     while (!shared_->stopping && co_await ReadAndAnswer()) {
     }
-    Bare().expires_after(std::chrono::seconds(1));
+    if (reading_) Bare().cancel(ignored);
+    co_await ReadingOver();
+    deadline_.In(1);
     co_await stream_.Part(ignored);
-    Bare().socket().shutdown(asio::socket_base::shutdown_send, ignored);
+    Bare().shutdown(asio::socket_base::shutdown_send, ignored);
     if (linger_) co_await Linger();
+    CloseSocket();  // a watch may keep this for a moment
   }
 
   void CloseIfIdle() override {
-    if (!answering_) Bare().cancel();
+    Error ignored;
+    if (!answering_) Bare().cancel(ignored);
   }
 
  private:
   Stream::Plain& Bare() { return stream_.Bare(); }
+  void CloseSocket() {
+    Error ignored;
+    Bare().close(ignored);
+  }
 
-  using Parser = wire::request_parser<wire::string_body>;
+  // Its body is read apart from it, where it will stay.
+  using Parser = wire::request_parser<wire::empty_body>;
+  using Request = wire::request<wire::empty_body>;
 
   // One request. False when the connection is over.
   asio::awaitable<bool> ReadAndAnswer() {
     Parser parser;
     parser.header_limit(kHeaderBytes);
     parser.body_limit(shared_->config.limits.payload_bytes + kFieldsBytes);
-    Error error;
     if (!co_await AwaitFirstByte()) co_return false;
-    Bare().expires_after(Seconds(shared_->config.http.header_timeout_s));
-    traffic_.received_bytes += co_await wire::async_read_header(stream_, buffer_, parser, Into(error));
-    if (error) co_return co_await Refuse(error, parser.get());
+    Error error = co_await ReadHeader(parser);
+    if (error) co_return co_await Refuse(error, RouteOf(parser.get()));
     const auto accepted = Clock::now();
     const Admission admission = Admit(parser.get());
     if (!admission) co_return co_await TurnAway(admission.error(), parser);
+    std::string body;
     if (!parser.is_done()) {  // there is a body
-      Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
+      deadline_.In(shared_->config.http.body_timeout_s);
       if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
-      traffic_.received_bytes += co_await wire::async_read(stream_, buffer_, parser, Into(error));
-      if (error) co_return co_await Refuse(error, parser.get());
+      // To count what is refused: a body in chunks uses the parser up.
+      const std::optional<size_t> route =
+          parser.content_length() ? std::nullopt : std::optional<size_t>(RouteOf(parser.get()));
+      error = co_await ReadBody(parser, body);
+      if (error) co_return co_await Refuse(error, route ? *route : RouteOf(parser.get()));
     }
-    co_return co_await Answer(parser.release(), *admission, accepted);
+    co_return co_await Answer(parser.get(), std::move(body), *admission, accepted);
   }
 
   asio::awaitable<bool> AwaitFirstByte() {
-    if (buffer_.size() > 0) co_return true;
-    Error error;
-    const size_t space = 4096;
-    Bare().expires_after(Seconds(shared_->config.http.idle_timeout_s));
-    const size_t size = co_await stream_.async_read_some(buffer_.prepare(space), Into(error));
+    deadline_.In(shared_->config.http.idle_timeout_s);
+    if (buffer_.size() == 0 && !reading_) ReadAhead();
+    co_await ReadingOver();
+    co_return buffer_.size() > 0 && !shared_->stopping;
+  }
+
+  void ReadAhead() {
+    reading_ = true;
+    stream_.async_read_some(buffer_.prepare(kReadBytes),
+                            [self = shared_from_this()](Error error, size_t size) { self->OnReadAhead(error, size); });
+  }
+
+  void OnReadAhead(Error error, size_t size) {
+    reading_ = false;
+    Received(size);
+    if (auto waiting = std::exchange(waiting_, nullptr)) return waiting();
+    if (caller_ == nullptr || (error && !CallerHasGone())) return;
+    if (error) return caller_->Leave();
+    asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), answers_), asio::detached);
+  }
+
+  void Received(size_t size) {
     buffer_.commit(size);
-    co_return !error && !shared_->stopping;
+    traffic_.received_bytes += size;
+  }
+
+  asio::awaitable<void> ReadingOver() {
+    if (!reading_) co_return;
+    co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+        [this](auto handler) { waiting_ = [kept = std::move(handler)]() mutable { std::move(kept)(); }; },
+        asio::use_awaitable);
+  }
+
+  // Takes what is there first: nearly always that is all.
+  asio::awaitable<Error> ReadHeader(Parser& parser) {
+    deadline_.In(shared_->config.http.header_timeout_s);
+    for (;;) {
+      Error error;
+      buffer_.consume(parser.put(buffer_.data(), error));
+      if (error != wire::error::need_more) co_return error;
+      error = {};
+      Received(co_await stream_.async_read_some(buffer_.prepare(kReadBytes), Into(error)));
+      if (error == asio::error::eof) co_return wire::error::partial_message;
+      if (error) co_return error;
+    }
+  }
+
+  asio::awaitable<Error> ReadBody(Parser& parser, std::string& body) {
+    Error error;
+    if (!parser.content_length()) {
+      wire::request_parser<wire::string_body> whole(std::move(parser));
+      traffic_.received_bytes += co_await wire::async_read(stream_, buffer_, whole, Into(error));
+      if (!error) body = std::move(whole.get().body());
+      co_return error;
+    }
+    const size_t size = static_cast<size_t>(*parser.content_length());  // within the parser's limit
+    size_t have = std::min(size, buffer_.size());
+    // The bytes that are still to come are not filled first: nobody sees them before they are there.
+    body.resize_and_overwrite(size, [&](char* bytes, size_t) {
+      std::memcpy(bytes, buffer_.data().data(), have);
+      return size;
+    });
+    buffer_.consume(have);
+    const size_t had = have;
+    while (have < size && !error)
+      have += co_await stream_.async_read_some(asio::buffer(body.data() + have, size - have), Into(error));
+    traffic_.received_bytes += have - had;
+    if (error == asio::error::eof) error = wire::error::partial_message;
+    co_return error;
   }
 
   asio::awaitable<void> SendContinue() {
@@ -114,7 +196,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     co_await wire::async_write(stream_, go_on, Into(ignored));
   }
 
-  Admission Admit(const wire::request<wire::string_body>& request) const {
+  Admission Admit(const Request& request) const {
     if (!shared_->auth.asks()) return Identity{};
     return shared_->auth.Admit(request.target(), request[wire::field::authorization], peer_);
   }
@@ -122,7 +204,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   // Who may not come in is told so before its body is read; where there is one, the connection ends.
   asio::awaitable<bool> TurnAway(Reply reply, const Parser& parser) {
     log::Info("turned_away", {{"status", reply.status}, {"target", parser.get().target().substr(0, 256)}});
-    CountUnrouted(parser.get(), reply.status);
+    traffic_.Answered(RouteOf(parser.get()), reply.status);
     reply.headers.emplace_back("X-Call-Id", MakeCallId());
     const bool keep = parser.is_done() && parser.get().keep_alive();
     const bool alive = co_await Write(reply, parser.get().version(), keep, parser.get().method() == wire::verb::head);
@@ -130,7 +212,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     co_return alive&& keep;
   }
 
-  asio::awaitable<bool> Answer(wire::request<wire::string_body> request, Identity identity,
+  asio::awaitable<bool> Answer(const Request& request, std::string body, Identity identity,
                                Clock::time_point accepted) {
     answering_ = true;
     RouteRequest route;
@@ -141,50 +223,50 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     route.timeout = std::string(request["X-MIGnificient-Timeout"]).substr(0, 64);
     route.identity = std::move(identity);
     route.accepted = accepted;
-    route.body = std::move(request.body());
-    Bare().expires_never();
+    route.body = std::move(body);
+    deadline_.Never();
     node::Caller caller;
-    const auto watched = std::make_shared<node::Caller*>(&caller);
-    asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), watched), asio::detached);
+    caller_ = &caller;
+    ++answers_;
+    if (buffer_.size() == 0)
+      ReadAhead();
+    else  // the next request, or its beginning
+      asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), answers_), asio::detached);
     const Reply reply = co_await AnswerRoute(shared_->services, std::move(route), caller);
-    *watched = nullptr;
-    Bare().socket().cancel();  // the watch: nothing else is under way
+    caller_ = nullptr;
     const bool alive =
         co_await Write(reply, request.version(), request.keep_alive(), request.method() == wire::verb::head);
     answering_ = false;
     co_return alive&& request.keep_alive();
   }
 
-  // The end of the stream is a caller who has gone. Bytes that arrive meanwhile are the next request, or TLS's own:
-  // they may hide the end behind them, so it is looked for again until the answer is there.
-  static asio::awaitable<void> WatchLeave(std::shared_ptr<Connection> self, std::shared_ptr<node::Caller*> caller) {
+  // The end of the stream is a caller who has gone. Bytes that came meanwhile, the next request or TLS's own, may hide
+  // it: it is looked for again until the answer, the `answer`th, is there.
+  static asio::awaitable<void> WatchLeave(std::shared_ptr<Connection> self, uint64_t answer) {
     Error error;
-    co_await self->Bare().socket().async_wait(asio::socket_base::wait_read, Into(error));
-    while (!error && *caller != nullptr) {
-      if (self->CallerHasGone()) co_return (*caller)->Leave();
+    while (!error && self->caller_ != nullptr && self->answers_ == answer) {
+      if (self->CallerHasGone()) co_return self->caller_->Leave();
       asio::steady_timer pause(self->stream_.get_executor(), std::chrono::milliseconds(100));
       co_await pause.async_wait(Into(error));
     }
   }
 
   bool CallerHasGone() {
-    pollfd socket{.fd = Bare().socket().native_handle(), .events = POLLRDHUP, .revents = 0};
+    pollfd socket{.fd = Bare().native_handle(), .events = POLLRDHUP, .revents = 0};
     return ::poll(&socket, 1, 0) > 0 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
   }
 
-  // What was answered without http/routes.h. Of a request that cannot be read there is what came before the error.
-  void CountUnrouted(const wire::request<wire::string_body>& request, unsigned status) {
+  // Of a request that cannot be read there is what came before the error.
+  static size_t RouteOf(const Request& request) {
     const std::string_view method(request.method_string().data(), request.method_string().size());
-    traffic_.Answered(FindRoute(method, {request.target().data(), request.target().size()}), status);
+    return FindRoute(method, {request.target().data(), request.target().size()});
   }
 
   // A request that cannot be read: answered, then the connection ends, because where the next one would begin is
   // unknown.
-  asio::awaitable<bool> Refuse(Error error, const wire::request<wire::string_body>& request) {
-    const bool silent = error == beast::error::timeout;  // the stream is closed already
-    if (silent || error == wire::error::end_of_stream || error == asio::error::operation_aborted ||
-        error == asio::error::connection_reset)
-      co_return false;
+  asio::awaitable<bool> Refuse(Error error, size_t route) {
+    const bool closed = error == asio::error::operation_aborted || error == asio::error::bad_descriptor;
+    if (closed || error == asio::error::connection_reset) co_return false;
     Reply reply = ErrorReply(node::Outcome::kBadRequest, "The request is no HTTP/1.1: " + error.message() + ".");
     if (error == wire::error::body_limit) {
       reply = ErrorReply(node::Outcome::kPayloadTooLarge,
@@ -195,7 +277,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
                          fmt::format("The request's header is larger than {} bytes.", kHeaderBytes));
       reply.status = 431;
     }
-    CountUnrouted(request, reply.status);
+    traffic_.Answered(route, reply.status);
     reply.headers.emplace_back("X-Call-Id", MakeCallId());
     linger_ = co_await Write(reply, 11, false, false);
     co_return false;
@@ -211,19 +293,19 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     return response;
   }
 
-  asio::awaitable<bool> Write(const Reply& reply, unsigned version, bool keep_alive, bool head) {
-    if (reply.more) co_return co_await WriteParts(reply, version, keep_alive, head);
-    auto response = Head<wire::string_body>(reply, version, keep_alive);
-    response.body() = reply.body;
-    response.prepare_payload();
+  // Nearly always the socket takes all of it at once, and nothing has to be waited for.
+  asio::awaitable<bool> Write(const Reply& reply, unsigned version, bool keep_alive, bool head_only) {
+    if (reply.more) co_return co_await WriteParts(reply, version, keep_alive, head_only);
+    const std::string head = ResponseHead(reply, version, keep_alive && !shared_->stopping);
+    const std::string_view body = head_only ? std::string_view() : std::string_view(reply.body);
     Error error;
-    Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
-    if (head) {
-      wire::response_serializer<wire::string_body> serializer(response);
-      traffic_.sent_bytes += co_await wire::async_write_header(stream_, serializer, Into(error));
-    } else {
-      traffic_.sent_bytes += co_await wire::async_write(stream_, response, Into(error));
+    size_t done = stream_.WriteNow(std::array{asio::buffer(head), asio::buffer(body)});
+    if (done < head.size() + body.size()) deadline_.In(shared_->config.http.body_timeout_s);
+    while (done < head.size() + body.size() && !error) {
+      const std::array rest = {asio::buffer(head) + done, asio::buffer(body) + (done - std::min(done, head.size()))};
+      done += co_await stream_.async_write_some(rest, Into(error));
     }
+    traffic_.sent_bytes += done;
     co_return !error;
   }
 
@@ -234,12 +316,12 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     response.chunked(chunked);
     wire::response_serializer<wire::empty_body> serializer(response);
     Error error;
-    Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
+    deadline_.In(shared_->config.http.body_timeout_s);
     traffic_.sent_bytes += co_await wire::async_write_header(stream_, serializer, Into(error));
     while (!error && !head) {
-      Bare().expires_never();
+      deadline_.Never();
       const std::optional<std::string> part = co_await reply.more();
-      Bare().expires_after(Seconds(shared_->config.http.body_timeout_s));
+      deadline_.In(shared_->config.http.body_timeout_s);
       if (!part) break;
       if (part->empty() && CallerHasGone()) co_return false;
       if (part->empty()) continue;
@@ -257,7 +339,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   asio::awaitable<void> Linger() {
     Error error;
     uint64_t left = shared_->config.limits.payload_bytes;
-    Bare().expires_after(std::chrono::seconds(5));
+    deadline_.In(5);
     while (!error && left > 0) {
       buffer_.clear();
       const size_t size = co_await stream_.async_read_some(buffer_.prepare(64 << 10), Into(error));
@@ -270,7 +352,12 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   std::shared_ptr<Shared> shared_;
   Traffic& traffic_;
   std::list<AnyConnection*>::iterator place_;
+  Deadline deadline_;
   beast::flat_buffer buffer_;
+  bool reading_ = false;                     // ReadAhead is under way: the buffer is its own
+  std::move_only_function<void()> waiting_;  // for its end
+  node::Caller* caller_ = nullptr;           // of the request that is being answered
+  uint64_t answers_ = 0;
   bool answering_ = false;
   bool linger_ = false;
 };

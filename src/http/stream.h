@@ -12,13 +12,12 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 
 namespace mignificient::http {
 
 class Stream {
  public:
-  using Plain = boost::beast::basic_stream<boost::asio::generic::stream_protocol>;
+  using Plain = boost::asio::generic::stream_protocol::socket;
   using Tls = boost::asio::ssl::stream<Plain>;
   using executor_type = Plain::executor_type;
   using Error = boost::system::error_code;
@@ -29,6 +28,8 @@ class Stream {
   // `tls`: empty for a plain connection.
   Stream(boost::asio::generic::stream_protocol::socket socket, std::shared_ptr<boost::asio::ssl::context> tls)
       : context_(std::move(tls)) {
+    Error ignored;
+    socket.non_blocking(true, ignored);  // for WriteNow
     if (context_)
       layers_.emplace<Tls>(std::move(socket), *context_);
     else
@@ -36,10 +37,19 @@ class Stream {
   }
 
   executor_type get_executor() { return Bare().get_executor(); }
-  // Deadlines, cancellation and the socket. Its bytes are TLS's where there is TLS.
+  // The socket. Its bytes are TLS's where there is TLS.
   Plain& Bare() {
     Tls* tls = std::get_if<Tls>(&layers_);
     return tls != nullptr ? tls->next_layer() : std::get<Plain>(layers_);
+  }
+
+  // As much of `buffers` as can be written without waiting; nothing through TLS. 0 where that fails: async_write_some
+  // tells why.
+  template <typename Buffers>
+  size_t WriteNow(const Buffers& buffers) {
+    Error ignored;
+    Plain* plain = std::get_if<Plain>(&layers_);
+    return plain == nullptr ? 0 : plain->write_some(buffers, ignored);
   }
 
   // TLS's greeting and its farewell, which says that nothing was cut off. Nothing on a plain connection.
