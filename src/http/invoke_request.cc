@@ -8,7 +8,6 @@
 #include "base/seconds.h"
 #include "http/call_id.h"
 #include "node/fields.h"
-#include "node/function_path.h"
 
 namespace mignificient::http {
 namespace {
@@ -64,7 +63,8 @@ std::vector<std::string> Warnings(const json::object& body) {
 
 }  // namespace
 
-Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& config, const std::string& user) {
+Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& config, const node::FunctionPaths& paths,
+                                 const std::string& user) {
   MIG_ASSIGN(json::object body, node::ParseObject(text));
   ParsedInvoke parsed;
   node::Request& request = parsed.request;
@@ -74,12 +74,13 @@ Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& conf
   MIG_ASSIGN(request.mig_instance, node::MigInstanceField(body));
   MIG_ASSIGN(request.gpu_memory_mib, node::GpuMemoryField(body));
   MIG_ASSIGN(request.timeout, Timeout(body, config));
-  MIG_ASSIGN(request.call_id, NameField(body, "uuid", MakeCallId(), 128));
+  const bool named = node::FindField(body, "uuid") != nullptr;
+  MIG_ASSIGN(request.call_id, NameField(body, "uuid", named ? std::string() : MakeCallId(), 128));
   MIG_ASSIGN(const std::string path, NameField(body, "function-path", {}, 4096));
   MIG_ASSIGN(request.language, node::LanguageField(body, "function-language", path));
   MIG_ASSIGN(request.modules, node::ModulesField(body, "modules"));
   MIG_ASSIGN(request.ld_preload, LdPreload(body, config));
-  MIG_ASSIGN(request.path, node::AuthorizePath("function-path", path, config.functions.allowed_paths));
+  MIG_ASSIGN(request.path, paths.Authorize("function-path", path));
   MIG_ASSIGN(request.payload, Payload(body, config));
   parsed.warnings = Warnings(body);
   return parsed;

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "node/config.h"
+#include "node/function_path.h"
 #include "node/request.h"
 
 namespace mignificient::http {
@@ -19,6 +20,7 @@ struct ParsedInvoke {
 // `user`: who is meant where the body names nobody; empty: the body must.
 // Errors name the field, what was given and what is allowed: kInvalidArgument (400), kForbidden (403), kExhausted
 // (413).
-Result<ParsedInvoke> ParseInvoke(std::string_view body, const node::Config& config, const std::string& user = {});
+Result<ParsedInvoke> ParseInvoke(std::string_view body, const node::Config& config, const node::FunctionPaths& paths,
+                                 const std::string& user = {});
 
 }  // namespace mignificient::http

@@ -39,7 +39,7 @@ class InvokeRequestTest : public testing::Test {
   Result<ParsedInvoke> With(std::string_view field, json::value value) const {
     json::object body = Valid();
     body[field] = std::move(value);
-    return ParseInvoke(json::serialize(body), config_);
+    return ParseInvoke(json::serialize(body), config_, paths_);
   }
   std::string ErrorWith(std::string_view field, json::value value) const {
     const auto parsed = With(field, std::move(value));
@@ -48,10 +48,25 @@ class InvokeRequestTest : public testing::Test {
 
   filesystem::path root_;
   node::Config config_;
+  const node::FunctionPaths paths_{config_.functions.allowed_paths};
 };
 
+TEST_F(InvokeRequestTest, PathIsJudgedAnewOnceItLeadsToAnotherFile) {
+  json::object body = Valid();
+  const filesystem::path link = root_ / "allowed/turning.so";
+  body["function-path"] = link.string();
+  filesystem::create_symlink(root_ / "allowed/f.so", link);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(ParseInvoke(json::serialize(body), config_, paths_)->request.path, (root_ / "allowed/f.so").string());
+  filesystem::remove(link);
+  EXPECT_EQ(ParseInvoke(json::serialize(body), config_, paths_).error().code(), Code::kInvalidArgument);
+  std::ofstream(root_ / "outside.so") << "x";
+  filesystem::create_symlink(root_ / "outside.so", link);
+  EXPECT_EQ(ParseInvoke(json::serialize(body), config_, paths_).error().code(), Code::kForbidden);
+}
+
 TEST_F(InvokeRequestTest, DefaultsFillWhatIsMissing) {
-  const auto parsed = ParseInvoke(json::serialize(Valid()), config_);
+  const auto parsed = ParseInvoke(json::serialize(Valid()), config_, paths_);
   ASSERT_TRUE(parsed) << parsed.error().message();
   EXPECT_EQ(parsed->request.handler, "f");
   EXPECT_EQ(parsed->request.timeout, std::chrono::seconds(60));
@@ -95,7 +110,7 @@ TEST_F(InvokeRequestTest, TheLanguageFollowsFromTheEndingUnlessItIsNamed) {
   json::object body = Valid();
   body["function-path"] = python;
   body["function-language"] = "cpp";
-  EXPECT_EQ(ParseInvoke(json::serialize(body), config_)->request.language, node::Language::kCpp);
+  EXPECT_EQ(ParseInvoke(json::serialize(body), config_, paths_)->request.language, node::Language::kCpp);
 }
 
 TEST_F(InvokeRequestTest, ModulesAreNamesAsInAnImportStatement) {
@@ -113,11 +128,11 @@ TEST_F(InvokeRequestTest, ModulesAreNamesAsInAnImportStatement) {
 TEST_F(InvokeRequestTest, MalformedJsonIsABadRequest) {
   const std::string text = json::serialize(Valid());
   for (size_t size = 0; size < text.size(); ++size) {
-    const auto parsed = ParseInvoke(std::string_view(text).substr(0, size), config_);
+    const auto parsed = ParseInvoke(std::string_view(text).substr(0, size), config_, paths_);
     ASSERT_FALSE(parsed);
     EXPECT_EQ(parsed.error().code(), Code::kInvalidArgument);
   }
-  EXPECT_NE(ParseInvoke("[1]", config_).error().message().find("a JSON object is allowed"), std::string::npos);
+  EXPECT_NE(ParseInvoke("[1]", config_, paths_).error().message().find("a JSON object is allowed"), std::string::npos);
 }
 
 TEST_F(InvokeRequestTest, APathOutsideTheAllowedFoldersIsForbiddenWhetherItExistsOrNot) {
@@ -140,14 +155,14 @@ TEST_F(InvokeRequestTest, AMissingFileBelowAnAllowedFolderIsABadRequest) {
 
 TEST_F(InvokeRequestTest, NothingIsAllowedByDefault) {
   config_.functions.allowed_paths.clear();
-  EXPECT_EQ(ParseInvoke(json::serialize(Valid()), config_).error().code(), Code::kForbidden);
+  EXPECT_EQ(ParseInvoke(json::serialize(Valid()), config_, paths_).error().code(), Code::kForbidden);
 }
 
 TEST_F(InvokeRequestTest, TheOriginalsFieldsAndUnknownOnesWarn) {
   json::object body = Valid();
   body["cuda-binary"] = "x";
   body["gpu-memroy"] = 1;
-  const auto parsed = ParseInvoke(json::serialize(body), config_);
+  const auto parsed = ParseInvoke(json::serialize(body), config_, paths_);
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->warnings,
             (std::vector<std::string>{"Field [cuda-binary] has no effect.", "Field [gpu-memroy] is not known."}));
@@ -162,7 +177,7 @@ TEST_F(InvokeRequestTest, PreloadIsRefusedUnlessAllowed) {
 
 TEST_F(InvokeRequestTest, APayloadAboveTheLimitIsRefusedByName) {
   config_.limits.payload_bytes = 4;
-  const auto parsed = ParseInvoke(json::serialize(Valid()), config_);
+  const auto parsed = ParseInvoke(json::serialize(Valid()), config_, paths_);
   EXPECT_EQ(parsed.error().code(), Code::kExhausted);
   EXPECT_NE(parsed.error().message().find("limits.payload is 4"), std::string::npos);
 }

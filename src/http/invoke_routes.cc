@@ -14,7 +14,8 @@ void LogWarnings(const ParsedInvoke& parsed) {
 }
 
 Result<ParsedInvoke> Parse(const Services& services, const RouteRequest& request) {
-  MIG_ASSIGN(ParsedInvoke parsed, ParseInvoke(request.body, services.config, request.identity.user));
+  MIG_ASSIGN(ParsedInvoke parsed,
+             ParseInvoke(request.body, services.config, services.registry.paths(), request.identity.user));
   MIG_TRY(CheckMay(request.identity, parsed.request.user));
   return parsed;
 }

@@ -13,6 +13,8 @@
 namespace mignificient::node {
 namespace {
 
+constexpr size_t kMostKnown = 4096;  // paths come from callers
+
 bool IsBelow(const std::string& path, const std::string& folder) {
   return path == folder || (folder == "/" ? path.starts_with('/') : path.starts_with(folder + "/"));
 }
@@ -42,6 +44,21 @@ Result<std::string> AuthorizePath(std::string_view field, const std::string& pat
     return BadField(field, "\"{}\" does not exist or cannot be read.", path);
   if (!S_ISREG(status.st_mode)) return BadField(field, "\"{}\" is not a regular file.", path);
   return *canonical;
+}
+
+Result<std::string> FunctionPaths::Authorize(std::string_view field, const std::string& path) const {
+  struct stat before{};
+  const bool there = ::stat(path.c_str(), &before) == 0;
+  if (const auto found = known_.find(path); there && found != known_.end()) {
+    const Known& known = found->second;
+    if (known.device == before.st_dev && known.inode == before.st_ino &&
+        known.changed.tv_sec == before.st_ctim.tv_sec && known.changed.tv_nsec == before.st_ctim.tv_nsec)
+      return known.canonical;
+  }
+  MIG_ASSIGN(std::string canonical, AuthorizePath(field, path, allowed_paths_));
+  if (known_.size() >= kMostKnown) known_.clear();
+  if (there) known_[path] = {before.st_dev, before.st_ino, before.st_ctim, canonical};
+  return canonical;
 }
 
 }  // namespace mignificient::node

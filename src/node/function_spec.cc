@@ -136,21 +136,30 @@ json::object FunctionJson(const FunctionSpec& spec) {
           {"content-type", spec.content_type}};
 }
 
-Result<> CheckAllowed(const FunctionSpec& spec, const Config& config) {
-  MIG_TRY(AuthorizePath("path", spec.path, config.functions.allowed_paths));
+namespace {
+
+Result<> CheckTimeout(const FunctionSpec& spec, const Config& config) {
   if (spec.timeout_s && *spec.timeout_s > config.limits.timeout_max_s)
     return BadField("timeout", "{} is given; a number of seconds above 0 up to limits.timeout-max ({}) is allowed.",
                     *spec.timeout_s, config.limits.timeout_max_s);
   return {};
 }
 
-Result<Request> RequestOf(const FunctionSpec& spec, uint64_t revision, const Config& config) {
-  MIG_TRY(CheckAllowed(spec, config));
+}  // namespace
+
+Result<> CheckAllowed(const FunctionSpec& spec, const Config& config, const FunctionPaths& paths) {
+  MIG_TRY(paths.Authorize("path", spec.path));
+  return CheckTimeout(spec, config);
+}
+
+Result<Request> RequestOf(const FunctionSpec& spec, uint64_t revision, const Config& config,
+                          const FunctionPaths& paths) {
   Request request;
+  MIG_ASSIGN(request.path, paths.Authorize("path", spec.path));
+  MIG_TRY(CheckTimeout(spec, config));
   request.user = spec.user;
   request.function = spec.name;
   request.handler = spec.handler;
-  MIG_ASSIGN(request.path, AuthorizePath("path", spec.path, config.functions.allowed_paths));
   request.language = spec.language;
   request.modules = spec.preload;
   request.mig_instance = spec.mig_instance;

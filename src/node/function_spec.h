@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "node/config.h"
+#include "node/function_path.h"
 #include "node/request.h"
 
 namespace mignificient::node {
@@ -38,9 +39,10 @@ Result<FunctionSpec> ParseFunctionSpec(std::string_view user, std::string_view n
 boost::json::object FunctionJson(const FunctionSpec& spec);
 
 // What the configuration has to say about it: kForbidden or kInvalidArgument.
-Result<> CheckAllowed(const FunctionSpec& spec, const Config& config);
+Result<> CheckAllowed(const FunctionSpec& spec, const Config& config, const FunctionPaths& paths);
 
 // A request without payload and call, once it is allowed.
-Result<Request> RequestOf(const FunctionSpec& spec, uint64_t revision, const Config& config);
+Result<Request> RequestOf(const FunctionSpec& spec, uint64_t revision, const Config& config,
+                          const FunctionPaths& paths);
 
 }  // namespace mignificient::node

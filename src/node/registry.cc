@@ -25,7 +25,7 @@ Result<FunctionSpec> ParseStored(const StoredFunction& stored) {
 }  // namespace
 
 Registry::Registry(const Config& config, StoreThread& store, Hooks hooks, const std::vector<StoredFunction>& stored)
-    : config_(config), store_(store), hooks_(std::move(hooks)) {
+    : config_(config), paths_(config.functions.allowed_paths), store_(store), hooks_(std::move(hooks)) {
   for (const StoredFunction& function : stored) {
     last_revision_ = std::max(last_revision_, function.revision);
     auto spec = ParseStored(function);
@@ -40,7 +40,7 @@ Registry::Registry(const Config& config, StoreThread& store, Hooks hooks, const 
 
 asio::awaitable<Result<bool>> Registry::Put(FunctionSpec spec) {
   const Key key(spec.user, spec.name);
-  if (auto allowed = CheckAllowed(spec, config_); !allowed) co_return std::unexpected(allowed.error());
+  if (auto allowed = CheckAllowed(spec, config_, paths_); !allowed) co_return std::unexpected(allowed.error());
   if (auto room = CheckRoom(key); !room) co_return std::unexpected(room.error());
   const uint64_t revision = ++last_revision_;
   auto write = [row = StoredFunction{spec.user, spec.name, json::serialize(FunctionJson(spec)), revision}](
@@ -93,7 +93,7 @@ std::vector<FunctionSpec> Registry::List(const std::string& user) const {
 Result<Request> Registry::RequestFor(const std::string& user, const std::string& name) const {
   const auto found = functions_.find({user, name});
   if (found == functions_.end()) return Unknown(user, name);
-  return RequestOf(found->second.spec, found->second.revision, config_);
+  return RequestOf(found->second.spec, found->second.revision, config_, paths_);
 }
 
 std::string Registry::ContentType(const std::string& user, const std::string& name) const {
@@ -126,7 +126,7 @@ void Registry::Maintain() const {
   std::vector<Request> templates;
   for (const auto& [key, entry] : functions_) {
     if (entry.spec.scaling.min_containers == 0) continue;
-    auto request = RequestOf(entry.spec, entry.revision, config_);
+    auto request = RequestOf(entry.spec, entry.revision, config_, paths_);
     if (request)
       templates.push_back(std::move(*request));
     else

@@ -49,6 +49,8 @@ class Registry {
   // Of the function's answers; application/octet-stream where it is no longer registered.
   std::string ContentType(const std::string& user, const std::string& name) const;
 
+  const FunctionPaths& paths() const { return paths_; }
+
   // To be told after each invocation of a registered function: a container of a previous specification ends now.
   void Settle(const std::string& container);
 
@@ -64,6 +66,7 @@ class Registry {
   Result<> CheckRoom(const Key& key) const;
 
   const Config& config_;
+  const FunctionPaths paths_;
   StoreThread& store_;
   Hooks hooks_;
   std::map<Key, Entry> functions_;
