@@ -47,10 +47,11 @@ struct GatePage {
   os::Atomic<uint32_t> word;  // futex word: the server sleeps on it, the owner wakes it
   alignas(64) os::Atomic<uint32_t> in_flight;
 
-  // The owner. Sets the state and wakes whoever waits.
+  // The owner. Sets the state and wakes whoever waits. Who waits at the gate has counted itself before it looked at the
+  // word, so it is seen here, or has seen the new state; where there is no connection, there is nobody to wake.
   void Set(GateState state) {
     Store(state);
-    os::FutexWakeAll(word);
+    if ((in_flight.load(std::memory_order_seq_cst) & ~kTroubled) != 0) os::FutexWakeAll(word);
   }
   // The owner: closes the gate of a session with `connections` connections, none of which has anything to drain. False,
   // and the gate is as it was, where that is not so.
