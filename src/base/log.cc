@@ -2,9 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <ctime>
+#include <cstdint>
 
 #include "base/utf8.h"
 
@@ -23,8 +24,16 @@ bool NeedsQuotes(std::string_view value) {
   return false;
 }
 
+bool IsAscii(std::string_view value) {
+  return std::ranges::all_of(value, [](unsigned char c) { return c < 0x80; });
+}
+
 // A value may be what a tenant wrote; a log is one text all the same.
 void AppendValue(std::string& out, std::string_view raw) {
+  if (IsAscii(raw) && !NeedsQuotes(raw)) {
+    out += raw;
+    return;
+  }
   const std::string value = ValidUtf8(raw);
   if (!NeedsQuotes(value)) {
     out += value;
@@ -49,11 +58,21 @@ void AppendValue(std::string& out, std::string_view raw) {
 std::string Timestamp() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  const std::time_t seconds = ms / 1000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
+  const std::chrono::sys_days day(std::chrono::floor<std::chrono::days>(std::chrono::milliseconds(ms)));
+  const std::chrono::year_month_day date(day);
+  const auto of_day = static_cast<uint32_t>(ms - day.time_since_epoch() / std::chrono::milliseconds(1));
+  std::string text = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](size_t at, size_t digits, uint32_t number) {
+    for (size_t i = at + digits; i-- > at; number /= 10) text[i] = static_cast<char>('0' + number % 10);
+  };
+  put(0, 4, static_cast<uint32_t>(static_cast<int>(date.year())));
+  put(5, 2, static_cast<unsigned>(date.month()));
+  put(8, 2, static_cast<unsigned>(date.day()));
+  put(11, 2, of_day / 3'600'000);
+  put(14, 2, of_day / 60'000 % 60);
+  put(17, 2, of_day / 1000 % 60);
+  put(20, 3, of_day % 1000);
+  return text;
 }
 
 }  // namespace
@@ -67,7 +86,9 @@ bool Enabled(Level level) {
 }
 
 std::string Format(Level level, std::string_view event, std::initializer_list<Field> fields) {
-  std::string line = Timestamp();
+  std::string line;
+  line.reserve(256);
+  line += Timestamp();
   line += ' ';
   line += kLevelNames[static_cast<int>(level)];
   line += ' ';

@@ -21,16 +21,21 @@ Result<> SendMessage(int socket, const Message& message) {
   return os::SendPacket(socket, std::as_bytes(std::span(&message, 1)));
 }
 
+Result<std::optional<Message>> ParseMessage(const Message& bytes, size_t size, bool cut) {
+  if (size == 0) return std::optional<Message>{};
+  if (cut) return Fail(Code::kPeer, "A packet of more than {} bytes is no message.", sizeof bytes);
+  if (size != sizeof bytes)
+    return Fail(Code::kPeer, "A packet of {} bytes is no message ({} bytes).", size, sizeof bytes);
+  if (bytes.version != kProtocolVersion)
+    return Fail(Code::kPeer, "The peer speaks version {} of the invocation protocol ({} expected).", bytes.version,
+                kProtocolVersion);
+  return std::optional(bytes);
+}
+
 Result<std::optional<Message>> ReceiveMessage(int socket) {
   Message message;
   MIG_ASSIGN(const os::Packet packet, os::ReceivePacket(socket, std::as_writable_bytes(std::span(&message, 1))));
-  if (packet.size == 0) return std::optional<Message>{};
-  if (packet.size != sizeof message)
-    return Fail(Code::kPeer, "A packet of {} bytes is no message ({} bytes).", packet.size, sizeof message);
-  if (message.version != kProtocolVersion)
-    return Fail(Code::kPeer, "The peer speaks version {} of the invocation protocol ({} expected).", message.version,
-                kProtocolVersion);
-  return std::optional(message);
+  return ParseMessage(message, packet.size);
 }
 
 }  // namespace mignificient::executor

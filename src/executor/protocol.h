@@ -61,9 +61,13 @@ static_assert(sizeof(Message) == 1072);  // python/mignificient/channel.py knows
 void SetText(Message& message, std::string_view text);  // cut to fit
 std::string_view Text(const Message& message);          // never beyond the array, whatever text_size says
 
+// What a packet of `size` bytes that was received into `bytes` is. nullopt: the other side closed. kPeer: not a message
+// of this version. `cut`: the packet was larger.
+Result<std::optional<Message>> ParseMessage(const Message& bytes, size_t size, bool cut = false);
+
 // As os::SendPacket.
 Result<> SendMessage(int socket, const Message& message);
-// nullopt: the other side closed. kTimeout: none there (non-blocking). kPeer: not a message of this version.
+// As ParseMessage. kTimeout: none there (non-blocking).
 Result<std::optional<Message>> ReceiveMessage(int socket);
 
 // Where payload and result lie in the memfd. The byte after the payload is zero.

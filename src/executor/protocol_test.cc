@@ -40,6 +40,12 @@ TEST(ExecutorProtocolTest, TruncatedAndForeignPacketsAreThePeersFault) {
   }
 }
 
+TEST(ExecutorProtocolTest, APacketThatWasCutIsNoMessage) {
+  const Message message{.kind = MessageKind::kReady};
+  EXPECT_TRUE(ParseMessage(message, sizeof message));
+  EXPECT_EQ(ParseMessage(message, sizeof message, true).error().code(), Code::kPeer);
+}
+
 TEST(ExecutorProtocolTest, TheResultFollowsThePayloadAndItsZeroByte) {
   const Layout layout{.payload_capacity = 4096, .result_capacity = 1};
   EXPECT_EQ(layout.result_offset(), 8192u);

@@ -11,6 +11,7 @@
 // partition that could hold it for those that come later, so the partitions drain until there is room, and nobody
 // starves.
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "sched/scheduler.h"
@@ -82,16 +83,20 @@ uint64_t Scheduler::Reservation(size_t partition, const Demand& demand) const {
 }
 
 void Scheduler::PlaceWaiting() {
-  std::set<std::tuple<double, InvocationId, Group*>> firsts;
+  std::vector<std::tuple<double, InvocationId, Group*>> firsts;  // a heap: the one whose turn is next is on top
   const auto add = [&firsts](Group& group) {
-    if (!group.queue.empty()) firsts.emplace(group.queue.front().first, group.queue.front().second, &group);
+    if (group.queue.empty()) return;
+    firsts.emplace_back(group.queue.front().first, group.queue.front().second, &group);
+    std::ranges::push_heap(firsts, std::greater<>());
   };
   for (auto& [key, group] : groups_) add(group);
   std::set<size_t>& blocked = blocked_;
   blocked.clear();
   unserved_.clear();
   while (!firsts.empty()) {
-    Group& group = *std::get<Group*>(firsts.extract(firsts.begin()).value());
+    std::ranges::pop_heap(firsts, std::greater<>());
+    Group& group = *std::get<Group*>(firsts.back());
+    firsts.pop_back();
     const Demand& demand = group.demand;
     const auto owner = owners_.find(demand.owner);
     const size_t running = owner == owners_.end() ? 0 : owner->second.running;
@@ -115,7 +120,8 @@ void Scheduler::StartFor(Group& group, std::set<size_t>& blocked) {
   const Demand& demand = group.demand;
   for (size_t i = StartingFor(demand); i < group.queue.size(); ++i) {
     const auto owner = owners_.find(demand.owner);
-    const OwnerState known = owner == owners_.end() ? OwnerState{} : owner->second;
+    const OwnerState unknown;
+    const OwnerState& known = owner == owners_.end() ? unknown : owner->second;
     if (demand.concurrency != 0 && known.running + i >= demand.concurrency) return;
     const bool most = demand.max_containers != 0 && known.containers.size() >= demand.max_containers;
     std::optional<size_t> partition;

@@ -65,15 +65,24 @@ Message Call(Handler handler, const HostOptions& options, const Message& request
   return answer;
 }
 
-// Asks our libcuda.so.1, where something has loaded it.
-GpuWork FinishGpuWork() {
-  void* const library = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-  if (library == nullptr) return GpuWork::kNone;
-  const auto finish = reinterpret_cast<int (*)()>(::dlsym(library, "mignificient_finish"));
-  const auto work = finish == nullptr ? GpuWork::kUnknown : static_cast<GpuWork>(finish());
-  ::dlclose(library);
-  return work;
-}
+// Asks our libcuda.so.1, where something has loaded it; from then on it stays.
+class GpuWorkEnd {
+ public:
+  GpuWork Finish() {
+    if (library_ == nullptr) Find();
+    if (library_ == nullptr) return GpuWork::kNone;
+    return finish_ == nullptr ? GpuWork::kUnknown : static_cast<GpuWork>(finish_());
+  }
+
+ private:
+  void Find() {
+    library_ = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+    if (library_ != nullptr) finish_ = reinterpret_cast<int (*)()>(::dlsym(library_, "mignificient_finish"));
+  }
+
+  void* library_ = nullptr;
+  int (*finish_)() = nullptr;
+};
 
 void FlushOutput() {
   std::cout.flush();
@@ -90,6 +99,7 @@ Result<> RunHost(const HostOptions& options) {
   FlushOutput();
   if (handler == nullptr) return {};
   MIG_TRY(SendMessage(options.channel, {.kind = MessageKind::kReady}));
+  GpuWorkEnd gpu_work;
   for (;;) {
     MIG_ASSIGN(const std::optional<Message> request, ReceiveMessage(options.channel));
     if (!request) return {};
@@ -97,7 +107,7 @@ Result<> RunHost(const HostOptions& options) {
       return Fail(Code::kPeer, "The orchestrator sent a message that is no invocation.");
     Message answer = Call(handler, options, *request, memory.data());
     FlushOutput();
-    answer.gpu_work = FinishGpuWork();
+    answer.gpu_work = gpu_work.Finish();
     MIG_TRY(SendMessage(options.channel, answer));
   }
 }
