@@ -105,17 +105,17 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     const auto accepted = Clock::now();
     const Admission admission = Admit(parser.get());
     if (!admission) co_return co_await TurnAway(admission.error(), parser);
+    Request request;
     std::string body;
-    if (!parser.is_done()) {  // there is a body
+    if (parser.is_done()) {
+      request = parser.release();
+    } else {  // there is a body
       deadline_.In(shared_->config.http.body_timeout_s);
       if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
-      // To count what is refused: a body in chunks uses the parser up.
-      const std::optional<size_t> route =
-          parser.content_length() ? std::nullopt : std::optional<size_t>(RouteOf(parser.get()));
-      error = co_await ReadBody(parser, body);
-      if (error) co_return co_await Refuse(error, route ? *route : RouteOf(parser.get()));
+      error = co_await ReadBody(parser, request, body);
+      if (error) co_return co_await Refuse(error, RouteOf(request));
     }
-    co_return co_await Answer(parser.get(), std::move(body), *admission, accepted);
+    co_return co_await Answer(request, std::move(body), *admission, accepted);
   }
 
   asio::awaitable<bool> AwaitFirstByte() {
@@ -135,8 +135,8 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     reading_ = false;
     Received(size);
     if (auto waiting = std::exchange(waiting_, nullptr)) return waiting();
-    if (caller_ == nullptr || (error && !CallerHasGone())) return;
-    if (error) return caller_->Leave();
+    if (caller_ == nullptr) return;
+    if (error && CallerHasGone()) return caller_->Leave();
     asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), answers_), asio::detached);
   }
 
@@ -166,16 +166,20 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     }
   }
 
-  asio::awaitable<Error> ReadBody(Parser& parser, std::string& body) {
+  // The rest of a request whose header is read.
+  asio::awaitable<Error> ReadBody(Parser& parser, Request& request, std::string& body) {
     Error error;
     if (!parser.content_length()) {
       wire::request_parser<wire::string_body> whole(std::move(parser));
       traffic_.received_bytes += co_await wire::async_read(stream_, buffer_, whole, Into(error));
-      if (!error) body = std::move(whole.get().body());
+      request.base() = std::move(whole.get().base());
+      body = std::move(whole.get().body());
       co_return error;
     }
-    const size_t size = static_cast<size_t>(*parser.content_length());  // within the parser's limit
+    request = parser.release();
+    const size_t size = static_cast<size_t>(*parser.content_length());  // at most the parser's limit
     size_t have = std::min(size, buffer_.size());
+    body = shared_->bodies.Take(size);
     // The bytes that are still to come are not filled first: nobody sees them before they are there.
     body.resize_and_overwrite(size, [&](char* bytes, size_t) {
       std::memcpy(bytes, buffer_.data().data(), have);
@@ -232,11 +236,12 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
       ReadAhead();
     else  // the next request, or its beginning
       asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), answers_), asio::detached);
-    const Reply reply = co_await AnswerRoute(shared_->services, std::move(route), caller);
+    Reply reply = co_await AnswerRoute(shared_->services, std::move(route), caller);
     caller_ = nullptr;
     const bool alive =
         co_await Write(reply, request.version(), request.keep_alive(), request.method() == wire::verb::head);
     answering_ = false;
+    shared_->bodies.Give(std::move(reply.body));
     co_return alive&& request.keep_alive();
   }
 

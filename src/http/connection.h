@@ -11,6 +11,7 @@
 
 #include "http/auth.h"
 #include "http/routes.h"
+#include "http/spare_buffers.h"
 #include "node/config.h"
 #include "node/mailbox.h"
 
@@ -30,6 +31,7 @@ struct Shared {
   const Services services;
   const node::Config& config;
   const Authenticator& auth;
+  SpareBuffers bodies;
   bool stopping = false;
   std::list<AnyConnection*> connections;
   node::Mailbox<int> finished;  // while stopping: told when a connection has ended

@@ -8,16 +8,18 @@ namespace mignificient::http {
 
 boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Request request, node::Caller& caller) {
   const std::string call = request.call_id, user = request.user, function = request.function;
-  const node::Answer answer = co_await services.node.Invoke(std::move(request), caller);
+  node::Answer answer = co_await services.node.Invoke(std::move(request), caller);
   if (!answer.container.empty()) services.registry.Settle(answer.container);
-  Reply reply = InvokeReply(answer, services.config.compatible_status);
+  const std::string container = answer.container.empty() ? "-" : answer.container;
+  const double total_ms = answer.timing.total.value_or(0);
+  Reply reply = InvokeReply(std::move(answer), services.config.compatible_status);
   reply.headers.emplace_back("X-Call-Id", call);
   log::Info("invocation", {{"call", call},
                            {"user", user},
                            {"function", function},
                            {"status", reply.status},
-                           {"container", answer.container.empty() ? "-" : answer.container},
-                           {"total_ms", fmt::format("{:.3f}", answer.timing.total.value_or(0))}});
+                           {"container", container},
+                           {"total_ms", fmt::format("{:.3f}", total_ms)}});
   co_return reply;
 }
 

@@ -4,6 +4,7 @@
 #include "http/invocation_reply.h"
 #include "http/invoke_request.h"
 #include "http/route_handlers.h"
+#include "node/registry.h"
 
 namespace mignificient::http {
 namespace {

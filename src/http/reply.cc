@@ -87,11 +87,11 @@ std::string ServerTiming(const node::Timing& timing) {
   return text;
 }
 
-Reply InvokeReply(const node::Answer& answer, bool compatible_status) {
+Reply InvokeReply(node::Answer answer, bool compatible_status) {
   Reply reply;
   if (answer.outcome == Outcome::kOk) {
     reply.content_type = "application/octet-stream";
-    reply.body = answer.body;
+    reply.body = std::move(answer.body);
   } else {
     reply = ErrorReply(answer.outcome, answer.error);
     for (auto& [name, value] : reply.headers)

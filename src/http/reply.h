@@ -36,7 +36,7 @@ Reply ErrorReply(const Error& error);
 Reply ErrorReply(unsigned status, std::string_view type, std::string_view error);
 
 // `compatible_status`: timeout and GPU out-of-memory answer 200.
-Reply InvokeReply(const node::Answer& answer, bool compatible_status);
+Reply InvokeReply(node::Answer answer, bool compatible_status);
 
 // "queue;dur=0.1, exec;dur=2.5, total;dur=3"
 std::string ServerTiming(const node::Timing& timing);

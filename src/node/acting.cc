@@ -178,7 +178,6 @@ void Node::Act(const sched::Grant& action) {
   Slot& slot = slots_.at(action.container);
   slot.running = calls_.at(action.invocation);
   slot.running->container = action.container;
-  slot.expiry->cancel();
   SetGate(slot, action.gate);
   slot.running->inbox.Post(Granted{});
 }
@@ -263,9 +262,22 @@ void Node::BecameIdle(sched::ContainerId id) {
   slot.quantum->cancel();
   const auto remove_after = slot.remove_after.value_or(FromSeconds(config_.containers.remove_after_s));
   if (remove_after.count() == 0) return;
-  slot.expiry->expires_after(remove_after);
-  slot.expiry->async_wait([this, id](boost::system::error_code cancelled) {
-    if (!cancelled) Tell(sched::Expired{id});
+  slot.expires_at = std::chrono::steady_clock::now() + remove_after;
+  if (!slot.expiry_armed) AwaitExpiry(id);
+}
+
+void Node::AwaitExpiry(sched::ContainerId id) {
+  Slot& armed = slots_.at(id);
+  armed.expiry_armed = true;
+  armed.expiry->expires_at(armed.expires_at);
+  armed.expiry->async_wait([this, id](boost::system::error_code cancelled) {
+    const auto found = slots_.find(id);
+    if (cancelled || found == slots_.end()) return;
+    Slot& slot = found->second;
+    slot.expiry_armed = false;
+    if (slot.running || slot.ended) return;  // BecameIdle follows, or nothing
+    if (std::chrono::steady_clock::now() < slot.expires_at) return AwaitExpiry(id);
+    Tell(sched::Expired{id});
   });
 }
 
@@ -274,7 +286,7 @@ void Node::Maintain(const std::vector<Request>& templates) {
   kept_.clear();
   for (const Request& request : templates) {
     if (request.scaling.min_containers == 0) continue;
-    const sched::Demand demand = DemandOf(request);
+    const sched::Demand demand = DemandOf(request, OwnerOf(request));
     kept_[demand.owner] = request;
     keep.wishes.push_back({demand, request.scaling.min_containers});
   }

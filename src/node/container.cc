@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/generic/seq_packet_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -124,8 +126,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     return true;
   }
 
-  std::string ReadResult(uint64_t size) const override {
-    return {reinterpret_cast<const char*>(memory_.data() + setup_->layout.result_offset()), size};
+  std::string ReadResult(uint64_t size, std::string into) const override {
+    into.assign(reinterpret_cast<const char*>(memory_.data() + setup_->layout.result_offset()), size);
+    return into;
   }
 
   std::optional<GpuTime> TakeGpuTime() override {
@@ -185,7 +188,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     joined_ = !server_->is_new();
     MIG_TRY(OpenSession(door));
     MIG_ASSIGN(function_, SpawnExecutor(channel.second.get(), memory.get(), output.second.get(), door.address));
-    channel_.assign(channel.first.Release());
+    channel_.assign(asio::generic::seq_packet_protocol(AF_UNIX, 0), channel.first.Release());
     log_pipe_.assign(::fcntl(log_->pipe(), F_DUPFD_CLOEXEC, 3));
     return {};
   }
@@ -289,30 +292,43 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     CheckGone();
   }
 
+  // One message at a time, so that an executor that sends without end does not hold up the others. To receive at once
+  // and to wait only where nothing is there takes fewer calls of the kernel than to wait first. Descriptors that come
+  // with a message are not taken.
   asio::awaitable<void> WatchChannel() {
     const auto self = shared_from_this();
-    while (co_await Readable(channel_))
-      if (!ReadChannel()) break;
+    for (;;) {
+      boost::system::error_code error;
+      asio::socket_base::message_flags flags = 0;
+      const size_t size = co_await channel_.async_receive(asio::buffer(&incoming_, sizeof incoming_), 0, flags,
+                                                          asio::redirect_error(asio::use_awaitable, error));
+      if (error == asio::error::operation_aborted) co_return;
+      if (!OnReceived(executor::ParseMessage(incoming_, error ? 0 : size, (flags & MSG_TRUNC) != 0))) co_return;
+    }
   }
 
-  // False when the channel is of no use any more. True after some messages, so that one executor that sends without end
-  // does not hold up the others.
-  bool ReadChannel() {
-    for (int i = 0; i < kMessagesAtOnce; ++i) {
-      if (ending_ || !channel_.is_open()) return false;
+  // What is there.
+  void ReadChannel() {
+    for (int i = 0; i < kMessagesAtOnce && !ending_ && channel_.is_open(); ++i) {
       auto received = executor::ReceiveMessage(channel_.native_handle());
-      if (!received && received.error().code() == Code::kTimeout) return true;
-      if (!received && received.error().code() == Code::kPeer) {
-        End({EndReason::Kind::kMisuse, "The executor broke its protocol: " + received.error().message()});
-        return false;
-      }
-      if (!received || !*received) {
-        hung_up_ = true;
-        (void)function_.Signal(SIGTERM);  // its keeper kills what is left, and tells how the executor ended
-        return false;
-      }
-      OnMessage(**received);
+      if (!received && received.error().code() == Code::kTimeout) return;
+      if (!OnReceived(received)) return;
     }
+  }
+
+  // False when the channel is of no use any more.
+  bool OnReceived(const Result<std::optional<executor::Message>>& received) {
+    if (ending_) return false;
+    if (!received && received.error().code() == Code::kPeer) {
+      End({EndReason::Kind::kMisuse, "The executor broke its protocol: " + received.error().message()});
+      return false;
+    }
+    if (!received || !*received) {
+      hung_up_ = true;
+      (void)function_.Signal(SIGTERM);  // its keeper kills what is left, and tells how the executor ended
+      return false;
+    }
+    OnMessage(**received);
     return true;
   }
 
@@ -409,8 +425,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   }
 
   bool PumpLog() {
+    const uint64_t before = log_->extent().total;
     const bool open = log_->Pump();
-    listener_.logged(log_->extent());
+    if (log_->extent().total != before) listener_.logged(log_->extent());
     return open;
   }
 
@@ -473,7 +490,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   std::optional<FunctionLog> log_;
 
   asio::steady_timer start_deadline_, activity_timer_;
-  asio::posix::stream_descriptor channel_, log_pipe_;
+  asio::generic::seq_packet_protocol::socket channel_;
+  executor::Message incoming_;  // of the channel
+  asio::posix::stream_descriptor log_pipe_;
 
   Clock::time_point begun_, spawned_;
   Timing timing_;

@@ -119,8 +119,9 @@ class Container {
   // anybody, that nothing of the function is left on the GPU or on its way there, and nothing has gone wrong
   // (wire::GatePage). False, and the gate is as it was: Drain tells.
   virtual bool LockQuiet() = 0;
-  // The first `size` bytes of the result area, copied. `size` must be within the capacity.
-  virtual std::string ReadResult(uint64_t size) const = 0;
+  // The first `size` bytes of the result area, copied, in the memory of `into` where that is enough. `size` must be
+  // within the capacity.
+  virtual std::string ReadResult(uint64_t size, std::string into) const = 0;
   // Since the last call, of work that is drained. Empty unless measured.
   virtual std::optional<GpuTime> TakeGpuTime() = 0;
   // Ends the executor and the session. Only the first call counts.

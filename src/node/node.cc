@@ -52,12 +52,12 @@ std::string OwnerOf(const Request& request) {
   std::string owner = request.language == Language::kPython ? "python:" : "cpp:";
   for (const std::string* part :
        {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
-    owner += fmt::format("{}:{}", part->size(), *part);
-  return owner + std::to_string(request.revision);
+    owner.append(std::to_string(part->size())).append(":").append(*part);
+  return owner.append(std::to_string(request.revision));
 }
 
-sched::Demand DemandOf(const Request& request) {
-  return {.owner = OwnerOf(request),
+sched::Demand DemandOf(const Request& request, std::string owner) {
+  return {.owner = std::move(owner),
           .user = request.user,
           .mig_instance = request.mig_instance,
           .memory_mib = request.gpu_memory_mib,
@@ -104,12 +104,12 @@ Node::Node(asio::any_io_executor executor, const Config& config, device::Invento
 Node::~Node() = default;
 
 asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
-  if (auto refusal = RefuseForLimits(request)) {
-    if (trace_) trace_->Refused(request, refusal->error);
+  const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
+  if (auto refusal = RefuseForLimits(call->request, call->owner)) {
+    if (trace_) trace_->Refused(call->request, refusal->error);
     co_return metrics_.Counted(std::move(*refusal));
   }
-  Count(request, 1);
-  const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
+  Count(*call, 1);
   calls_[call->id] = call;
   if (trace_) trace_->Arrived(call->id, call->request);
   call->before_run = caller.before_run;
@@ -121,12 +121,12 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   answer.timing.total = MillisecondsSince(call->request.accepted);
   if (trace_) trace_->Answered(call->id, answer.error);
   calls_.erase(call->id);
-  Count(call->request, -1);
+  Count(*call, -1);
   if (stopping_) quiet_.Post(0);
   co_return metrics_.Counted(std::move(answer));
 }
 
-std::optional<Answer> Node::RefuseForLimits(const Request& request) {
+std::optional<Answer> Node::RefuseForLimits(const Request& request, const std::string& owner) {
   if (stopping_) return Failure(Outcome::kNoCapacity, "The node is stopping.");
   const auto full = [&](const std::map<std::string, uint32_t>& counts, const std::string& name, uint32_t limit) {
     const auto found = counts.find(name);
@@ -136,7 +136,7 @@ std::optional<Answer> Node::RefuseForLimits(const Request& request) {
   if (full(calls_of_user_, request.user, config_.limits.queue))
     refusal = Failure(Outcome::kQueueFull, fmt::format("User [{}] has {} invocations that wait or run (limits.queue).",
                                                        request.user, config_.limits.queue));
-  else if (full(calls_of_function_, OwnerOf(request), config_.limits.function_queue))
+  else if (full(calls_of_function_, owner, config_.limits.function_queue))
     refusal = Failure(Outcome::kQueueFull,
                       fmt::format("Function [{}] has {} invocations that wait or run (limits.function-queue).",
                                   request.function, config_.limits.function_queue));
@@ -154,18 +154,18 @@ double Node::RetryAfter() const {
   return std::clamp(std::ceil(seconds), 1.0, 60.0);
 }
 
-void Node::Count(const Request& request, int change) {
+void Node::Count(const Call& call, int change) {
   const auto count = [change](std::map<std::string, uint32_t>& counts, const std::string& name) {
     const auto place = counts.try_emplace(name, 0).first;
     place->second += static_cast<uint32_t>(change);
     if (place->second == 0) counts.erase(place);
   };
-  count(calls_of_user_, request.user);
-  count(calls_of_function_, OwnerOf(request));
+  count(calls_of_user_, call.request.user);
+  count(calls_of_function_, call.owner);
 }
 
 void Node::Arrive(const Call& call) {
-  Tell(sched::Arrived{call.id, DemandOf(call.request)});
+  Tell(sched::Arrived{call.id, DemandOf(call.request, call.owner)});
 }
 
 // Waits for the turn, then runs.
@@ -246,9 +246,9 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
 
   // The result is taken before the container can be given to the next.
   if (auto* threw = std::get_if<Threw>(&*returned))
-    answer = TakeResult(std::move(*threw), *container, std::move(answer));
+    answer = TakeResult(std::move(*threw), *call, *container, std::move(answer));
   else
-    answer = TakeResult(std::get<Returned>(*returned), *container, std::move(answer));
+    answer = TakeResult(std::get<Returned>(*returned), *call, *container, std::move(answer));
 
   const std::optional<CallEvent> drained = co_await AwaitDrained(*call, *container);
   if (!drained) co_return end_late("The function's GPU work was not done after");
@@ -272,7 +272,8 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
   co_return answer;
 }
 
-Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer) {
+// The payload, which the function has had, gives its memory to the result.
+Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Call& call, Container& container, Answer answer) {
   const uint64_t capacity = setup_->layout.result_capacity;
   if (const auto* threw = std::get_if<Threw>(&result))
     return Failed(std::move(answer), Outcome::kFunctionError, WithLogTail(threw->sentence, container.LogTail()));
@@ -283,7 +284,7 @@ Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Container& 
   if (static_cast<uint64_t>(value) > capacity)
     return Failed(std::move(answer), Outcome::kFunctionError,
                   fmt::format("The function returned {} bytes (limits.result is {}).", value, capacity));
-  answer.body = container.ReadResult(static_cast<uint64_t>(value));
+  answer.body = container.ReadResult(static_cast<uint64_t>(value), std::move(call.request.payload));
   return answer;
 }
 
@@ -348,11 +349,11 @@ std::string Node::WhatItWaitedFor(const Call& call) const {
         "waited for a partition that is a mig-instance [{}] with gpu-memory [{}] MiB, which this node does not have "
         "now and could only make of a GPU that is idle (mig.auto),",
         request.mig_instance, request.gpu_memory_mib);
-  return IsStarting(request) ? "had its container starting" : "waited for its turn";
+  return IsStarting(call.owner) ? "had its container starting" : "waited for its turn";
 }
 
-bool Node::IsStarting(const Request& request) const {
-  return std::ranges::any_of(slots_, [owner = OwnerOf(request)](const auto& entry) {
+bool Node::IsStarting(const std::string& owner) const {
+  return std::ranges::any_of(slots_, [&owner](const auto& entry) {
     return entry.second.owner == owner && !entry.second.ended && !entry.second.container->started();
   });
 }

@@ -30,6 +30,10 @@ namespace mignificient::node {
 
 class Trace;
 
+// Nobody shares a container with another user or function, and no name can imitate another pair. `modules` say how a
+// container is started, not what it is.
+std::string OwnerOf(const Request& request);
+
 class Node {
  public:
   Node(boost::asio::any_io_executor executor, const Config& config, device::Inventory inventory,
@@ -95,10 +99,12 @@ class Node {
     Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
         : id(call_id),
           request(std::move(call_request)),
+          owner(OwnerOf(request)),
           inbox(std::move(executor)),
           deadline(request.accepted + request.patience.value_or(request.timeout)) {}
     sched::InvocationId id;
     Request request;
+    const std::string owner;  // OwnerOf
     Mailbox<CallEvent> inbox;
     sched::ContainerId container = 0;  // since it was granted
     sched::ContainerId given_up = 0;   // granted before, but failing by then
@@ -116,24 +122,28 @@ class Node {
     std::optional<EndReason> ended;
     uint64_t invocations = 0;
     std::optional<std::chrono::nanoseconds> remove_after;
+    // When it has been idle for long enough. The timer is set once and looks then, instead of anew after each
+    // invocation.
+    std::chrono::steady_clock::time_point expires_at;
+    bool expiry_armed = false;
     std::unique_ptr<boost::asio::steady_timer> expiry, quantum;
   };
 
   // node.cc: lives
-  std::optional<Answer> RefuseForLimits(const Request& request);
+  std::optional<Answer> RefuseForLimits(const Request& request, const std::string& owner);
   double RetryAfter() const;
   std::string WhatItWaitedFor(const Call& call) const;
-  bool IsStarting(const Request& request) const;  // a container of its function
+  bool IsStarting(const std::string& owner) const;  // a container of its function
   void Arrive(const Call& call);
   boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
   bool PlaceAgain(Call& call);
   boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call);
-  Answer TakeResult(const std::variant<Returned, Threw>& result, Container& container, Answer answer);
+  Answer TakeResult(const std::variant<Returned, Threw>& result, Call& call, Container& container, Answer answer);
   void GiveBack(sched::InvocationId call, sched::ContainerId container, double seconds);
   boost::asio::awaitable<bool> MayRun(Call& call, Container& container);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitReturn(Call& call);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitDrained(Call& call, Container& container);
-  void Count(const Request& request, int change);
+  void Count(const Call& call, int change);
 
   // acting.cc: what the scheduler wants done, and what it must hear
   void Tell(const sched::Event& event);
@@ -155,6 +165,7 @@ class Node {
   void ShowOwners(const std::vector<sched::Action>& actions);
   void StartQuantum(Slot& slot);
   void BecameIdle(sched::ContainerId id);
+  void AwaitExpiry(sched::ContainerId id);
   boost::asio::awaitable<void> EndStrangers();
 
   // partitions.cc
@@ -193,10 +204,7 @@ class Node {
   std::vector<pid_t> strangers_;  // being ended
 };
 
-// Nobody shares a container with another user or function, and no name can imitate another pair. `modules` say how a
-// container is started, not what it is.
-std::string OwnerOf(const Request& request);
-sched::Demand DemandOf(const Request& request);
+sched::Demand DemandOf(const Request& request, std::string owner);  // owner: OwnerOf
 
 // The answer to what waited for or ran in a container that ended.
 Answer AnswerTo(const EndReason& reason);
