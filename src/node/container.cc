@@ -151,7 +151,9 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   const ContainerSpec& spec() const override { return spec_; }
   bool started() const override { return started_; }
-  bool failing() const override { return ending_ || hung_up_ || !unusable_.empty() || !server_->listens(); }
+  bool failing() override {
+    return ending_ || hung_up_ || !unusable_.empty() || !server_->listens() || os::HasHungUp(channel_.native_handle());
+  }
   const std::string& unusable() const override { return unusable_; }
   Timing start_timing() const override { return timing_; }
   std::string LogTail() override {

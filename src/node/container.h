@@ -130,7 +130,7 @@ class Container {
   virtual const ContainerSpec& spec() const = 0;
   virtual bool started() const = 0;
   // It is being ended, or about to be: one of its processes has gone, or it is unusable. What is run in it now fails.
-  virtual bool failing() const = 0;
+  virtual bool failing() = 0;
   // The session is over although the processes live: the container must not be used again. Empty: usable.
   virtual const std::string& unusable() const = 0;
   // Times of the start: spawn, context, attach.

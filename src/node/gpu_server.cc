@@ -93,8 +93,13 @@ Result<> GpuServer::Spawn(const device::Partition& partition) {
   return {};
 }
 
-bool GpuServer::takes_sessions() const {
-  return listens_ && !killed_ && !broken_ && sessions_.size() < wire::kMostChannels;
+// Its end may be there to be seen while what waits for it has not been called yet.
+bool GpuServer::listens() {
+  return listens_ && control_.is_open() && !os::HasHungUp(control_.native_handle());
+}
+
+bool GpuServer::takes_sessions() {
+  return listens() && !killed_ && !broken_ && sessions_.size() < wire::kMostChannels;
 }
 
 // The server reads it when it is ready.

@@ -85,9 +85,9 @@ class GpuServer : public std::enable_shared_from_this<GpuServer> {
   // Has everybody told what the server had said by now: its last words, when one of its sessions' processes has died.
   void Hear();
 
-  bool takes_sessions() const;
+  bool takes_sessions();
   // False once it has let go of its control socket, however it comes to that: its death is told a little later.
-  bool listens() const { return listens_; }
+  bool listens();
   // Whether its next session would be the first thing that it does.
   bool is_new() const { return !ready_at_ && sessions_.empty(); }
   std::optional<Clock::time_point> ready_at() const { return ready_at_; }

@@ -1,6 +1,7 @@
 #include "os/socket.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -148,6 +149,11 @@ Result<> SetNonBlocking(int fd, bool non_blocking) {
   if (flags < 0 || ::fcntl(fd, F_SETFL, non_blocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0)
     return FailErrno("fcntl", errno);
   return {};
+}
+
+bool HasHungUp(int socket) {
+  pollfd wanted{socket, POLLRDHUP, 0};
+  return ::poll(&wanted, 1, 0) > 0 && (wanted.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 }  // namespace mignificient::os

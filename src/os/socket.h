@@ -41,6 +41,10 @@ struct Packet {
 // kPeer. A non-blocking socket without a packet is kTimeout.
 Result<Packet> ReceivePacket(int socket, std::span<std::byte> buffer);
 
+// Whether the other end has closed its socket, or its process has ended: at once, and nothing is read. False for an
+// error.
+bool HasHungUp(int socket);
+
 Result<> SetNonBlocking(int fd, bool non_blocking);
 
 }  // namespace mignificient::os

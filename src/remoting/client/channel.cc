@@ -1,6 +1,5 @@
 #include "remoting/client/channel.h"
 
-#include <poll.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -61,9 +60,7 @@ Channel::Channel(os::UniqueFd socket, os::Mapping region, const wire::Welcome& w
 
 bool Channel::ServerGone() {
   if (broken()) return true;
-  pollfd poll_fd{socket_.get(), POLLRDHUP, 0};
-  if (::poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)))
-    broken_.store(true, std::memory_order_relaxed);
+  if (os::HasHungUp(socket_.get())) broken_.store(true, std::memory_order_relaxed);
   return broken();
 }
 
