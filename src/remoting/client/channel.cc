@@ -46,6 +46,8 @@ Result<std::unique_ptr<Channel>> Channel::Open() {
                 static_cast<uint32_t>(welcome.status));
   MIG_ASSIGN(os::Mapping region, os::Mapping::Create(packet.fds[0].get(), welcome.region_bytes));
   ::madvise(region.data(), region.size(), MADV_DONTFORK);  // a forked child has no business here
+  // The pages of the ring now, not one by one at the first commands that come to them.
+  ::madvise(region.data() + wire::kRingOffset, wire::kRingBytes, MADV_POPULATE_WRITE);
   KeepClear(welcome.window_base, welcome.window_bytes);
   return std::unique_ptr<Channel>(new Channel(std::move(socket), std::move(region), welcome));
 }

@@ -98,6 +98,7 @@ class Connection {
   bool Step();  // one command or one poll; false: the connection has ended
   bool Idle();  // nothing to read: poll, spin, sleep
   std::chrono::nanoseconds SpinTime() const;
+  void SpinFor(std::chrono::nanoseconds idle_for);
   void Sleep(std::chrono::nanoseconds idle_for);
   void PollWaits();
   void ServeDrain();

@@ -11,7 +11,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kLately = 512;  // launches
+constexpr uint64_t kLately = 512;   // launches
+constexpr size_t kMostPlaced = 32;  // streams, of which some may be gone
 constexpr std::chrono::microseconds kSpin{200};
 constexpr int kLooksPerClock = 64;
 
@@ -46,12 +47,11 @@ bool LaunchLanes::Wants(CUstream stream, bool backlog) {
   return used_ && !LaneOf(stream).Idle();
 }
 
-// Which one is of no matter, as long as it stays the same.
 LaunchLanes::Lane& LaunchLanes::LaneOf(CUstream stream) {
-  const uint64_t mixed = reinterpret_cast<uint64_t>(stream) * 0x9e3779b97f4a7c15u;
-  return *lanes_[mixed >> 62];
+  auto place = std::ranges::find(placed_, stream);
+  if (place == placed_.end()) place = placed_.insert(place, stream);
+  return *lanes_[static_cast<size_t>(place - placed_.begin()) % kLanes];
 }
-static_assert(LaunchLanes::kLanes == 4);
 
 void LaunchLanes::Launch(CUfunction function, const wire::LaunchBody& launch,
                          std::span<const wire::FunctionReply::Param> layout, const std::byte* params, CUstream stream) {
@@ -59,6 +59,7 @@ void LaunchLanes::Launch(CUfunction function, const wire::LaunchBody& launch,
     lanes_.push_back(std::make_unique<Lane>());
     lanes_.back()->thread = std::thread([this, lane = lanes_.back().get()] { Work(*lane); });
   }
+  if (placed_.size() > kMostPlaced) JoinAll();
   used_ = true;
   Lane& lane = LaneOf(stream);
   const uint32_t at = lane.written.load(std::memory_order_relaxed);
@@ -114,6 +115,7 @@ void LaunchLanes::LaunchItem(const Item& item) {
 void LaunchLanes::JoinAll() {
   for (const auto& lane : lanes_)
     while (!lane->Idle()) os::SpinPause();
+  if (placed_.size() > kMostPlaced) placed_.clear();
   used_ = false;
 }
 

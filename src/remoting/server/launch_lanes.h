@@ -20,7 +20,7 @@ namespace mignificient::server {
 
 class LaunchLanes {
  public:
-  static constexpr size_t kLanes = 4;
+  static constexpr size_t kLanes = 8;
   static constexpr uint32_t kMostParamBytes = 512, kMostParams = 64;
 
   // `on_error` is called on a lane's thread. The threads are started when they are first used.
@@ -79,7 +79,8 @@ class LaunchLanes {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<bool> stop_{false};
   bool used_ = false;  // since the last join
-  std::array<Recent, kLanes> recent_{};
+  std::array<Recent, 4> recent_{};
+  std::vector<CUstream> placed_;  // the stream at i has lane i modulo kLanes, until all are joined
   uint64_t launches_ = 0;
 };
 
