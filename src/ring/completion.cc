@@ -21,8 +21,9 @@ void Completion::Finish(uint32_t with_result) {
 
 bool Completion::AnnounceSleep() {
   uint32_t expected = kPending;
-  // Acquires on failure, which is kDone: what Finish released. Success only says that somebody sleeps.
-  state.compare_exchange_strong(expected, kSleeping, std::memory_order_relaxed, std::memory_order_acquire);
+  // Acquires on failure, which is kDone: what Finish released. Success only says that somebody sleeps, and needs no
+  // order; compilers warn of one that is weaker than that of failure.
+  state.compare_exchange_strong(expected, kSleeping, std::memory_order_acquire, std::memory_order_acquire);
   return expected != kDone;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -29,7 +30,7 @@ class RingTest : public testing::Test {
     std::byte* space = producer_.Reserve(header.bytes);
     if (space == nullptr) return false;
     std::memcpy(space, &header, sizeof header);
-    std::memcpy(space + sizeof header, body.data(), body.size());
+    std::ranges::copy(body, space + sizeof header);
     producer_.Publish();
     return true;
   }

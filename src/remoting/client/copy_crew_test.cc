@@ -10,7 +10,8 @@ namespace {
 
 // Never destroyed: its threads go on.
 CopyCrew& Crew(int most) {
-  return *new CopyCrew(most);
+  static std::vector<CopyCrew*>& crews = *new std::vector<CopyCrew*>;
+  return *crews.emplace_back(new CopyCrew(most));
 }
 
 // Takes numbers below `count` until there are none.
