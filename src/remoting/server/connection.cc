@@ -1,6 +1,7 @@
 #include "remoting/server/connection.h"
 
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <chrono>
@@ -221,7 +222,10 @@ void Connection::Sleep(nanoseconds idle_for) {
   const uint32_t gate_word = session_->gate.word().load(std::memory_order_acquire);
   const uint32_t attention = attention_.load(std::memory_order_acquire);
   const bool draining = Draining();
-  if (stop_.load(std::memory_order_acquire) || (draining && drain_.load().tag != serving_tag_)) return;
+  // What was asked for since the last step: its wake-up is over.
+  if (stop_.load(std::memory_order_acquire) || settle_.load(std::memory_order_acquire) ||
+      (draining && drain_.load().tag != serving_tag_))
+    return;
   if (!consumer_.PrepareSleep()) return;
   const os::FutexExpectation words[] = {
       {&consumer_.sleep_word(), 1}, {&attention_, attention}, {&session_->gate.word(), gate_word}};
@@ -296,7 +300,8 @@ void Connection::TearDown() {
   window_.reset();
   driver().cuMemHostUnregister(region_.data() + wire::kReplyOffset);
   // The hang-up tells a client that still waits; what it waits for in the region has been answered above.
-  socket_.Reset();
+  // The descriptor stays until the connection goes: the control thread may be about to poll it.
+  ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
 // Other commands may begin a capture or end a stream, in which nothing must be recorded any more.

@@ -2,6 +2,8 @@
 // once. What remoting does with hostile commands can be tested without a device.
 #pragma once
 
+#include <atomic>
+
 #include "driver/driver_table.h"
 #include "remoting/server/session.h"
 
@@ -20,7 +22,7 @@ CUresult Make(CUresult (**entry)(Args...)) {
 }
 template <typename Handle>
 Handle Next() {
-  static uint64_t last = 0x1000;
+  static std::atomic<uint64_t> last = 0x1000;
   return (Handle)(last += 0x10);
 }
 
