@@ -25,6 +25,17 @@ function(nvcc_object output source)
     COMMENT "nvcc ${output}" VERBATIM)
 endfunction()
 
+# nvcc_libraries(OUT NAMES...): OUT becomes the files of these libraries of the toolkit, something with NOTFOUND where one
+# is not there.
+function(nvcc_libraries out)
+  set(files "")
+  foreach(library ${ARGN})
+    find_library(CUDA_${library} ${library} PATHS ${CUDART_LIB} NO_DEFAULT_PATH)
+    list(APPEND files ${CUDA_${library}})
+  endforeach()
+  set(${out} "${files}" PARENT_SCOPE)
+endfunction()
+
 # nvcc_link(OUTPUT OBJECTS FLAGS...)
 function(nvcc_link output objects)
   add_custom_command(

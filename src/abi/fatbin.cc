@@ -23,6 +23,12 @@ struct EntryHeader {
 };
 static_assert(sizeof(EntryHeader) == 64);
 
+uint16_t HeaderBytes(const Image& fatbin) {
+  uint16_t bytes = 0;
+  std::memcpy(&bytes, fatbin.bytes.data() + 6, sizeof(bytes));
+  return bytes;
+}
+
 bool RunsOn(const FatbinEntry& entry, uint32_t major) {
   return entry.kind != FatbinEntry::kElf || entry.sm / 10 == major;
 }
@@ -32,10 +38,8 @@ bool RunsOn(const FatbinEntry& entry, uint32_t major) {
 Result<std::vector<FatbinEntry>> FatbinEntries(std::span<const std::byte> fatbin) {
   MIG_ASSIGN(const auto image, FindImage(fatbin));
   if (image.kind != ImageKind::kFatbin) return Fail(Code::kInvalidArgument, "Image is not a fat binary.");
-  uint16_t header_bytes = 0;
-  std::memcpy(&header_bytes, image.bytes.data() + 6, sizeof(header_bytes));
   std::vector<FatbinEntry> entries;
-  for (auto rest = image.bytes.subspan(header_bytes); !rest.empty();) {
+  for (auto rest = image.bytes.subspan(HeaderBytes(image)); !rest.empty();) {
     EntryHeader header;
     if (rest.size() < sizeof(header)) {
       return Fail(Code::kInvalidArgument, "Fat binary entry ({}) has ({}) bytes, its header needs ({}).",
@@ -60,11 +64,9 @@ Result<std::vector<FatbinEntry>> FatbinEntries(std::span<const std::byte> fatbin
 }
 
 DevicePieces::DevicePieces(const Image& image, uint32_t major) : pieces_{image.bytes} {
-  if (image.kind != ImageKind::kFatbin) return;
-  uint16_t header_bytes = 0;
-  std::memcpy(&header_bytes, image.bytes.data() + 6, sizeof(header_bytes));
+  if (image.kind != ImageKind::kFatbin || HeaderBytes(image) != kFatbinHeaderBytes) return;
   const auto entries = FatbinEntries(image.bytes);
-  if (!entries || header_bytes != kFatbinHeaderBytes) return;
+  if (!entries) return;
   std::vector<std::span<const std::byte>> kept;
   uint64_t kept_bytes = 0;
   for (const FatbinEntry& entry : *entries) {

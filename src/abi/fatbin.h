@@ -34,7 +34,7 @@ struct FatbinEntry {
 Result<std::vector<FatbinEntry>> FatbinEntries(std::span<const std::byte> fatbin);
 
 // An image as pieces to be put one behind the other, without the machine code that no device of compute capability
-// `major`.x can run: code for one major version runs on no other. A library's fat binary is a fifth of its size then.
+// `major`.x can run: code for one major version runs on no other. Of libcublas 13.0, 30 % is left then.
 // An image of which nothing would be left, or that is not a fat binary we understand, is one piece, as it is.
 class DevicePieces {
  public:

@@ -1,7 +1,6 @@
 #include "node/mig_auto.h"
 
 #include <fmt/ranges.h>
-#include <signal.h>
 
 #include <algorithm>
 
@@ -13,6 +12,7 @@
 #include "base/log.h"
 #include "base/seconds.h"
 #include "device/repartition.h"
+#include "os/signals.h"
 
 namespace mignificient::node {
 namespace {
@@ -39,12 +39,8 @@ asio::awaitable<void> Sleep(Clock::duration duration) {
 
 // Signals belong to the loop's thread.
 std::unique_ptr<asio::thread_pool> OneThread() {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  auto thread = std::make_unique<asio::thread_pool>(1);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
+  const os::SignalsBlocked blocked;
+  return std::make_unique<asio::thread_pool>(1);
 }
 
 }  // namespace

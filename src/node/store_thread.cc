@@ -1,17 +1,14 @@
 #include "node/store_thread.h"
 
-#include <signal.h>
+#include "os/signals.h"
 
 namespace mignificient::node {
 
 StoreThread::StoreThread(boost::asio::any_io_executor loop, std::unique_ptr<Store> store)
     : loop_(std::move(loop)), store_(std::move(store)) {
   // Signals belong to the loop's thread.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const os::SignalsBlocked blocked;
   thread_ = std::thread([this] { Work(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 StoreThread::~StoreThread() {

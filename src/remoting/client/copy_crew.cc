@@ -1,13 +1,13 @@
 #include "remoting/client/copy_crew.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 
 #include "os/cpus.h"
 #include "os/futex.h"
+#include "os/signals.h"
 
 namespace mignificient::client {
 namespace {
@@ -44,20 +44,17 @@ void CopyCrew::Run(int helpers, const std::function<void()>& work) {
   WaitUntilAlone();
 }
 
-// With every signal blocked: the program's handlers run on the program's threads. Their stacks are of the usual size: the
+// The program's signal handlers run on its own threads. The stacks of these are of the usual size: the
 // thread-local variables of the program's libraries lie there too, 94 KiB for cuBLASLt alone. Where the system gives no
 // thread, the others do its share.
 void CopyCrew::StartThreads(int wanted) {
   if (started_ >= wanted) return;
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const os::SignalsBlocked blocked;
   for (pthread_t thread; started_ < wanted; ++started_) {
     if (::pthread_create(&thread, nullptr, Serve, this) != 0) break;
     ::pthread_setname_np(thread, "cuda-copy");
     ::pthread_detach(thread);
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void CopyCrew::Invite(int helpers) {

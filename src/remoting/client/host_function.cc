@@ -1,7 +1,6 @@
 #include "remoting/client/host_function.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +9,7 @@
 #include <optional>
 
 #include "os/futex.h"
+#include "os/signals.h"
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
 #include "remoting/client/channel.h"
@@ -66,15 +66,11 @@ void* Serve(void*) {
   }
 }
 
-// With every signal blocked: the program's handlers run on the program's threads.
+// The program's signal handlers run on the program's threads.
 CUresult StartThread() {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const os::SignalsBlocked blocked;
   pthread_t thread;
-  const bool started = ::pthread_create(&thread, nullptr, Serve, nullptr) == 0;
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!started) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (::pthread_create(&thread, nullptr, Serve, nullptr) != 0) return CUDA_ERROR_OUT_OF_MEMORY;
   ::pthread_detach(thread);
   return CUDA_SUCCESS;
 }

@@ -68,7 +68,6 @@ bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
 CUresult Connection::KeepBusy() {
   const std::vector<CUstream> busy = BusyStreams();
   if (busy.empty()) return CUDA_SUCCESS;
-  constexpr unsigned kNonBlocking = 1;
   CUevent event = nullptr;
   CUresult result = keeper_ == nullptr ? driver().cuStreamCreateWithPriority(&keeper_, kNonBlocking, 0) : CUDA_SUCCESS;
   if (result == CUDA_SUCCESS) result = driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);

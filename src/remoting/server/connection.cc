@@ -164,8 +164,9 @@ void Connection::Run() {
     if (device_.shared) MakeOwnLegacyStream();
     if (device_.launch_lanes)
       lanes_ = std::make_unique<LaunchLanes>(driver(), device_.context, [this](CUresult error) { Defer(error); });
-    while (!stop_.load(std::memory_order_acquire) && Step()) {
-    }
+    do {
+      seen_attention_ = attention_.load(std::memory_order_acquire);
+    } while (!stop_.load(std::memory_order_acquire) && Step());
   }
   TearDown();
   ended_.store(true);
@@ -220,18 +221,13 @@ nanoseconds Connection::SpinTime() const {
 // With processors to spare it wakes when the gate opens, too: the first command of an invocation finds it awake.
 void Connection::Sleep(nanoseconds idle_for) {
   const uint32_t gate_word = session_->gate.word().load(std::memory_order_acquire);
-  const uint32_t attention = attention_.load(std::memory_order_acquire);
-  const bool draining = Draining();
-  // What was asked for since the last step: its wake-up is over.
-  if (stop_.load(std::memory_order_acquire) || settle_.load(std::memory_order_acquire) ||
-      (draining && drain_.load().tag != serving_tag_))
-    return;
   if (!consumer_.PrepareSleep()) return;
+  // What was asked for since this step began has changed attention_, and is not slept over.
   const os::FutexExpectation words[] = {
-      {&consumer_.sleep_word(), 1}, {&attention_, attention}, {&session_->gate.word(), gate_word}};
+      {&consumer_.sleep_word(), 1}, {&attention_, seen_attention_}, {&session_->gate.word(), gate_word}};
   std::optional<nanoseconds> timeout;
   // Work on the device does not wake us, so look again, less often the longer it takes.
-  if (!waits_.empty() || draining) timeout = std::clamp(idle_for / kPollsPerSpan, kShortestPoll, kLongestPoll);
+  if (!waits_.empty() || Draining()) timeout = std::clamp(idle_for / kPollsPerSpan, kShortestPoll, kLongestPoll);
   os::FutexWaitAny(std::span(words).first(os::CpusToSpare() ? 3 : 2), timeout);
   consumer_.CancelSleep();
   if (const uint32_t now = session_->gate.word().load(std::memory_order_acquire); now != gate_word)

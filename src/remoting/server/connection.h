@@ -33,6 +33,8 @@
 
 namespace mignificient::server {
 
+inline constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
+
 enum class GateClass { kCopy, kKernel };
 
 class Connection {
@@ -354,9 +356,9 @@ class Connection {
   std::vector<CUstream> busy_;                    // streams with work that is not known to be complete
   CUstream joining_ = nullptr;                    // our own, for events of the whole context; made when first needed
   std::vector<CUevent> context_waits_;            // our own: what new streams wait for, too, until it has happened
-  CUstream legacy_ = nullptr;  // what the program's legacy default stream is here: null the context's
-  std::vector<CUstream> retired_;                 // destroyed by the client, with work that goes on
-  uint32_t fences_ = 0;                           // without a reply, pending
+  CUstream legacy_ = nullptr;      // what the program's legacy default stream is here: null the context's
+  std::vector<CUstream> retired_;  // destroyed by the client, with work that goes on
+  uint32_t fences_ = 0;            // without a reply, pending
   std::vector<void*> launch_params_;
   bool worked_ = true;  // since the dispatcher last looked at the clock
   std::chrono::steady_clock::time_point idle_since_;
@@ -368,7 +370,8 @@ class Connection {
   bool busy_counted_ = false;      // in wire::GatePage::in_flight
   std::optional<uint64_t> settle_position_;
 
-  std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop and RequestDrain
+  std::atomic<uint32_t> attention_{0};  // futex word: bumped by Stop, RequestDrain and SetShared, behind what they set
+  uint32_t seen_attention_ = 0;         // before this step looked at what they set; of the dispatcher
   std::atomic<bool> stop_{false};
   bool shared_ = false;  // what the client was told; of the control thread
   std::atomic<bool> settle_{false};

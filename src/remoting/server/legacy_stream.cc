@@ -6,11 +6,6 @@
 #include "remoting/server/connection.h"
 
 namespace mignificient::server {
-namespace {
-
-constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
-
-}  // namespace
 
 // Where that fails, programs are slower and not wrong.
 void Connection::MakeOwnLegacyStream() {

@@ -8,7 +8,6 @@
 namespace mignificient::server {
 namespace {
 
-constexpr unsigned kNonBlocking = 1;   // CU_STREAM_NON_BLOCKING
 constexpr size_t kRetiredLimit = 256;  // streams destroyed while busy; beyond it the client waits
 
 }  // namespace
