@@ -1,6 +1,7 @@
 // Where an invocation goes (DESIGN 5.1):
 //   (A) an idle container of its owner on a partition that can run one more
-//   (B) its owner's containers or their partitions are busy: a new container on an idle partition with room
+//   (B) its owner's containers or their partitions are busy: a new container on an idle partition with room; where the
+//       sharing model lets it run beside others at once, it does, and the new container is for those that come later
 //   (C) else it waits for whichever of its owner's containers is idle first
 //   (D) no container: a new one on an idle, else on the least busy partition with room; idle containers are ended,
 //       least recently used first, where that makes room
@@ -111,8 +112,20 @@ void Scheduler::PlaceWaiting() {
 
 bool Scheduler::PlaceFirst(Group& group, const std::set<size_t>& blocked) {
   const auto container = IdleContainer(group.demand, blocked);
-  if (container) RunIn(group, *container);
-  return container.has_value();
+  if (!container) return false;
+  if (!partitions_[containers_.at(*container).partition].running.empty()) SpreadOut(group, blocked);
+  RunIn(group, *container);
+  return true;
+}
+
+// The first of the group runs beside others; the next one need not, where a partition is idle.
+void Scheduler::SpreadOut(const Group& group, const std::set<size_t>& blocked) {
+  const Demand& demand = group.demand;
+  const OwnerState& owner = owners_.at(demand.owner);
+  const bool most = demand.max_containers != 0 && owner.containers.size() >= demand.max_containers;
+  if (most || owner.no_more || StartingFor(demand) != 0) return;
+  if (const auto partition = PartitionWithRoom(demand, blocked, Which::kIdle))
+    StartContainer(*partition, demand, group.queue.front().second);
 }
 
 // New containers for those that no idle or starting one is for.

@@ -264,6 +264,7 @@ class Scheduler {
   uint64_t Reservation(size_t partition, const Demand& demand) const;
   void PlaceWaiting();
   bool PlaceFirst(Group& group, const std::set<size_t>& blocked);
+  void SpreadOut(const Group& group, const std::set<size_t>& blocked);
   void StartFor(Group& group, std::set<size_t>& blocked);
   size_t StartingFor(const Demand& demand) const;
   bool HasContainer(const Demand& demand) const;

@@ -151,6 +151,52 @@ TEST(SchedulerTest, WhileItsContainerIsBusyAnIdlePartitionGetsAnotherOne) {
   EXPECT_EQ(Of<Grant>(scheduler.On(Started{second.container}))[0].invocation, 3u);
 }
 
+TEST(SchedulerTest, WhoRunsBesideOthersWhileAPartitionIsIdleGetsAContainerThereForItsNext) {
+  std::vector<PartitionSpec> partitions = TwoPartitions();
+  for (PartitionSpec& partition : partitions) partition.model = SharingModel::kOverlapCpu;
+  Scheduler scheduler(partitions);
+  const auto warm_up = [&](InvocationId id, const std::string& owner) {
+    const Start start = StartOf(scheduler, Arrival(id, owner));
+    scheduler.On(Started{start.container});
+    scheduler.On(Finished{id, 10});
+    return start;
+  };
+  const Start a = warm_up(1, "a");
+  const Start b = warm_up(2, "b");
+  ASSERT_EQ(a.partition, b.partition) << "it was idle";
+  scheduler.On(Arrival(3, "a"));
+  const auto actions = scheduler.On(Arrival(4, "b"));
+  ASSERT_EQ(Of<Grant>(actions).size(), 1u);
+  EXPECT_EQ(Of<Grant>(actions)[0].container, b.container) << "it does not wait for the new container";
+  ASSERT_EQ(Of<Start>(actions).size(), 1u);
+  const Start spread = Of<Start>(actions)[0];
+  EXPECT_NE(spread.partition, b.partition);
+  scheduler.On(Finished{4, 10});
+  EXPECT_TRUE(Of<Start>(scheduler.On(Arrival(5, "b"))).empty()) << "one is on its way";
+  scheduler.On(Started{spread.container});
+  scheduler.On(Finished{5, 10});
+  EXPECT_EQ(Of<Grant>(scheduler.On(Arrival(6, "b")))[0].container, spread.container);
+}
+
+TEST(SchedulerTest, WhoHasItsMaximumOfContainersRunsBesideOthersAndGetsNoMore) {
+  std::vector<PartitionSpec> partitions = TwoPartitions();
+  for (PartitionSpec& partition : partitions) partition.model = SharingModel::kFullOverlap;
+  Scheduler scheduler(partitions);
+  const Start a = StartOf(scheduler, Arrival(1, "a"));
+  scheduler.On(Started{a.container});
+  scheduler.On(Finished{1, 10});
+  Arrived arrival = Arrival(2, "b");
+  arrival.demand.max_containers = 1;
+  const Start b = StartOf(scheduler, arrival);
+  scheduler.On(Started{b.container});
+  scheduler.On(Finished{2, 10});
+  scheduler.On(Arrival(3, "a"));
+  arrival.invocation = 4;
+  const auto actions = scheduler.On(arrival);
+  EXPECT_EQ(Of<Grant>(actions).size(), 1u);
+  EXPECT_TRUE(Of<Start>(actions).empty());
+}
+
 TEST(SchedulerTest, AMaximumOfContainersIsUsedOnBusyPartitionsTooAndNeverExceeded) {
   Scheduler scheduler({{"GPU-a", "7g", "7g", 10000, 0}});
   Arrived arrival = Arrival(1, "a");
