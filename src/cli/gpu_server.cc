@@ -5,8 +5,6 @@
 
 #include <array>
 
-#include "remoting/wire/door.h"
-
 namespace mignificient::cli {
 namespace {
 
@@ -48,33 +46,23 @@ os::ChildOptions ServerProcess(const GpuServerOptions& options, int control) {
 Result<GpuServer> GpuServer::Start(const GpuServerOptions& options) {
   MIG_ASSIGN(auto control, os::SocketPair());
   MIG_ASSIGN(wire::Gate gate, wire::Gate::Create(wire::GateState::kFull));
+  MIG_ASSIGN(wire::Door door, wire::MakeDoor());
   MIG_ASSIGN(os::Child process, os::Child::Spawn(ServerProcess(options, control.second.get())));
-  control.second.Reset();
-  GpuServer server(std::move(process), std::move(control.first), std::move(gate));
-  MIG_TRY(server.OpenSession(options));
-  return server;
+  return GpuServer(std::move(process), std::move(control.first), std::move(gate), std::move(door),
+                   options.budget_bytes);
 }
 
-Result<> GpuServer::OpenSession(const GpuServerOptions& options) {
-  MIG_ASSIGN(const wire::ControlMessage ready, Receive());
-  if (ready.kind == wire::ControlKind::kFailed)
-    return Fail(Code::kUnavailable, "The GPU server cannot use its device: {}", ready.text);
-  if (ready.kind != wire::ControlKind::kReady)
-    return Fail(Code::kPeer, "The GPU server does not say that it is ready.");
-  const uint64_t budget = options.budget_bytes.value_or(ready.free_bytes);
+Result<> GpuServer::OpenSession(const wire::ControlMessage& ready) {
+  const uint64_t budget = budget_bytes_.value_or(ready.free_bytes);
   if (budget > ready.free_bytes)
     return Fail(Code::kExhausted, "The program asks for {} MiB of GPU memory, but {} has {} MiB free (of {} MiB).",
                 budget >> 20, ready.text, ready.free_bytes >> 20, ready.total_bytes >> 20);
-
-  MIG_ASSIGN(wire::Door door, wire::MakeDoor());
   wire::ControlMessage open{.kind = wire::ControlKind::kOpenSession, .session = kSession, .budget_bytes = budget};
-  wire::SetText(open, door.key);
-  const std::array<int, 2> fds = {door.listener.get(), gate_.fd()};
+  wire::SetText(open, door_.key);
+  const std::array<int, 2> fds = {door_.listener.get(), gate_.fd()};
   MIG_TRY(wire::SendControl(control_.get(), open, fds));
-  MIG_ASSIGN(const wire::ControlMessage opened, Receive());
-  if (opened.kind != wire::ControlKind::kSessionOpened)
-    return Fail(Code::kUnavailable, "The GPU server does not open a session: {}", opened.text);
-  door_ = std::move(door.address);
+  door_.listener.Reset();  // the server's now: who waits at it is turned away when the server ends
+  has_session_ = true;
   return {};
 }
 
@@ -93,26 +81,37 @@ std::string GpuServer::WaitForEnd() {
   return status && *status ? (*status)->Sentence() : "is gone";
 }
 
-Result<std::optional<wire::ControlMessage>> GpuServer::ReceiveEnd() {
+Result<std::optional<wire::ControlMessage>> GpuServer::Hear() {
   MIG_ASSIGN(const wire::ControlMessage message, Receive());
-  if (message.kind != wire::ControlKind::kSessionEnded) return std::nullopt;
-  return message;
+  switch (message.kind) {
+    case wire::ControlKind::kFailed:
+      return Fail(Code::kUnavailable, "The GPU server cannot use its device: {}", message.text);
+    case wire::ControlKind::kReady:
+      MIG_TRY(OpenSession(message));
+      return std::nullopt;
+    case wire::ControlKind::kSessionEnded:
+      return message;
+    default:
+      return std::nullopt;
+  }
 }
 
-Result<wire::ControlMessage> GpuServer::Close() {
-  MIG_TRY(wire::SendControl(control_.get(), {.kind = wire::ControlKind::kCloseSession, .session = kSession}));
+Result<std::optional<wire::ControlMessage>> GpuServer::Close() {
   std::optional<wire::ControlMessage> end;
-  while (!end) {
-    if (!Happens(control_.get())) {
-      end = wire::ControlMessage{.kind = wire::ControlKind::kSessionEnded, .end = wire::SessionEnd::kClosed};
-      break;
+  if (has_session_) {
+    MIG_TRY(wire::SendControl(control_.get(), {.kind = wire::ControlKind::kCloseSession, .session = kSession}));
+    while (!end) {
+      if (!Happens(control_.get())) {
+        end = wire::ControlMessage{.kind = wire::ControlKind::kSessionEnded, .end = wire::SessionEnd::kClosed};
+        break;
+      }
+      MIG_ASSIGN(end, Hear());
     }
-    MIG_ASSIGN(end, ReceiveEnd());
   }
-  control_.Reset();  // the server exits when its owner hangs up
-  if (!Happens(process_.pidfd())) MIG_TRY(process_.Signal(SIGKILL));
+  control_.Reset();  // the server exits when its owner hangs up, unless it is still making its context
+  if (!has_session_ || !Happens(process_.pidfd())) MIG_TRY(process_.Signal(SIGKILL));
   WaitForEnd();
-  return *end;
+  return end;
 }
 
 }  // namespace mignificient::cli

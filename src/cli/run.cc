@@ -75,9 +75,10 @@ class Run {
   }
 
   void HearServer() {
-    const auto end = server_.ReceiveEnd();
+    const auto end = server_.Hear();
     if (!end) {
       server_alive_ = false;
+      status_without_server_ = server_.has_session() ? kExitFunctionError : ExitOfError(end.error());
       trouble_ = end.error().message();
       program_.Signal(SIGKILL);
     } else if (*end) {
@@ -107,12 +108,12 @@ class Run {
   int Conclude() {
     const int status = program_.Wait();
     if (server_alive_) {
-      if (const auto closed = server_.Close(); closed && trouble_.empty()) Judge(*closed);
+      if (const auto closed = server_.Close(); closed && *closed && trouble_.empty()) Judge(**closed);
     }
     if (!trouble_.empty()) fmt::print(stderr, "mignificient run: {}\n", trouble_);
     if (out_of_memory_) return kExitOutOfMemory;
     // Killed by us because its server is gone: not the program's own end.
-    if (!server_alive_ && status == 128 + SIGKILL) return kExitFunctionError;
+    if (!server_alive_ && status == 128 + SIGKILL) return status_without_server_;
     return status;
   }
 
@@ -120,6 +121,7 @@ class Run {
   Process program_;
   os::UniqueFd signals_;
   bool server_alive_ = true;
+  int status_without_server_ = kExitFunctionError;
   bool out_of_memory_ = false;
   std::string trouble_;  // a sentence; empty: none
 };

@@ -81,6 +81,17 @@ def test_instance_that_is_not_there():
     assert "no-such-instance" in result.stderr
 
 
+def test_program_is_ended_when_the_device_has_less_than_it_asks_for():
+    result = run("/bin/sleep", "3600", options=["--gpu-memory", str(1 << 30)])
+    assert result.returncode == 4
+    assert f"asks for {1 << 30} MiB" in result.stderr
+
+
+def test_program_may_end_before_its_gpu_server_has_started():
+    result = run("/bin/sh", "-c", "exit 3")
+    assert (result.returncode, result.stdout, result.stderr) == (3, "", "")
+
+
 def test_signals_are_forwarded(tmp_path):
     script = 'trap "exit 42" TERM; echo ready; while :; do sleep 0.05; done'
     process = subprocess.Popen([MIGNIFICIENT, "run", "--", "/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True)
