@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <array>
+#include <string_view>
 
 namespace mignificient::cli {
 namespace {
@@ -17,26 +18,31 @@ constexpr int kCloseGraceMs = 2000;
 // The number of the control socket in the server.
 constexpr int kControlFd = 3;
 
+constexpr std::string_view kVisibleDevices = "CUDA_VISIBLE_DEVICES=";
+
 // Whether the descriptor becomes readable within the grace.
 bool Happens(int fd) {
   pollfd event{fd, POLLIN, 0};
   return ::poll(&event, 1, kCloseGraceMs) != 0;
 }
 
-std::vector<std::string> OurEnvironment() {
-  std::vector<std::string> environment;
-  for (char** entry = ::environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+// Ours, but for the devices.
+std::vector<std::string> Environment(const std::string& visible) {
+  std::vector<std::string> environment = {std::string(kVisibleDevices) + visible};
+  for (char** entry = ::environ; *entry != nullptr; ++entry)
+    if (!std::string_view(*entry).starts_with(kVisibleDevices)) environment.emplace_back(*entry);
   return environment;
 }
 
 os::ChildOptions ServerProcess(const GpuServerOptions& options, int control) {
+  const DeviceChoice& device = options.device;
   os::ChildOptions process{.argv = {options.program, "--control-fd", std::to_string(kControlFd), "--driver",
-                                    options.driver, "--device", options.device},
-                           .environment = OurEnvironment(),
+                                    device.driver, "--device", device.device},
+                           .environment = Environment(device.visible),
                            .fds = {{control, kControlFd}}};
-  if (options.device_memory_bytes) {
+  if (device.memory_mib) {
     process.argv.emplace_back("--memory");
-    process.argv.push_back(std::to_string(*options.device_memory_bytes));
+    process.argv.push_back(std::to_string(*device.memory_mib << 20));
   }
   return process;
 }

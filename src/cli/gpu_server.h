@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "cli/partition.h"
 #include "os/child.h"
 #include "os/unique_fd.h"
 #include "remoting/wire/control.h"
@@ -14,11 +15,9 @@
 namespace mignificient::cli {
 
 struct GpuServerOptions {
-  std::string program;                          // mignificient-gpu-server
-  std::string driver = "cpu";                   // cuda or cpu
-  std::string device;                           // ordinal or UUID
-  std::optional<uint64_t> device_memory_bytes;  // what a software partition has
-  std::optional<uint64_t> budget_bytes;         // of the session; default: all that the device has free
+  std::string program;  // mignificient-gpu-server
+  DeviceChoice device;
+  std::optional<uint64_t> budget_bytes;  // of the session; default: all that the device has free
 };
 
 class GpuServer {

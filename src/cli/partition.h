@@ -1,6 +1,8 @@
 // Which part of a GPU `run` uses.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,14 +11,25 @@
 
 namespace mignificient::cli {
 
+// What a GPU server is told of its device.
+struct DeviceChoice {
+  std::string driver;                  // cuda or cpu
+  std::string device;                  // an ordinal, or a UUID
+  std::string visible;                 // for cuda: CUDA_VISIBLE_DEVICES of the server
+  std::optional<uint64_t> memory_mib;  // of a software partition
+};
+
 // The first partition that `instance` fits: `any`, a UUID, a size such as 3g, or a profile such as 3g.40gb. kNotFound,
 // naming what there is.
-Result<device::Partition> FindPartition(const device::Inventory& inventory, std::string_view instance);
+Result<DeviceChoice> ChooseFrom(const device::Inventory& inventory, std::string_view instance);
 
-// From a devices.json, or discovered where `devices_file` is empty.
-Result<device::Inventory> ReadOrDiscover(const std::string& devices_file);
+// Of those in a devices.json, or discovered where `devices_file` is empty.
+//
+// `any` of what is discovered is the device that a program has natively: the first one of CUDA_VISIBLE_DEVICES, in
+// CUDA's own order. NVML, which takes 10 ms and more for each GPU, is not asked then; nor are other GPUs initialised.
+Result<DeviceChoice> ChooseDevice(std::string_view instance, const std::string& devices_file);
 
-// How a GPU server is told which device to use: a UUID, or the position of a software partition.
-std::string DeviceArgument(const device::Partition& partition);
+// The first of a list such as CUDA_VISIBLE_DEVICES has; "0" where there is no list (nullptr), empty where it is empty.
+std::string FirstVisible(const char* list);
 
 }  // namespace mignificient::cli

@@ -15,26 +15,46 @@ device::Inventory TwoInstances() {
 
 TEST(PartitionTest, FindsBySizeProfileUuidOrAny) {
   const device::Inventory inventory = TwoInstances();
-  EXPECT_EQ(FindPartition(inventory, "any")->uuid, "MIG-a");
-  EXPECT_EQ(FindPartition(inventory, "4g")->uuid, "MIG-b");
-  EXPECT_EQ(FindPartition(inventory, "4g.40gb")->uuid, "MIG-b");
-  EXPECT_EQ(FindPartition(inventory, "MIG-b")->uuid, "MIG-b");
+  EXPECT_EQ(ChooseFrom(inventory, "any")->device, "MIG-a");
+  EXPECT_EQ(ChooseFrom(inventory, "4g")->device, "MIG-b");
+  EXPECT_EQ(ChooseFrom(inventory, "4g.40gb")->device, "MIG-b");
+  EXPECT_EQ(ChooseFrom(inventory, "MIG-b")->device, "MIG-b");
 }
 
 TEST(PartitionTest, SaysWhatThereIsWhenNothingFits) {
-  const auto partition = FindPartition(TwoInstances(), "7g");
+  const auto partition = ChooseFrom(TwoInstances(), "7g");
   ASSERT_FALSE(partition);
   EXPECT_EQ(partition.error().code(), Code::kNotFound);
   EXPECT_THAT(partition.error().message(), ::testing::HasSubstr("3g.40gb (MIG-a), 4g.40gb (MIG-b)"));
 }
 
 TEST(PartitionTest, AMachineWithoutGpusSaysSo) {
-  EXPECT_THAT(FindPartition({}, "any").error().message(), ::testing::HasSubstr("no GPU"));
+  EXPECT_THAT(ChooseFrom({}, "any").error().message(), ::testing::HasSubstr("no GPU"));
+}
+
+TEST(PartitionTest, AnInstanceIsTheOnlyDeviceThatItsServerSees) {
+  const auto choice = ChooseFrom(TwoInstances(), "MIG-b");
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->driver, "cuda");
+  EXPECT_EQ(choice->visible, "MIG-b");
+  EXPECT_FALSE(choice->memory_mib);
 }
 
 TEST(PartitionTest, SoftwarePartitionsAreAddressedByPosition) {
-  EXPECT_EQ(DeviceArgument({.uuid = "x", .driver = device::Driver::kCpu, .ordinal = 1}), "1");
-  EXPECT_EQ(DeviceArgument({.uuid = "MIG-a", .driver = device::Driver::kCuda}), "MIG-a");
+  const auto inventory = device::ParseSoftwareGpus("3g,4g.8gb");
+  ASSERT_TRUE(inventory);
+  const auto choice = ChooseFrom(*inventory, "4g");
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->driver, "cpu");
+  EXPECT_EQ(choice->device, "1");
+  EXPECT_EQ(choice->memory_mib, 8192u);
+}
+
+TEST(PartitionTest, OfVisibleDevicesTheFirstIsUsed) {
+  EXPECT_EQ(FirstVisible(nullptr), "0") << "CUDA's own order";
+  EXPECT_EQ(FirstVisible("2,0"), "2");
+  EXPECT_EQ(FirstVisible("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"), "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6");
+  EXPECT_EQ(FirstVisible(""), "") << "none, as natively";
 }
 
 }  // namespace

@@ -136,12 +136,8 @@ ProcessOptions ProgramProcess(const Options& options, const std::string& library
 }
 
 Result<GpuServer> StartServer(const Options& options, const Install& install) {
-  MIG_ASSIGN(const device::Inventory inventory, ReadOrDiscover(options.devices_file));
-  MIG_ASSIGN(const device::Partition partition, FindPartition(inventory, options.instance));
-  GpuServerOptions server{.program = install.gpu_server,
-                          .driver = std::string(device::DriverName(partition.driver)),
-                          .device = DeviceArgument(partition)};
-  if (partition.driver == device::Driver::kCpu) server.device_memory_bytes = partition.memory_mib << 20;
+  MIG_ASSIGN(DeviceChoice device, ChooseDevice(options.instance, options.devices_file));
+  GpuServerOptions server{.program = install.gpu_server, .device = std::move(device)};
   if (options.gpu_memory_mib) server.budget_bytes = *options.gpu_memory_mib << 20;
   return GpuServer::Start(server);
 }
