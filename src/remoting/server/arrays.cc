@@ -100,7 +100,7 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
     if (copy.src_memory_type == kHost) copy.src_host = rebase(copy.src_host);
     if (copy.dst_memory_type == kHost) copy.dst_host = rebase(copy.dst_host);
   }
-  if (!PassGate(GateClass::kCopy)) return false;
+  if (!PassGate(ClassOfCopy(copy.width_bytes * copy.height * copy.depth))) return false;
   waits_.Pin();
   CUstream stream = nullptr;
   CUresult result = CUDA_SUCCESS;

@@ -343,7 +343,7 @@ bool Connection::GateOpen(uint32_t gate_word, GateClass gate_class) const {
 }
 
 bool Connection::PassGate(GateClass gate_class) {
-  (gate_class == GateClass::kCopy ? session_->copies : session_->kernels).fetch_add(1, std::memory_order_relaxed);
+  (gate_class == GateClass::kKernel ? session_->kernels : session_->copies).fetch_add(1, std::memory_order_relaxed);
   BecomeBusy();
   for (;;) {
     const uint32_t gate_word = session_->gate.page().Look();

@@ -35,7 +35,13 @@ namespace mignificient::server {
 
 inline constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
 
-enum class GateClass { kCopy, kKernel };
+// What a command is to the gate. A small copy waits for the turn as a kernel does: the driver carries it on the engine
+// that runs kernels, which would have to change contexts for it, at the owner's expense.
+enum class GateClass { kCopy, kSmallCopy, kKernel };
+inline constexpr uint64_t kSmallCopyBytes = 64 << 10;  // less than this is small
+constexpr GateClass ClassOfCopy(uint64_t bytes) {
+  return bytes < kSmallCopyBytes ? GateClass::kSmallCopy : GateClass::kCopy;
+}
 
 class Connection {
  public:

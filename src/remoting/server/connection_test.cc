@@ -130,7 +130,18 @@ TEST_F(ConnectionTest, ClosedGateHoldsCopiesUntilItOpens) {
   client.Send(Command::kCopyToReply, wire::CopyBody{4096, 8, 0, 0, 0, 0}, 0);
   EXPECT_FALSE(client.header().replies[0].Wait(1'000'000));
   client.session().gate.Set(wire::GateState::kMemcpy);
+  EXPECT_FALSE(client.header().replies[0].Wait(1'000'000)) << "it would cost the owner a change of contexts";
+  client.session().gate.Set(wire::GateState::kFull);
   while (!client.header().replies[0].Wait(1'000'000'000)) {
+  }
+  EXPECT_EQ(client.session().copies.load(), 1u);
+}
+
+TEST_F(ConnectionTest, GateForCopiesLetsLargeOnesPass) {
+  Client client(device_, wire::GateState::kMemcpy);
+  client.header().chunks[0].Arm();
+  client.Send(Command::kCopyToChunk, wire::CopyBody{4096, kSmallCopyBytes, 0, 0, 0, 0});
+  while (!client.header().chunks[0].Wait(1'000'000'000)) {
   }
   EXPECT_EQ(client.session().copies.load(), 1u);
 }

@@ -8,7 +8,7 @@ namespace mignificient::server {
 bool Connection::DispatchCopy(wire::Command command, uint16_t slot, std::span<const std::byte> body) {
   const auto* copy = Body<wire::CopyBody>(body);
   if (copy == nullptr) return Misuse("Copy command is too short.");
-  if (!PassGate(GateClass::kCopy)) return false;
+  if (!PassGate(ClassOfCopy(copy->bytes))) return false;
   waits_.Pin();
   CUstream stream = nullptr;
   if (!ResolveStream(copy->stream, stream)) {
