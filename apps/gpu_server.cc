@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "driver/cpu/cpu_driver.h"
 #include "driver/cuda/cuda_driver.h"
+#include "os/barrier.h"
 #include "os/cpus.h"
 #include "remoting/server/server.h"
 
@@ -106,6 +107,7 @@ int main(int argc, char** argv) {
 
   // The owner decides when this process ends, not the terminal it was started from.
   std::signal(SIGINT, SIG_IGN);
+  os::RegisterForBarrier();  // before there are threads; whether it can is asked again where it matters
   RaiseDescriptorLimit();
   // What kernels print is written out at synchronisation points (server/waits.cc), not byte by byte.
   std::setvbuf(stdout, nullptr, _IOFBF, 1 << 16);

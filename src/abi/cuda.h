@@ -313,6 +313,7 @@ enum CUpointerAttribute : int {
   CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE = 21,
 };
 
+inline constexpr int CU_LIBRARY_BINARY_IS_PRESERVED = 1;  // CUlibraryOption
 inline constexpr unsigned CU_MEMORYTYPE_HOST = 1;
 inline constexpr unsigned CU_MEMORYTYPE_DEVICE = 2;
 

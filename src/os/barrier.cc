@@ -8,6 +8,12 @@
 
 namespace mignificient::os {
 
+bool OffersBarrier() {
+  const long offered = ::syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+  constexpr long kNeeded = MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
+  return offered > 0 && (offered & kNeeded) == kNeeded;
+}
+
 bool RegisterForBarrier() {
   return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
 }

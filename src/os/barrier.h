@@ -5,7 +5,11 @@
 
 namespace mignificient::os {
 
-// Once per process, before it relies on another's BarrierEverywhere. False: the kernel does not offer it.
+// Whether the kernel has it.
+bool OffersBarrier();
+
+// Once per process, again at no cost, before it relies on another's BarrierEverywhere. False: the kernel does not offer
+// it. Costs nothing while the process has one thread, later 10 ms: the kernel waits until every processor has noticed.
 bool RegisterForBarrier();
 
 // Every running thread of every registered process executes a full memory barrier, and so does the caller.

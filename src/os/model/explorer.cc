@@ -709,6 +709,9 @@ namespace mignificient::os {
 int AvailableCpus() {
   return 1;
 }
+bool OffersBarrier() {
+  return true;
+}
 bool RegisterForBarrier() {
   return true;
 }

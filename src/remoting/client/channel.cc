@@ -31,8 +31,10 @@ void KeepClear(uint64_t base, uint64_t bytes) {
 
 Result<std::unique_ptr<Channel>> Channel::Open() {
   wire::AttachRequest request;
-  request.can_barrier = os::RegisterForBarrier();
+  request.can_barrier = os::OffersBarrier();
   MIG_ASSIGN(os::UniqueFd socket, wire::GoThroughDoor(request));
+  // Where the process has several threads this takes the kernel 10 ms, in which the server makes the region.
+  if (request.can_barrier != 0 && !os::RegisterForBarrier()) return FailErrno("membarrier", errno);
   wire::Welcome welcome;
   MIG_ASSIGN(os::Packet packet, os::ReceivePacket(socket.get(), std::as_writable_bytes(std::span(&welcome, 1))));
   if (packet.size == 0) return Fail(Code::kUnavailable, "The GPU server closed the connection.");
@@ -81,15 +83,20 @@ bool Channel::Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> b
 
 std::optional<uint32_t> Channel::TryAcquireChunk() {
   const std::lock_guard lock(chunk_lock_);
-  // Round robin, so that the chunk that was released first is tried first.
-  for (uint32_t i = 0; i < wire::kStagingChunks; ++i) {
-    const uint32_t candidate = (next_chunk_ + i) % wire::kStagingChunks;
+  // Round robin among those that have been used, so that the chunk that was released first is tried first; a new one,
+  // which is then memory and pinned, only where none of those is free.
+  for (uint32_t i = 0; i < used_chunks_; ++i) {
+    const uint32_t candidate = (next_chunk_ + i) % used_chunks_;
     if ((free_chunks_ >> candidate & 1) == 0 || !chunk(candidate).Done()) continue;
     free_chunks_ &= ~(1u << candidate);
-    next_chunk_ = (candidate + 1) % wire::kStagingChunks;
+    next_chunk_ = candidate + 1;
     return candidate;
   }
-  return std::nullopt;
+  if (used_chunks_ == wire::kStagingChunks) return std::nullopt;
+  const uint32_t fresh = used_chunks_++;
+  free_chunks_ &= ~(1u << fresh);
+  next_chunk_ = fresh + 1;
+  return fresh;
 }
 
 uint32_t Channel::AcquireChunk() {

@@ -108,7 +108,9 @@ class Channel {
   SlotPool<wire::kReplySlots> reply_slots_;
   SlotPool<wire::kWaitSlots> wait_slots_;
   std::mutex chunk_lock_;
-  uint32_t free_chunks_;  // bit set; guarded by chunk_lock_
+  // Guarded by chunk_lock_:
+  uint32_t free_chunks_;      // bit set
+  uint32_t used_chunks_ = 0;  // those after them have never been used
   uint32_t next_chunk_ = 0;
   std::atomic<uint32_t> chunk_releases_{0};  // futex word
   std::atomic<uint32_t> chunk_waiters_{0};

@@ -107,6 +107,7 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
   if (!ResolveStream(body.stream, stream)) result = CUDA_ERROR_INVALID_HANDLE;
   if (result == CUDA_SUCCESS && !ResolveArrays(copy)) result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS && !HostSideAllowed(copy, base, wire::kChunkBytes)) result = CUDA_ERROR_INVALID_VALUE;
+  if (result == CUDA_SUCCESS && staged) result = staging_.Pin(body.chunk);
   if (result == CUDA_SUCCESS) {
     TouchedStream(stream);
     Observe({CopyKind(copy), stream, copy.width_bytes * copy.height * copy.depth});

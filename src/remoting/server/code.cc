@@ -52,7 +52,7 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
   if (load == nullptr || !LoadAllowed(*load, body)) return Misuse("Load command is malformed.");
   const os::UniqueFd fd = TakeDescriptor(load->tag);
   if (!fd) return Misuse("Load command names a descriptor that was not sent.");
-  const auto mapping = ImageMapping::Create(fd.get(), load->bytes);
+  auto mapping = ImageMapping::Create(fd.get(), load->bytes);
   if (!mapping) return Misuse(mapping.error().message());
   const auto image = abi::FindImage(mapping->bytes());
   if (!image) {
@@ -72,10 +72,16 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
     result = driver().cuModuleLoadDataEx(&module, code, count, jit.names.data(), jit.values.data());
     if (result == CUDA_SUCCESS && !(handle = modules_.Add(module))) driver().cuModuleUnload(module);
   } else {
+    // The image stays mapped as long as the library is loaded, so that the driver need not copy it.
+    int preserved = CU_LIBRARY_BINARY_IS_PRESERVED;
+    void* yes = reinterpret_cast<void*>(1);
     CUlibrary library = nullptr;
     result =
-        driver().cuLibraryLoadData(&library, code, jit.names.data(), jit.values.data(), count, nullptr, nullptr, 0);
-    if (result == CUDA_SUCCESS && !(handle = libraries_.Add(library))) driver().cuLibraryUnload(library);
+        driver().cuLibraryLoadData(&library, code, jit.names.data(), jit.values.data(), count, &preserved, &yes, 1);
+    if (result == CUDA_SUCCESS && libraries_.full())
+      driver().cuLibraryUnload(library);
+    else if (result == CUDA_SUCCESS)
+      handle = libraries_.Add({library, std::move(*mapping)});
   }
   if (result == CUDA_SUCCESS && !handle) result = CUDA_ERROR_OUT_OF_MEMORY;
   NoteSticky(result);
@@ -92,7 +98,7 @@ bool Connection::Unload(wire::Command command, uint16_t slot, uint64_t handle) {
   if (command == wire::Command::kUnloadModule) {
     if (const auto module = modules_.Remove(handle)) result = driver().cuModuleUnload(*module);
   } else {
-    if (const auto library = libraries_.Remove(handle)) result = driver().cuLibraryUnload(*library);
+    if (const auto library = libraries_.Remove(handle)) result = driver().cuLibraryUnload(library->library);
   }
   Answer(slot, result);
   return true;

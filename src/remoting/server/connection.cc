@@ -76,11 +76,11 @@ Result<std::unique_ptr<Connection>> Connection::Accept(const Device& device, std
   auto wide = Window::Reserve(device, *session, WindowBytes(session->budget_bytes, kWindowsPerBudget), near);
   if (!wide) wide = Window::Reserve(device, *session, WindowBytes(session->budget_bytes, kLeastWindowsPerBudget), near);
   MIG_ASSIGN(auto window, std::move(wide));
-  // DMA reaches reply slots and staging chunks; the ring is only read by the dispatcher.
+  // DMA reaches reply slots, and staging chunks once they are used; the ring is only read by the dispatcher.
   const CUresult registered = device.driver->cuMemHostRegister_v2(region.data() + wire::kReplyOffset,
-                                                                  wire::kRingOffset - wire::kReplyOffset, 0);
+                                                                  wire::kChunkOffset - wire::kReplyOffset, 0);
   if (registered != CUDA_SUCCESS)
-    return Fail(Code::kExhausted, "Registering the staging memory fails with {}.", static_cast<unsigned>(registered));
+    return Fail(Code::kExhausted, "Registering the reply slots fails with {}.", static_cast<unsigned>(registered));
   wire::Welcome welcome;
   welcome.asymmetric_barrier = options.asymmetric_barrier;
   welcome.region_bytes = wire::kRegionBytes;
@@ -117,6 +117,7 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       notify_(std::move(notify)),
       consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes,
                 barrier),
+      staging_(*device.driver, region_.data() + wire::kChunkOffset),
       waits_(*device.driver),
       host_calls_(header().host_calls),
       streams_(wire::HandleKind::kStream, kObjectLimit),
@@ -290,10 +291,11 @@ void Connection::TearDown() {
   for (const auto& [graph, bytes] : graph_bytes_) session_->mapped_bytes.fetch_sub(bytes, std::memory_order_relaxed);
   kernels_.RemoveIf([](Kernel&) { return true; });
   modules_.RemoveIf([this](CUmodule module) { return driver().cuModuleUnload(module), true; });
-  libraries_.RemoveIf([this](CUlibrary library) { return driver().cuLibraryUnload(library), true; });
+  libraries_.RemoveIf([this](Library& library) { return driver().cuLibraryUnload(library.library), true; });
   while (!pinned_.empty()) Unpin(pinned_.begin()->first);
   allocations_.RemoveIf([](const std::shared_ptr<Physical>&) { return true; });
   window_.reset();
+  staging_.UnpinAll();
   driver().cuMemHostUnregister(region_.data() + wire::kReplyOffset);
   // The hang-up tells a client that still waits; what it waits for in the region has been answered above.
   // The descriptor stays until the connection goes: the control thread may be about to poll it.

@@ -22,8 +22,10 @@
 #include "remoting/server/graph_names.h"
 #include "remoting/server/handles.h"
 #include "remoting/server/host_calls.h"
+#include "remoting/server/jit.h"
 #include "remoting/server/launch_lanes.h"
 #include "remoting/server/session.h"
+#include "remoting/server/staging_pins.h"
 #include "remoting/server/waits.h"
 #include "remoting/server/window.h"
 #include "remoting/wire/array.h"
@@ -75,6 +77,10 @@ class Connection {
   const ConnectionEnd& end() const { return end_; }  // valid once ended()
 
  private:
+  struct Library {
+    CUlibrary library = nullptr;
+    ImageMapping image;  // which the driver reads as long as the library is loaded
+  };
   struct Kernel {
     CUfunction function = nullptr;  // null for a library's kernel until it is needed
     CUkernel kernel = nullptr;      // null for a module's function
@@ -337,12 +343,13 @@ class Connection {
   std::function<void()> notify_;
   ring::Consumer consumer_;
   std::unique_ptr<LaunchLanes> lanes_;  // null: the dispatcher launches everything itself
+  StagingPins staging_;
   Waits waits_;
   HostCalls host_calls_;
   HandleTable<CUstream> streams_;
   HandleTable<CUevent> events_;
   HandleTable<CUmodule> modules_;
-  HandleTable<CUlibrary> libraries_;
+  HandleTable<Library> libraries_;
   HandleTable<Array> arrays_;
   HandleTable<MipmappedArray> mipmapped_arrays_;
   std::set<std::pair<wire::TextureKind, uint64_t>> textures_;

@@ -49,9 +49,11 @@ bool Connection::CopyChunk(wire::Command command, const wire::CopyBody& copy, CU
       copy.bytes > wire::kChunkBytes - copy.offset)
     return Misuse(fmt::format("Copy of {} bytes leaves chunk {}.", copy.bytes, copy.chunk));
   std::byte* host = region_.data() + wire::kChunkOffset + uint64_t{copy.chunk} * wire::kChunkBytes + copy.offset;
-  const CUresult result = command == wire::Command::kCopyFromChunk
-                              ? driver().cuMemcpyHtoDAsync_v2(copy.device, host, copy.bytes, stream)
-                              : driver().cuMemcpyDtoHAsync_v2(host, copy.device, copy.bytes, stream);
+  CUresult result = staging_.Pin(copy.chunk);
+  if (result == CUDA_SUCCESS)
+    result = command == wire::Command::kCopyFromChunk
+                 ? driver().cuMemcpyHtoDAsync_v2(copy.device, host, copy.bytes, stream)
+                 : driver().cuMemcpyDtoHAsync_v2(host, copy.device, copy.bytes, stream);
   ring::Completion& completion = header().chunks[copy.chunk];
   if (result == CUDA_SUCCESS) {
     waits_.AddStream(completion, stream, Waits::Flush::kNo);

@@ -32,7 +32,10 @@ class ImageMapping {
     return ImageMapping({static_cast<std::byte*>(data), bytes});
   }
   ImageMapping(ImageMapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  ImageMapping& operator=(ImageMapping&&) = delete;
+  ImageMapping& operator=(ImageMapping&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
   ~ImageMapping() {
     if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
   }

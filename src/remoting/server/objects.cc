@@ -26,8 +26,8 @@ bool Connection::ResolveModule(uint64_t name, CUmodule& out) {
   if (parts.kind == wire::HandleKind::kModule && (parts.slot & kLibraryModuleBit) != 0) {
     parts.kind = wire::HandleKind::kLibrary;
     parts.slot &= ~kLibraryModuleBit;
-    const CUlibrary* library = libraries_.Find(wire::PackHandle(parts));
-    return library != nullptr && driver().cuLibraryGetModule(&out, *library) == CUDA_SUCCESS;
+    const Library* library = libraries_.Find(wire::PackHandle(parts));
+    return library != nullptr && driver().cuLibraryGetModule(&out, library->library) == CUDA_SUCCESS;
   }
   const CUmodule* module = modules_.Find(name);
   if (module != nullptr) out = *module;
@@ -35,8 +35,8 @@ bool Connection::ResolveModule(uint64_t name, CUmodule& out) {
 }
 
 bool Connection::ResolveLibrary(uint64_t name, CUlibrary& out) {
-  const CUlibrary* library = libraries_.Find(name);
-  if (library != nullptr) out = *library;
+  const Library* library = libraries_.Find(name);
+  if (library != nullptr) out = library->library;
   return library != nullptr;
 }
 
