@@ -99,6 +99,11 @@ std::optional<uint32_t> Channel::TryAcquireChunk() {
   return fresh;
 }
 
+void Channel::UseAllChunks() {
+  const std::lock_guard lock(chunk_lock_);
+  used_chunks_ = wire::kStagingChunks;
+}
+
 uint32_t Channel::AcquireChunk() {
   if (const auto chunk = TryAcquireChunk()) return *chunk;
   // Pairs with ReleaseChunk: either it sees us waiting, or we see what it gave back.

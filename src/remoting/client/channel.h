@@ -53,6 +53,9 @@ class Channel {
   // A staging chunk whose last use has ended, until released. Waits while all are in use, for whichever is first.
   uint32_t AcquireChunk();
   std::optional<uint32_t> TryAcquireChunk();
+  // From now on all chunks are used in turns, so that of each the caches of processors have forgotten what they held:
+  // the device writes slowly where they have not. Until then no more are used, and are memory, than are busy at once.
+  void UseAllChunks();
   // The chunk may be handed out again once its completion is done.
   void ReleaseChunk(uint32_t chunk);
   ring::Completion& chunk(uint32_t chunk) { return header().chunks[chunk]; }

@@ -111,6 +111,7 @@ class ToHost {
       : dst_(dst), src_(src), bytes_(bytes), stream_(stream), part_bytes_(PartBytes(bytes)) {}
 
   CUresult Run() {
+    if (bytes_ > part_bytes_) channel_.UseAllChunks();
     // Waits for a chunk only while holding none: threads that hold some and wait for more could wait for each other.
     std::optional<uint32_t> chunk = channel_.AcquireChunk();
     while (chunk) {
