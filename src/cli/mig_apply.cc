@@ -10,6 +10,7 @@
 #include "cli/exit_status.h"
 #include "cli/mig.h"
 #include "cli/node_call.h"
+#include "device/mig_lock.h"
 
 namespace mignificient::cli {
 namespace {
@@ -102,6 +103,9 @@ int Apply(const Options& options) {
   if (!config) return Complain("mig apply", config.error());
   const auto nvml = OpenMigNvml();
   if (!nvml) return Complain("mig apply", nvml.error());
+  // Without the right to it there is nothing to lock: NVML refuses the changes, if there are any.
+  const auto lock = options.dry_run ? os::UniqueFd() : device::LockMig(**nvml);
+  if (!lock && lock.error().code() != Code::kForbidden) return Complain("mig apply", lock.error());
   const auto gpus = device::ReadAllMig(**nvml);
   if (!gpus) return Complain("mig apply", gpus.error());
   const auto plans = device::PlanMig(*gpus, *config);

@@ -24,6 +24,7 @@ class FakeNvml : public Nvml {
   Result<FakeState> State();
 
   Driver driver() const override { return Driver::kCpu; }
+  std::string LockPath() const override { return path_.empty() ? "" : path_ + ".mig-lock"; }
   Result<std::string> DriverVersion() override;
   Result<uint32_t> GpuCount() override;
   Result<GpuIdentity> Gpu(uint32_t gpu) override;

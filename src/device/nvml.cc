@@ -58,6 +58,7 @@ class RealNvml : public Nvml {
   ~RealNvml() override { l_.shutdown(); }
 
   Driver driver() const override { return Driver::kCuda; }
+  std::string LockPath() const override { return "/run/mignificient-mig.lock"; }
 
   Result<std::string> DriverVersion() override {
     char text[abi::kDriverVersionBytes] = {};

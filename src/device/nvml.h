@@ -104,6 +104,8 @@ class Nvml {
 
   // Who carries out CUDA on these GPUs: kCuda, or kCpu where they are only played.
   virtual Driver driver() const = 0;
+  // What whoever partitions these GPUs locks (mig_lock.h); empty where nobody else sees them.
+  virtual std::string LockPath() const = 0;
   virtual Result<std::string> DriverVersion() = 0;
   virtual Result<uint32_t> GpuCount() = 0;
   virtual Result<GpuIdentity> Gpu(uint32_t gpu) = 0;

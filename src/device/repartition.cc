@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "device/mig_apply.h"
+#include "device/mig_lock.h"
 
 namespace mignificient::device {
 namespace {
@@ -80,6 +81,7 @@ Result<std::vector<std::string>> PlanRepartition(Nvml& nvml, uint32_t gpu, const
 
 Result<std::vector<std::string>> Repartition(Nvml& nvml, uint32_t gpu, const std::string& uuid,
                                              std::span<const Demand> demands) {
+  MIG_ASSIGN(const os::UniqueFd lock, LockMig(nvml));
   MIG_ASSIGN(const GpuMig now, ReadWhenIdle(nvml, gpu, uuid));
   const auto plan = PlanFor(now, demands);
   if (!plan) return std::vector<std::string>{};

@@ -1,6 +1,7 @@
 """`mig.auto`: GPUs that are partitioned anew for what waits. Fake NVML, software GPU."""
 import concurrent.futures
 import contextlib
+import fcntl
 import json
 import re
 import signal
@@ -192,6 +193,18 @@ def test_while_a_process_of_somebody_else_runs_on_the_gpu_it_stays_as_it_is_and_
     state = asks.gpus.state()
     state["gpus"][0]["processes"] = []
     asks.gpus.change(**state)
+    ok(waits.result())
+
+
+def test_while_somebody_else_partitions_gpus_it_waits_and_is_made_afterwards(asking):
+    asks = asking({"gpus": [SEVEN]})
+    with open(f"{asks.gpus.file}.mig-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        waits = asks.start("3g")
+        asks.wait_for_line(r"mig_repartition_failed .*Process 4711 is partitioning GPUs")
+        assert asks.instances() == ["1g.10gb"] * 7
     ok(waits.result())
 
 

@@ -1,4 +1,5 @@
 """`mignificient devices` and `mignificient mig` against the fake NVML, and functions on the partitions that they make."""
+import fcntl
 import json
 
 import pytest
@@ -179,6 +180,20 @@ def test_a_running_process_is_in_the_way(gpus):
     assert result.returncode == 4
     assert "Process 4711 runs on GPU 1." in result.stderr
     assert gpus.state()["gpus"][0]["instances"] == state["gpus"][0]["instances"]
+
+
+def test_one_process_at_a_time_partitions_gpus(gpus):
+    before = gpus.state()
+    with open(f"{gpus.file}.mig-lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        result = gpus.apply("halves")
+        assert result.returncode == 4
+        assert "Process 4711 is partitioning GPUs" in result.stderr
+        ok(gpus.apply("halves", "--dry-run"))
+    assert gpus.state() == before
+    ok(gpus.apply("halves"))
 
 
 def test_a_failed_step_is_undone_and_named(gpus):
