@@ -40,6 +40,20 @@ void FutexWaitAny(std::span<const FutexExpectation> words, std::optional<std::ch
   FutexWait(*words[0].word, words[0].expected, timeout ? std::min(*timeout, fallback) : fallback);
 }
 
+void AwaitChange(const Atomic<uint32_t>& word, uint32_t seen, std::chrono::nanoseconds look, Atomic<uint32_t>& asleep) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kLooksPerClock = 64;
+  if (word.load(std::memory_order_acquire) != seen) return;
+  const Clock::time_point end = Clock::now() + look;
+  for (int looks = 1; word.load(std::memory_order_acquire) == seen; ++looks) {
+    SpinPause();
+    if (looks % kLooksPerClock != 0 || Clock::now() < end) continue;
+    asleep.fetch_add(1);
+    FutexWait(word, seen);
+    asleep.fetch_sub(1);
+  }
+}
+
 void FutexWakeAll(const Atomic<uint32_t>& word) {
   FutexWake(word, INT_MAX);
 }

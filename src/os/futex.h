@@ -27,6 +27,11 @@ void FutexWakeAll(const Atomic<uint32_t>& word);
 // At most `count` of those that sleep on it.
 void FutexWake(const Atomic<uint32_t>& word, int count);
 
+// Returns once `word` is no longer `seen`, and acquires what its writer released: looks for that long, then sleeps.
+// `asleep` counts those that sleep: whoever changes the word (seq_cst) looks at it (seq_cst) and wakes them, so either
+// the change is seen here or the sleeper there.
+void AwaitChange(const Atomic<uint32_t>& word, uint32_t seen, std::chrono::nanoseconds look, Atomic<uint32_t>& asleep);
+
 // Tells the processor that this thread spins.
 inline void SpinPause() {
 #if defined(__x86_64__)

@@ -12,10 +12,7 @@
 namespace mignificient::client {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::chrono::microseconds kSpin{100};
-constexpr int kLooksPerClock = 64;
 constexpr int kMostHelpers = 5;  // six threads fill a PCIe 5.0 x16 bus
 
 // Half of the processors are left to the GPU server's dispatcher and to everybody else.
@@ -102,14 +99,7 @@ void* CopyCrew::Serve(void* crew_pointer) {
   CopyCrew& crew = *static_cast<CopyCrew*>(crew_pointer);
   bool helped = false;
   for (uint32_t seen = crew.calls_.load() - 1;;) {
-    const Clock::time_point end = Clock::now() + (helped ? kSpin : std::chrono::microseconds(0));
-    for (int looks = 1; crew.calls_.load(std::memory_order_acquire) == seen; ++looks) {
-      os::SpinPause();
-      if (looks % kLooksPerClock != 0 || Clock::now() < end) continue;
-      crew.sleepers_.fetch_add(1);
-      os::FutexWait(crew.calls_, seen);
-      crew.sleepers_.fetch_sub(1);
-    }
+    os::AwaitChange(crew.calls_, seen, helped ? kSpin : std::chrono::microseconds(0), crew.sleepers_);
     seen = crew.calls_.load(std::memory_order_acquire);
     helped = crew.Help();
   }

@@ -9,12 +9,9 @@
 namespace mignificient::server {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr uint64_t kLately = 512;   // launches
 constexpr size_t kMostPlaced = 32;  // streams, of which some may be gone
 constexpr std::chrono::microseconds kSpin{200};
-constexpr int kLooksPerClock = 64;
 
 }  // namespace
 
@@ -83,22 +80,12 @@ void LaunchLanes::Work(Lane& lane) {
   driver_.cuCtxSetCurrent(context_);
   int mode = CU_STREAM_CAPTURE_MODE_RELAXED;
   driver_.cuThreadExchangeStreamCaptureMode(&mode);
-  Clock::time_point end = Clock::now() + kSpin;
-  for (uint32_t done = 0, looks = 1;; ++looks) {
-    const uint32_t written = lane.written.load(std::memory_order_acquire);
+  for (uint32_t done = 0;;) {
+    os::AwaitChange(lane.written, done, kSpin, lane.asleep);
     if (stop_.load(std::memory_order_acquire)) return;
-    if (written != done) {
-      LaunchItem(lane.items[done % kItems]);
-      // Releases the item, and that it was launched, to Launch and Join.
-      lane.launched.store(++done, std::memory_order_release);
-      if (written == done) end = Clock::now() + kSpin;
-      continue;
-    }
-    os::SpinPause();
-    if (looks % kLooksPerClock != 0 || Clock::now() < end) continue;
-    lane.asleep.store(1, std::memory_order_seq_cst);
-    os::FutexWait(lane.written, done);
-    lane.asleep.store(0, std::memory_order_relaxed);
+    LaunchItem(lane.items[done % kItems]);
+    // Releases the item, and that it was launched, to Launch and Join.
+    lane.launched.store(++done, std::memory_order_release);
   }
 }
 
