@@ -126,13 +126,25 @@ class Run {
   std::string trouble_;  // a sentence; empty: none
 };
 
+// What the program is told besides what we were told.
+std::vector<std::pair<std::string, std::string>> ProgramEnvironment(const std::string& library_folder,
+                                                                    const std::string& door) {
+  const auto inherited = [](const char* name) {
+    const char* value = ::getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+    return value != nullptr && *value != '\0' ? std::string(value) : std::string();
+  };
+  const std::string path = inherited("LD_LIBRARY_PATH");
+  std::vector<std::pair<std::string, std::string>> environment = {
+      {"LD_LIBRARY_PATH", path.empty() ? library_folder : library_folder + ":" + path}, {wire::kDoorVariable, door}};
+  // Our choice among several GPUs is made: of those that the program sees it is the first and only one.
+  if (!inherited("CUDA_VISIBLE_DEVICES").empty()) environment.emplace_back("CUDA_VISIBLE_DEVICES", "0");
+  return environment;
+}
+
 ProcessOptions ProgramProcess(const Options& options, const std::string& library_folder, const std::string& door) {
-  const char* inherited = ::getenv("LD_LIBRARY_PATH");  // NOLINT(concurrency-mt-unsafe): one thread
-  const bool has_path = inherited != nullptr && *inherited != '\0';
   return {.program = options.program.front(),
           .arguments = {options.program.begin() + 1, options.program.end()},
-          .environment = {{"LD_LIBRARY_PATH", has_path ? library_folder + ":" + inherited : library_folder},
-                          {wire::kDoorVariable, door}}};
+          .environment = ProgramEnvironment(library_folder, door)};
 }
 
 Result<GpuServer> StartServer(const Options& options, const Install& install) {

@@ -61,6 +61,14 @@ def test_our_library_comes_first_and_the_path_is_kept():
     assert rest == kept
 
 
+def test_the_program_sees_one_device_whichever_of_several_it_is(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    script = 'echo "${CUDA_VISIBLE_DEVICES-unset}"'
+    assert run("/bin/sh", "-c", script).stdout == "unset\n"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert run("/bin/sh", "-c", script).stdout == "0\n"
+
+
 def test_children_of_a_program_find_the_gpu():
     program = PROGRAMS / "vector_add_ptx"
     result = run("/bin/sh", "-c", f"{program} '{{\"vec-elements\": 3}}' && {program} '{{\"vec-elements\": 4}}'")
