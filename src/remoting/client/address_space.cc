@@ -5,7 +5,7 @@
 namespace mignificient::client {
 namespace {
 
-constexpr uint64_t kAlign = 512;
+constexpr uint64_t kAlign = ExtentTable::kUnitBytes;
 constexpr uint64_t kSlabBytes = 2 << 20;
 
 uint64_t RoundUp(uint64_t value, uint64_t unit) {
@@ -89,16 +89,25 @@ void FreeRanges::Cut(ByAddress::iterator it, Extent range) {
 }
 
 AddressSpace::AddressSpace(Extent window, uint64_t granule, uint64_t budget)
-    : window_(window), granule_(granule), budget_(budget), slab_bytes_(std::max(granule, kSlabBytes)) {
+    : window_(window),
+      granule_(granule),
+      budget_(budget),
+      slab_bytes_(std::max(granule, kSlabBytes)),
+      allocations_(window) {
   addresses_.Insert(window);
+}
+
+uint64_t AddressSpace::Rounded(uint64_t bytes) const {
+  const uint64_t rounded = RoundUp(bytes, kAlign);
+  return Small(rounded) ? rounded : RoundUp(bytes, granule_);
 }
 
 AddressSpace::Plan AddressSpace::Allocate(uint64_t bytes, uint64_t passed, Rather rather) {
   if (bytes == 0 || bytes > window_.bytes) return {};
   Settle(passed);
-  const uint64_t rounded = RoundUp(bytes, kAlign);
-  Plan plan = Small(rounded) ? AllocateSmall(rounded, rather) : AllocateLarge(RoundUp(bytes, granule_), rather);
-  if (plan) allocations_.find(plan.address)->second.asked_bytes = bytes;
+  const uint64_t rounded = Rounded(bytes);
+  Plan plan = Small(rounded) ? AllocateSmall(rounded, rather) : AllocateLarge(rounded, rather);
+  if (plan) allocations_.Insert({plan.address, bytes});
   return plan;
 }
 
@@ -117,23 +126,58 @@ void AddressSpace::Settle(uint64_t passed) {
 }
 
 void AddressSpace::Unused(Extent extent) {
-  if (Small(extent.bytes))
-    small_.Insert(extent);
-  else
+  if (!Small(extent.bytes)) {
     idle_.emplace(extent.bytes, extent.address);
+    return;
+  }
+  const uint64_t units = extent.bytes / kAlign;
+  if (units >= spare_.size()) spare_.resize(units + 1);
+  spare_[units].push_back(extent.address);
+  spare_bytes_ += extent.bytes;
 }
 
-AddressSpace::Plan AddressSpace::Grant(Plan plan, uint64_t address, uint64_t bytes) {
+void AddressSpace::Grant(Plan& plan, uint64_t address, uint64_t bytes) {
   plan.granted = true;
   plan.address = address;
   used_ += bytes;
-  allocations_.emplace(address, Allocation{bytes, bytes});
-  return plan;
+}
+
+uint64_t AddressSpace::TakeSmall(uint64_t bytes) {
+  const uint64_t units = bytes / kAlign;
+  if (units < spare_.size() && !spare_[units].empty()) {
+    const uint64_t address = spare_[units].back();
+    spare_[units].pop_back();
+    spare_bytes_ -= bytes;
+    return address;
+  }
+  if (const auto range = small_.Take(bytes)) return range->address;
+  if (fresh_.bytes >= bytes) {
+    const uint64_t address = fresh_.address;
+    fresh_ = {address + bytes, fresh_.bytes - bytes};
+    return address;
+  }
+  if (spare_bytes_ + fresh_.bytes == 0) return 0;
+  Join();
+  const auto range = small_.Take(bytes);
+  return range ? range->address : 0;
+}
+
+void AddressSpace::Join() {
+  if (fresh_.bytes > 0) small_.Insert(fresh_);
+  fresh_ = {};
+  for (uint64_t units = 0; units < spare_.size(); ++units) {
+    for (const uint64_t address : spare_[units]) small_.Insert({address, units * kAlign});
+    spare_[units].clear();
+  }
+  spare_bytes_ = 0;
 }
 
 AddressSpace::Plan AddressSpace::AllocateSmall(uint64_t bytes, Rather rather) {
   Plan plan;
-  if (const auto range = small_.Take(bytes)) return Grant(plan, range->address, bytes);
+  if (const uint64_t address = TakeSmall(bytes)) {
+    Grant(plan, address, bytes);
+    return plan;
+  }
   // Rather one more slab than a wait, unless a slab's worth is about to come back.
   if (rather == Rather::kWait && pending_small_bytes_ >= slab_bytes_) {
     plan.wait = pending_.front().epoch;
@@ -145,8 +189,10 @@ AddressSpace::Plan AddressSpace::AllocateSmall(uint64_t bytes, Rather rather) {
   plan.map = slab;
   mapped_ += slab_bytes_;
   slabs_.insert(slab->address);
-  small_.Insert({slab->address + bytes, slab_bytes_ - bytes});
-  return Grant(plan, slab->address, bytes);
+  if (fresh_.bytes > 0) small_.Insert(fresh_);
+  fresh_ = {slab->address + bytes, slab_bytes_ - bytes};
+  Grant(plan, slab->address, bytes);
+  return plan;
 }
 
 AddressSpace::Plan AddressSpace::AllocateLarge(uint64_t bytes, Rather rather) {
@@ -154,7 +200,8 @@ AddressSpace::Plan AddressSpace::AllocateLarge(uint64_t bytes, Rather rather) {
   if (const auto idle = idle_.find(bytes); idle != idle_.end()) {
     const uint64_t address = idle->second;
     idle_.erase(idle);
-    return Grant(plan, address, bytes);
+    Grant(plan, address, bytes);
+    return plan;
   }
   const auto pending = pending_large_.find(bytes);
   if (rather == Rather::kWait && pending != pending_large_.end()) {
@@ -165,11 +212,13 @@ AddressSpace::Plan AddressSpace::AllocateLarge(uint64_t bytes, Rather rather) {
   plan.map = addresses_.Take(bytes, granule_);
   if (!plan.map) return plan;
   mapped_ += bytes;
-  return Grant(plan, plan.map->address, bytes);
+  Grant(plan, plan.map->address, bytes);
+  return plan;
 }
 
 void AddressSpace::Undo(const Plan& plan) {
   Free(plan.address, 0);
+  Join();
   if (slabs_.erase(plan.map->address) > 0)
     small_.Remove(*plan.map);
   else
@@ -220,6 +269,7 @@ void AddressSpace::ReleaseUntil(uint64_t limit, std::vector<Extent>& unmap) {
     release({largest->second, largest->first});
     idle_.erase(largest);
   }
+  if (mapped_ > limit) Join();
   for (auto slab = slabs_.begin(); mapped_ > limit && slab != slabs_.end();) {
     const Extent extent{*slab, slab_bytes_};
     if (!small_.Remove(extent)) {
@@ -239,10 +289,9 @@ std::vector<Extent> AddressSpace::ReleaseUnused(uint64_t passed) {
 }
 
 bool AddressSpace::Free(uint64_t address, uint64_t epoch) {
-  const auto it = allocations_.find(address);
-  if (it == allocations_.end()) return false;
-  const Extent extent{it->first, it->second.bytes};
-  allocations_.erase(it);
+  const uint64_t asked = allocations_.Erase(address);
+  if (asked == 0) return false;
+  const Extent extent{address, Rounded(asked)};
   used_ -= extent.bytes;
   if (epoch == 0) {
     Unused(extent);
@@ -257,11 +306,7 @@ bool AddressSpace::Free(uint64_t address, uint64_t epoch) {
 }
 
 std::optional<Extent> AddressSpace::Find(uint64_t address) const {
-  auto it = allocations_.upper_bound(address);
-  if (it == allocations_.begin()) return std::nullopt;
-  --it;
-  if (address - it->first >= it->second.asked_bytes) return std::nullopt;
-  return Extent{it->first, it->second.asked_bytes};
+  return allocations_.Find(address);
 }
 
 }  // namespace mignificient::client

@@ -3,8 +3,9 @@
 // the client that made it.
 //
 // Small allocations share slabs; large ones have an extent of whole granules each. Freed memory stays mapped and is
-// used again; under budget pressure unused extents are unmapped. Work issued before a free may still read or write the
-// memory, so a free belongs to an epoch (client/fence.h) and is used again, or unmapped, once that has passed.
+// used again, small memory first for the same size and joined with what lies beside it only where nothing else would
+// do; under budget pressure unused extents are unmapped. Work issued before a free may still read or write the memory,
+// so a free belongs to an epoch (client/fence.h) and is used again, or unmapped, once that has passed.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +15,9 @@
 #include <set>
 #include <vector>
 
-namespace mignificient::client {
+#include "remoting/client/extent_table.h"
 
-struct Extent {
-  uint64_t address = 0;
-  uint64_t bytes = 0;
-  bool operator==(const Extent&) const = default;
-};
+namespace mignificient::client {
 
 // Free ranges of addresses, coalesced; best fit. A range that only changes its bounds costs no allocation.
 class FreeRanges {
@@ -86,24 +83,26 @@ class AddressSpace {
   uint64_t mapped_bytes() const { return mapped_; }
 
  private:
-  struct Allocation {
-    uint64_t bytes;  // rounded up
-    uint64_t asked_bytes;
-  };
   struct Pending {
     uint64_t epoch;
     Extent extent;
   };
   bool Small(uint64_t bytes) const { return bytes < slab_bytes_ / 2; }
+  // What an allocation of `bytes` takes.
+  uint64_t Rounded(uint64_t bytes) const;
   void Unused(Extent extent);  // may be used again at once
   void Settle(uint64_t passed);
+  // Parts of slabs that are not used; 0: there is none of `bytes` in one piece.
+  uint64_t TakeSmall(uint64_t bytes);
+  // Joins all of them with what lies beside them.
+  void Join();
   Plan AllocateSmall(uint64_t bytes, Rather rather);
   Plan AllocateLarge(uint64_t bytes, Rather rather);
   // Unmaps unused extents until `bytes` more fit the budget. False: cannot; then plan.wait says whether waiting helps.
   bool MakeRoom(uint64_t bytes, Plan& plan);
   // Releases unused extents while more than `limit` is mapped.
   void ReleaseUntil(uint64_t limit, std::vector<Extent>& unmap);
-  Plan Grant(Plan plan, uint64_t address, uint64_t bytes);
+  void Grant(Plan& plan, uint64_t address, uint64_t bytes);
 
   Extent window_;
   uint64_t granule_;
@@ -111,11 +110,15 @@ class AddressSpace {
   uint64_t slab_bytes_;
   uint64_t mapped_ = 0;
   uint64_t used_ = 0;
-  FreeRanges addresses_;                        // unmapped parts of the window
-  FreeRanges small_;                            // unused parts of slabs
-  std::set<uint64_t> slabs_;                    // their addresses
-  std::multimap<uint64_t, uint64_t> idle_;      // unused large extents: bytes -> address
-  std::map<uint64_t, Allocation> allocations_;  // by address
+  ExtentTable allocations_;                 // with the bytes that were asked for
+  FreeRanges addresses_;                    // unmapped parts of the window
+  std::set<uint64_t> slabs_;                // their addresses
+  std::multimap<uint64_t, uint64_t> idle_;  // unused large extents: bytes -> address
+  // Unused parts of slabs are in one of these three.
+  std::vector<std::vector<uint64_t>> spare_;  // freed ones by their size in units: addresses, the last one first
+  uint64_t spare_bytes_ = 0;
+  Extent fresh_;  // the rest of the newest slab
+  FreeRanges small_;
   // Freed, and not known to be unused: in order of their epochs.
   std::deque<Pending> pending_;
   uint64_t pending_small_bytes_ = 0;

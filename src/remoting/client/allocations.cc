@@ -25,24 +25,22 @@ struct Recent {
 
 void Allocations::Insert(Extent extent) {
   const std::lock_guard lock(lock_);
-  extents_.insert_or_assign(extent.address, extent.bytes);
+  extents_.Insert(extent);
 }
 
 void Allocations::Erase(uint64_t address) {
-  {
-    const std::lock_guard lock(lock_);
-    if (extents_.erase(address) == 0) return;
-  }
-  Changed();
+  const std::lock_guard lock(lock_);
+  if (extents_.Erase(address) != 0) RaiseLocked();
+}
+
+void Allocations::Changed() {
+  const std::lock_guard lock(lock_);
+  RaiseLocked();
 }
 
 std::optional<Extent> Allocations::Find(uint64_t address) const {
   const std::lock_guard lock(lock_);
-  auto it = extents_.upper_bound(address);
-  if (it == extents_.begin()) return std::nullopt;
-  --it;
-  if (address - it->first >= it->second) return std::nullopt;
-  return Extent{it->first, it->second};
+  return extents_.Find(address);
 }
 
 std::optional<Extent> Allocations::Named(uint64_t address) const {
@@ -65,11 +63,6 @@ void Allocations::Remember(const Extent& extent, uint64_t address, uint64_t gene
   Recent& mine = ThreadOwned<Recent>::Get();
   if (mine.of != this || mine.generation != generation) mine = {this, generation, {}, {}};
   mine.last = mine.SlotOf(address) = extent;
-}
-
-Allocations& TheAllocations() {
-  static Allocations& allocations = *new Allocations;
-  return allocations;
 }
 
 }  // namespace mignificient::client

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <mutex>
 #include <optional>
 
@@ -16,11 +15,14 @@ namespace mignificient::client {
 
 class Allocations {
  public:
+  // For memory within `window`.
+  explicit Allocations(Extent window) : extents_(window) {}
+
   void Insert(Extent extent);
   // Before the memory is freed, so that nobody else is given it first.
   void Erase(uint64_t address);
   // Something that was found outside of here has changed (Look).
-  void Changed() { generation_.fetch_add(1, std::memory_order_release); }
+  void Changed();
 
   // Whether [address, address + bytes) lies within one allocation. The few that the thread has named last are known to
   // it without a lock; `look(address)` finds memory that is not listed here: the extent around an address, or nullopt.
@@ -50,13 +52,15 @@ class Allocations {
   // Null: none that the thread has named lately.
   const Extent* FindRecent(uint64_t address, uint64_t bytes) const;
   void Remember(const Extent& extent, uint64_t address, uint64_t generation) const;
+  void RaiseLocked() { generation_.store(generation_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
-  std::atomic<uint64_t> generation_{1};  // raised after each change that takes something away
-  mutable std::mutex lock_;              // held while the map is looked at or changed, and never longer
-  std::map<uint64_t, uint64_t> extents_;
+  // Raised, under the lock, by each change that takes something away.
+  std::atomic<uint64_t> generation_{1};
+  mutable std::mutex lock_;  // held while the table is looked at or changed, and never longer
+  ExtentTable extents_;
 };
 
-// Leaked on purpose.
+// Of the device's window. Valid once Attach() has succeeded; leaked on purpose. Defined in memory.cc.
 Allocations& TheAllocations();
 
 }  // namespace mignificient::client

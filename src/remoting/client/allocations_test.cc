@@ -9,10 +9,11 @@
 namespace mignificient::client {
 namespace {
 
+constexpr Extent kWindow{0, uint64_t{1} << 35};
 constexpr auto kNothing = [](uint64_t) -> std::optional<Extent> { return std::nullopt; };
 
 TEST(AllocationsTest, ARangeLiesInOneAllocationOrInNone) {
-  Allocations allocations;
+  Allocations allocations(kWindow);
   allocations.Insert({0x1000, 1000});
   allocations.Insert({0x1400, 1000});
   for (int again = 0; again < 2; ++again) {  // the second time from what the thread remembers
@@ -28,7 +29,7 @@ TEST(AllocationsTest, ARangeLiesInOneAllocationOrInNone) {
 }
 
 TEST(AllocationsTest, AFreedAllocationIsForgottenByThreadsThatRememberIt) {
-  Allocations allocations;
+  Allocations allocations(kWindow);
   allocations.Insert({0x1000, 512});
   EXPECT_TRUE(allocations.Contain(0x1000, 512, kNothing));
   std::thread([&] { allocations.Erase(0x1000); }).join();
@@ -39,7 +40,7 @@ TEST(AllocationsTest, AFreedAllocationIsForgottenByThreadsThatRememberIt) {
 }
 
 TEST(AllocationsTest, WhatIsFoundElsewhereIsRememberedUntilItChanges) {
-  Allocations allocations;
+  Allocations allocations(kWindow);
   int looked = 0;
   bool mapped = true;
   const auto look = [&](uint64_t) {
@@ -56,14 +57,14 @@ TEST(AllocationsTest, WhatIsFoundElsewhereIsRememberedUntilItChanges) {
 }
 
 TEST(AllocationsTest, MoreThanAThreadRemembersAreStillKnown) {
-  Allocations allocations;
+  Allocations allocations(kWindow);
   for (uint64_t i = 1; i <= 200; ++i) allocations.Insert({i << 12, 512});
   for (int again = 0; again < 3; ++again)
     for (uint64_t i = 1; i <= 200; ++i) EXPECT_TRUE(allocations.Contain(i << 12, 512, kNothing));
 }
 
 TEST(AllocationsTest, WhatIsNamedIsRememberedUntilItIsFreed) {
-  Allocations allocations;
+  Allocations allocations(kWindow);
   allocations.Insert({0x1000, 512});
   for (int again = 0; again < 2; ++again) EXPECT_EQ(allocations.Named(0x1000 + 511), (Extent{0x1000, 512}));
   EXPECT_EQ(allocations.Named(0x1000 + 512), std::nullopt);
@@ -74,14 +75,14 @@ TEST(AllocationsTest, WhatIsNamedIsRememberedUntilItIsFreed) {
 }
 
 TEST(AllocationsTest, TwoListsAreNotMistakenForEachOther) {
-  Allocations one, other;
+  Allocations one(kWindow), other(kWindow);
   one.Insert({0x1000, 512});
   EXPECT_TRUE(one.Contain(0x1000, 1, kNothing));
   EXPECT_FALSE(other.Contain(0x1000, 1, kNothing));
 }
 
 TEST(AllocationsTest, ThreadsAskWhileOthersAllocateAndFree) {
-  Allocations allocations;
+  Allocations allocations(kWindow);
   allocations.Insert({0x100000, 4096});
   std::atomic<bool> wrong{false};
   std::vector<std::thread> threads;

@@ -146,6 +146,14 @@ CUresult CheckRange(CUdeviceptr address, uint64_t bytes, CUstream stream) {
   return CUDA_ERROR_INVALID_VALUE;
 }
 
+Allocations& TheAllocations() {
+  static Allocations& allocations = *[] {
+    const wire::Welcome& welcome = TheChannel()->welcome();
+    return new Allocations({welcome.window_base, welcome.window_bytes});
+  }();
+  return allocations;
+}
+
 DeviceMemory& TheDeviceMemory() {
   static DeviceMemory& memory = *[] {
     const wire::Welcome& welcome = TheChannel()->welcome();

@@ -21,7 +21,8 @@ MemoryPools::MemoryPools() : default_(Create(0)), current_(default_) {}
 
 CUmemoryPool MemoryPools::Create(uint64_t max_bytes) {
   const std::lock_guard lock(lock_);
-  Pool& pool = pools_.emplace_back();
+  const wire::Welcome& welcome = TheChannel()->welcome();
+  Pool& pool = pools_.emplace_back(Extent{welcome.window_base, welcome.window_bytes});
   pool.max_bytes = max_bytes;
   pool.name = reinterpret_cast<CUmemoryPool>(names_.Create(&pool));
   return pool.name;

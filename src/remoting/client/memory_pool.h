@@ -59,6 +59,7 @@ class MemoryPools {
 
  private:
   struct Pool {
+    explicit Pool(Extent window) : space(window) {}
     CUmemoryPool name = nullptr;
     uint64_t max_bytes = 0;
     uint64_t threshold = 0;

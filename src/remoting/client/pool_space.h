@@ -1,9 +1,12 @@
 // Where in a memory pool stream-ordered allocations lie. Pure bookkeeping: no commands, no locks, no clock.
 //
 // A free takes effect when its stream comes to it, so freed memory is used again at once on the same stream, where what
-// follows comes after the free; on any other stream once the epoch of the free has passed (client/fence.h).
+// follows comes after the free; on any other stream once the epoch of the free has passed (client/fence.h). What was
+// freed last is used first, where its size is right; it is joined with what lies beside it only where nothing else
+// would do, or once there is more of it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -15,6 +18,9 @@ namespace mignificient::client {
 
 class PoolSpace {
  public:
+  // For chunks within `window`.
+  explicit PoolSpace(Extent window) : allocations_(window) {}
+
   // An address (a multiple of 512) of `bytes` that work in `stream` may use; nullopt: a chunk is needed. `passed`: the
   // last epoch that has passed.
   std::optional<uint64_t> Take(uint64_t bytes, uint64_t stream, uint64_t passed);
@@ -31,7 +37,7 @@ class PoolSpace {
 
   bool empty() const { return allocations_.empty(); }
   // Some freed memory waits for its epoch.
-  bool pending() const { return !freed_.empty(); }
+  bool pending() const;
 
   // Bytes in chunks and in allocations, and the most there were since the last reset.
   struct Level {
@@ -45,10 +51,26 @@ class PoolSpace {
   Level used;
 
  private:
+  struct Freed {
+    Extent extent;
+    uint64_t stream;
+    uint64_t epoch;  // 0: nothing uses it any more
+  };
+  static constexpr size_t kRecent = 16;
+
+  // The address of the last of `recent_` that has just this size and that `stream` may use; 0: there is none.
+  uint64_t TakeRecent(uint64_t bytes, uint64_t stream, uint64_t passed);
+  // The same of all others, joined.
+  uint64_t TakeJoined(uint64_t bytes, uint64_t stream, uint64_t passed);
+  // Puts the oldest `count` of them with the others.
+  void Join(size_t count);
   void Settle(uint64_t passed);
 
-  std::map<uint64_t, uint64_t> chunks_;                        // address -> bytes
-  std::map<uint64_t, uint64_t> allocations_;                   // address -> bytes (rounded)
+  std::map<uint64_t, uint64_t> chunks_;  // address -> bytes
+  ExtentTable allocations_;              // with rounded bytes
+  // What was freed is in one of these three.
+  std::array<Freed, kRecent> recent_;  // the first `recent_count_`: oldest first
+  size_t recent_count_ = 0;
   FreeRanges ready_;                                           // any stream may use it
   std::map<std::pair<uint64_t, uint64_t>, FreeRanges> freed_;  // (epoch, stream) -> what was freed there
 };

@@ -14,7 +14,7 @@ constexpr uint64_t kA = 10, kB = 11;  // streams
 class PoolSpaceTest : public testing::Test {
  protected:
   PoolSpaceTest() { pool_.AddChunk({kBase, kMiB}); }
-  PoolSpace pool_;
+  PoolSpace pool_{{kBase, 32 * 1024 * kMiB}};
 };
 
 TEST_F(PoolSpaceTest, MemoryFreedInAStreamIsUsedAgainThereAtOnce) {
