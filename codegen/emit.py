@@ -144,9 +144,10 @@ def _client_send(entry):
         return [f"  const CUresult result = Issue(Command::kOpcode, Bytes(body){tail});"]
     if not entry.outputs:
         return [f"  const CUresult result = Call(Command::kOpcode, Bytes(body), {{}}{tail});"]
-    call = "answer_cache.Call" if entry.cached else "Call"
     lines = ["  Command::Reply reply;"]
-    lines.append(f"  const CUresult result = {call}(Command::kOpcode, Bytes(body), WritableBytes(reply){tail});")
+    call = "answer_cache.Call" if entry.cached else "Call"
+    arguments = "body, reply" if entry.cached else f"Bytes(body), WritableBytes(reply){tail}"
+    lines.append(f"  const CUresult result = {call}(Command::kOpcode, {arguments});")
     lines.append("  if (result != CUDA_SUCCESS) return result;")
     for argument in entry.outputs:
         guard = f"if ({argument.name} != nullptr) " if argument.optional else ""

@@ -59,7 +59,7 @@ class ClientTest(unittest.TestCase):
         self.assertNotIn("CheckAddress", out)
 
     def test_cached_call_asks_the_cache(self):
-        self.assertIn("answer_cache.Call(Command::kOpcode", text(emit.client_forward, GET))
+        self.assertIn("answer_cache.Call(Command::kOpcode, body, reply)", text(emit.client_forward, GET))
 
     def test_forgetting_call_forgets_after_the_call(self):
         out = text(emit.client_forward, "forward sync forget cuPut(function f, i32 v)  2.0\n")

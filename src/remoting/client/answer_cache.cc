@@ -1,5 +1,7 @@
 #include "remoting/client/answer_cache.h"
 
+#include <cstring>
+
 #include "remoting/client/call.h"
 
 namespace mignificient::client {

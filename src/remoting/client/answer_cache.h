@@ -4,9 +4,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 #include "abi/cuda.h"
@@ -19,22 +19,23 @@ inline constexpr size_t kMaxCachedReply = 16;  // as in codegen/model.py
 
 class AnswerCache {
  public:
-  // As Call() of call.h. Remembers successes and CUDA_ERROR_INVALID_VALUE (the end of a list).
-  template <size_t kBodyBytes, size_t kReplyBytes>
-  CUresult Call(uint16_t opcode, std::span<const std::byte, kBodyBytes> body, std::span<std::byte, kReplyBytes> reply) {
-    static_assert(kBodyBytes % 8 == 0 && kBodyBytes <= kMaxCachedBody && kReplyBytes <= kMaxCachedReply);
-    constexpr size_t kBodyWords = kBodyBytes / 8;
-    std::array<uint64_t, kBodyWords> question;
-    std::memcpy(question.data(), body.data(), kBodyBytes);
+  // As CallBody() of call.h. Remembers successes and CUDA_ERROR_INVALID_VALUE (the end of a list).
+  template <typename Body, typename Reply>
+  CUresult Call(uint16_t opcode, const Body& body, Reply& reply) {
+    static_assert(sizeof(Body) % 8 == 0 && sizeof(Body) <= kMaxCachedBody);
+    static_assert(sizeof(Reply) % 8 == 0 && sizeof(Reply) <= kMaxCachedReply);
+    constexpr size_t kBodyWords = sizeof(Body) / 8, kReplyWords = sizeof(Reply) / 8;
+    const auto question = std::bit_cast<std::array<uint64_t, kBodyWords>>(body);
     const uint64_t asked = uint64_t{opcode} << 32 | epoch_.load(std::memory_order_acquire);
     Slot& slot = slots_[SlotOf(opcode, question)];
     std::array<uint64_t, kHeadWords + kBodyWords> known;
-    if (slot.Read(known) && known[kAsked] == asked && known[kResult] != 0 &&
-        std::memcmp(&known[kHeadWords], question.data(), kBodyBytes) == 0) [[likely]] {
-      std::memcpy(reply.data(), &known[kReply], kReplyBytes);
+    if (slot.Read(known) && known[kAsked] == asked && known[kResult] != 0 && IsAbout(known, question)) [[likely]] {
+      std::array<uint64_t, kReplyWords> words;
+      for (size_t i = 0; i < kReplyWords; ++i) words[i] = known[kReply + i];
+      reply = std::bit_cast<Reply>(words);
       return static_cast<CUresult>(known[kResult] - 1);
     }
-    return AskServer(slot, asked, body, reply);
+    return Ask(slot, asked, question, reply);
   }
 
   // Every answer given so far may be wrong from now on. One that is on its way is remembered under the epoch in which
@@ -67,6 +68,19 @@ class AnswerCache {
     return hash >> (64 - kSlotBits);
   }
 
+  template <size_t kKnown, size_t kWords>
+  static bool IsAbout(const std::array<uint64_t, kKnown>& known, const std::array<uint64_t, kWords>& question) {
+    uint64_t differs = 0;
+    for (size_t i = 0; i < kWords; ++i) differs |= known[kHeadWords + i] ^ question[i];
+    return differs == 0;
+  }
+
+  // By value, so that a question that is known needs no memory.
+  template <size_t kWords, typename Reply>
+  [[gnu::noinline, gnu::cold]] CUresult Ask(Slot& slot, uint64_t asked, std::array<uint64_t, kWords> question,
+                                            Reply& reply) {
+    return AskServer(slot, asked, std::as_bytes(std::span(question)), std::as_writable_bytes(std::span(&reply, 1)));
+  }
   CUresult AskServer(Slot& slot, uint64_t asked, std::span<const std::byte> body, std::span<std::byte> reply);
 
   std::atomic<uint32_t> epoch_{0};

@@ -13,6 +13,8 @@
 namespace mignificient::client {
 
 constinit std::atomic<Attached> attached{Attached::kNo};
+constinit const std::atomic<uint32_t> no_channel{1};
+constinit std::atomic<const std::atomic<uint32_t>*> trouble{&no_channel};
 
 namespace {
 
@@ -34,6 +36,7 @@ void InForkedChild() {
   attach_lock.unlock();
   if (attached.load() != Attached::kYes) return;
   attached.store(Attached::kForked);
+  trouble.store(&no_channel);
   TheChannel()->AbandonInChild();
 }
 
@@ -72,14 +75,15 @@ CUresult Attach() {
     std::fprintf(stderr, "mignificient: %s\n", channel.error().message().c_str());
     return channel.error().code() == Code::kExhausted ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_SYSTEM_NOT_READY;
   }
+  trouble.store(&(*channel)->deferred_error(), std::memory_order_release);
   the_channel.store(channel->release(), std::memory_order_release);
   attached.store(Attached::kYes, std::memory_order_release);
   return CUDA_SUCCESS;
 }
 
-CUresult Ready() {
+CUresult WhyNotReady() {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
-  if (!CurrentContextLives()) [[unlikely]]
+  if (!CurrentContextLives())
     return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;
   Channel& channel = *TheChannel();
   if (channel.broken()) return CUDA_ERROR_DEVICE_UNAVAILABLE;

@@ -31,6 +31,12 @@ CUresult Ready();
 enum class Attached : uint32_t { kNo, kYes, kForked };
 extern constinit std::atomic<Attached> attached;
 
+// The one word that every call looks at: 0 while the process is attached, its server is there and no error is to be
+// reported. It is the channel's `deferred_error`, and one that is never 0 before there is a channel and once it is of
+// no use.
+extern constinit std::atomic<const std::atomic<uint32_t>*> trouble;
+extern constinit const std::atomic<uint32_t> no_channel;
+
 // As Ready(), without a current context.
 inline CUresult Initialized() {
   if (attached.load(std::memory_order_acquire) != Attached::kYes) [[unlikely]]
@@ -109,6 +115,17 @@ inline CUcontext CurrentContext() {  // null: none
 }
 inline bool CurrentContextLives() {  // false also for none
   return Contexts().Find(current_stack.top) != nullptr;
+}
+
+// As Ready(), which asks it where not all is well.
+[[gnu::cold]] CUresult WhyNotReady();
+
+inline CUresult Ready() {
+  // The word's address acquires the channel; the word itself carries nothing else along.
+  const std::atomic<uint32_t>& word = *trouble.load(std::memory_order_acquire);
+  if (word.load(std::memory_order_relaxed) == 0 && CurrentContextLives()) [[likely]]
+    return CUDA_SUCCESS;
+  return WhyNotReady();
 }
 
 // As Ready(), for a call that names an object and so needs no current context.

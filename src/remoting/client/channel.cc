@@ -10,6 +10,7 @@
 #include "os/barrier.h"
 #include "os/futex.h"
 #include "os/socket.h"
+#include "remoting/client/call.h"
 #include "remoting/wire/door.h"
 
 namespace mignificient::client {
@@ -64,8 +65,10 @@ Channel::Channel(os::UniqueFd socket, os::Mapping region, const wire::Welcome& w
 
 bool Channel::ServerGone() {
   if (broken()) return true;
-  if (os::HasHungUp(socket_.get())) broken_.store(true, std::memory_order_relaxed);
-  return broken();
+  if (!os::HasHungUp(socket_.get())) return false;
+  broken_.store(true, std::memory_order_relaxed);
+  trouble.store(&no_channel, std::memory_order_relaxed);
+  return true;
 }
 
 std::byte* Channel::WaitForSpaceLocked(uint32_t bytes) {

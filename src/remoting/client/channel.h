@@ -78,6 +78,7 @@ class Channel {
   // Idleness::Known(); now and then it looks whether the server is there, so that who asks in a loop finds out.
   bool KnownIdle();
 
+  const std::atomic<uint32_t>& deferred_error() { return header().deferred_error; }
   // Takes the error of an earlier asynchronous call: sticky ones stay.
   CUresult TakeDeferredError();
 

@@ -40,7 +40,8 @@ Slot::Words ReadSlot(size_t index) {
   return words;
 }
 
-bool Holds(const Slot::Words& words, uint64_t context, uint64_t key) {
+template <size_t kWords>
+bool Holds(const std::array<uint64_t, kWords>& words, uint64_t context, uint64_t key) {
   return words[0] == kLive && words[1] == context && words[2] == key;
 }
 
@@ -70,13 +71,25 @@ CUresult PutStorage(CUcontext context, void* key, void* value, StorageDestructor
   return CUDA_SUCCESS;
 }
 
-// Called before each launch. Nearly always it is the first slot that is looked at.
-CUresult GetStorage(void** value, CUcontext context, void* key) {
-  Slot::Words words = ReadSlot(Home(Word(context), Word(key)));
-  if (!Holds(words, Word(context), Word(key)) && !Find(Word(context), Word(key), words))
-    return CUDA_ERROR_INVALID_HANDLE;
+namespace {
+
+[[gnu::noinline, gnu::cold]] CUresult GetElsewhere(void** value, CUcontext context, void* key) {
+  Slot::Words words;
+  if (!Find(Word(context), Word(key), words)) return CUDA_ERROR_INVALID_HANDLE;
   *value = reinterpret_cast<void*>(words[3]);
   return CUDA_SUCCESS;
+}
+
+}  // namespace
+
+// Called before each launch. Nearly always it is the first slot that is looked at.
+CUresult GetStorage(void** value, CUcontext context, void* key) {
+  std::array<uint64_t, 4> words;
+  if (slots[Home(Word(context), Word(key))].Read(words) && Holds(words, Word(context), Word(key))) [[likely]] {
+    *value = reinterpret_cast<void*>(words[3]);
+    return CUDA_SUCCESS;
+  }
+  return GetElsewhere(value, context, key);
 }
 
 CUresult DeleteStorage(CUcontext context, void* key) {

@@ -61,8 +61,10 @@ CUresult Attach() {
   return fake::Get().attach;
 }
 constinit std::atomic<Attached> attached{Attached::kNo};
+constinit const std::atomic<uint32_t> no_channel{1};
+constinit std::atomic<const std::atomic<uint32_t>*> trouble{&no_channel};
 
-CUresult Ready() {
+CUresult WhyNotReady() {
   if (const CUresult result = Initialized(); result != CUDA_SUCCESS) return result;
   if (CurrentContextLives()) return fake::Get().ready;
   return CurrentContext() == nullptr ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED;

@@ -21,6 +21,7 @@ class SeqSlot {
     static_assert(kFirst <= kWords);
     const uint32_t before = sequence_.load(std::memory_order_acquire);  // pairs with the last store of Write
     if (before % 2 != 0) return false;
+#pragma GCC unroll 16  // so that what is only compared needs no memory
     for (size_t i = 0; i < kFirst; ++i) words[i] = words_[i].load(std::memory_order_acquire);
     // A word of a later Write was released after that Write made the sequence odd, so the change is seen here.
     return sequence_.load(std::memory_order_relaxed) == before;
