@@ -10,24 +10,7 @@ namespace {
 
 constexpr int kSpins = os::Spins(2000);
 
-// After a publication: wakes the other side if it sleeps.
-void WakeAfterPublishing(os::Atomic<uint32_t>& asleep, Barrier barrier) {
-  // Orders our publication before our look at the sleeper; pairs with AnnounceSleep, which under kAsymmetric executes
-  // this barrier for us.
-  if (barrier == Barrier::kSymmetric)
-    os::FullFence();
-  else
-    os::CompilerFence();
-  // Relaxed, as are all accesses to the word: it carries no data, only the need for a wake-up; who wakes up looks at
-  // `tail` or `head` again.
-  if (asleep.load(std::memory_order_relaxed) == 0) [[likely]]
-    return;
-  // Before the wake-up: a sleeper on its way into the kernel finds the word changed there, and does not sleep.
-  asleep.store(0, std::memory_order_relaxed);
-  os::FutexWakeAll(asleep);
-}
-
-// Orders the announcement before the sleeper's second look; pairs with WakeAfterPublishing.
+// Orders the announcement before the sleeper's second look; pairs with MustWakeAfterPublishing.
 void AnnounceSleep(os::Atomic<uint32_t>& asleep, Barrier barrier) {
   asleep.store(1, std::memory_order_relaxed);
   if (barrier == Barrier::kSymmetric)
@@ -37,6 +20,12 @@ void AnnounceSleep(os::Atomic<uint32_t>& asleep, Barrier barrier) {
 }
 
 }  // namespace
+
+void Wake(os::Atomic<uint32_t>& asleep) {
+  // Before the wake-up: a sleeper on its way into the kernel finds the word changed there, and does not sleep.
+  asleep.store(0, std::memory_order_relaxed);
+  os::FutexWakeAll(asleep);
+}
 
 bool Producer::Fits(uint64_t bytes) {
   if (tail_ + bytes - head_ <= storage_.size()) return true;
@@ -60,27 +49,6 @@ std::byte* Producer::ReserveOtherwise(uint32_t bytes) {
   os::WriteShared(storage_.data() + offset, &skip, sizeof skip);
   reserved_ = tail_ + to_end + bytes;
   return storage_.data();
-}
-
-// The lines of the records after the next are still the consumer's, since it read them a lap ago: they are fetched while
-// the caller prepares the next record, so that its stores need not wait for them.
-void PrefetchForWriting(const std::byte* storage, uint64_t position, uint64_t mask) {
-  constexpr uint64_t kLine = 64, kFirst = 4, kCount = 2;  // a launch with a few parameters has two lines
-#if defined(__x86_64__)
-  for (uint64_t line = kFirst; line < kFirst + kCount; ++line)
-    asm volatile("prefetchw %0" : : "m"(storage[(position + line * kLine) & mask]));
-#else
-  for (uint64_t line = kFirst; line < kFirst + kCount; ++line)
-    __builtin_prefetch(storage + ((position + line * kLine) & mask), 1);
-#endif
-}
-
-void Producer::Publish() {
-  tail_ = reserved_;
-  // Releases the record to Consumer::Available.
-  control_->tail.store(tail_, std::memory_order_release);
-  WakeAfterPublishing(control_->consumer_asleep, barrier_);
-  PrefetchForWriting(storage_.data(), tail_, storage_.size() - 1);
 }
 
 void Producer::WaitForRoom(uint64_t timeout_ns) {
@@ -162,7 +130,7 @@ void Consumer::PublishHead() {
   released_ = head_;
   // Pairs with the loads in Producer::Fits and WaitForRoom.
   control_->head.store(head_, std::memory_order_release);
-  WakeAfterPublishing(control_->producer_asleep, barrier_);
+  if (MustWakeAfterPublishing(control_->producer_asleep, barrier_)) Wake(control_->producer_asleep);
 }
 
 bool Consumer::PrepareSleep() {

@@ -45,6 +45,20 @@ enum class Barrier {
   kAsymmetric,  // both processes have succeeded in os::RegisterForBarrier
 };
 
+// After a publication: whether the other side sleeps, and then is to be woken.
+inline bool MustWakeAfterPublishing(const os::Atomic<uint32_t>& asleep, Barrier barrier) {
+  // Orders our publication before our look at the sleeper; pairs with AnnounceSleep (ring.cc), which under kAsymmetric
+  // executes this barrier for us.
+  if (barrier == Barrier::kSymmetric)
+    os::FullFence();
+  else
+    os::CompilerFence();
+  // Relaxed, as are all accesses to the word: it carries no data, only the need for a wake-up; who wakes up looks at
+  // `tail` or `head` again.
+  return asleep.load(std::memory_order_relaxed) != 0;
+}
+void Wake(os::Atomic<uint32_t>& asleep);
+
 // The writing end. Not thread-safe: callers serialise.
 class Producer {
  public:
@@ -64,12 +78,32 @@ class Producer {
     return storage_.data() + offset;
   }
   // Makes the reserved record visible and wakes the consumer if it sleeps.
-  void Publish();
+  void Publish() {
+    tail_ = reserved_;
+    // Releases the record to Consumer::Available.
+    control_->tail.store(tail_, std::memory_order_release);
+    if (MustWakeAfterPublishing(control_->consumer_asleep, barrier_)) [[unlikely]]
+      Wake(control_->consumer_asleep);
+    PrefetchForWriting();
+  }
   // Sleeps until the consumer may have made room, or `timeout_ns` passed. Spins briefly first.
   void WaitForRoom(uint64_t timeout_ns);
 
  private:
   bool Fits(uint64_t bytes);
+  // The lines of the records after the next are still the consumer's, since it read them a lap ago: they are fetched
+  // while the caller prepares the next record, so that its stores need not wait for them.
+  void PrefetchForWriting() const {
+    constexpr uint64_t kLine = 64, kFirst = 4, kCount = 2;  // a launch with a few parameters has two lines
+    for (uint64_t line = kFirst; line < kFirst + kCount; ++line) {
+      const std::byte* at = storage_.data() + ((tail_ + line * kLine) & (storage_.size() - 1));
+#if defined(__x86_64__)
+      asm volatile("prefetchw %0" : : "m"(*at));
+#else
+      __builtin_prefetch(at, 1);
+#endif
+    }
+  }
   // Where the record does not fit before the end, or not in the space that is known to be free.
   std::byte* ReserveOtherwise(uint32_t bytes);
 

@@ -9,7 +9,8 @@
 #include <optional>
 
 #include "abi/cuda.h"
-#include "remoting/client/address_space.h"
+#include "remoting/client/extent_table.h"
+#include "remoting/client/lock.h"
 
 namespace mignificient::client {
 
@@ -56,7 +57,7 @@ class Allocations {
 
   // Raised, under the lock, by each change that takes something away.
   std::atomic<uint64_t> generation_{1};
-  mutable std::mutex lock_;  // held while the table is looked at or changed, and never longer
+  mutable Lock lock_;  // held while the table is looked at or changed, and never longer
   ExtentTable extents_;
 };
 

@@ -14,6 +14,9 @@
 #include "remoting/client/thread_owned.h"
 
 namespace mignificient::client {
+
+constinit std::atomic<int> active_captures{0};
+
 namespace {
 
 using wire::Command;
@@ -35,15 +38,14 @@ Captures& All() {
   return captures;
 }
 
-constinit std::atomic<int> active{0};         // captures begun and not ended
-constinit std::atomic<int> active_global{0};  // those of mode global
+constinit std::atomic<int> active_global{0};  // active captures of mode global
 constinit thread_local int active_of_thread = 0;
 constinit thread_local int thread_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
 
 void Began(uint64_t stream, int mode) {
   const std::lock_guard lock(All().lock);
   All().begun[stream] = {mode, std::this_thread::get_id()};
-  active.fetch_add(1, std::memory_order_relaxed);
+  active_captures.fetch_add(1, std::memory_order_relaxed);
   if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL) active_global.fetch_add(1, std::memory_order_relaxed);
   if (mode == kModeThreadLocal) ++active_of_thread;
 }
@@ -53,7 +55,7 @@ void Ended(uint64_t stream) {
   const auto capture = All().begun.extract(stream);
   if (capture.empty()) return;
   const int mode = capture.mapped().mode;
-  active.fetch_sub(1, std::memory_order_relaxed);
+  active_captures.fetch_sub(1, std::memory_order_relaxed);
   if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL) active_global.fetch_sub(1, std::memory_order_relaxed);
   if (mode == kModeThreadLocal && capture.mapped().thread == std::this_thread::get_id()) --active_of_thread;
 }
@@ -129,11 +131,7 @@ struct Lent {
   std::vector<CUgraphEdgeData> edges;
 };
 
-CUresult Info(CUstream stream, const InfoOut& out) {
-  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
-  if (out.status == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *out.status = CU_STREAM_CAPTURE_STATUS_NONE;  // CUDA leaves the other outputs alone then
-  if (active.load(std::memory_order_relaxed) == 0) return CUDA_SUCCESS;
+CUresult InfoOfCapture(CUstream stream, const InfoOut& out) {
   const auto reply = std::make_unique<wire::CaptureInfoReply>();
   const CUresult result = CallFor(Command::kCaptureInfo, wire::HandleBody{StreamName(stream)}, *reply);
   if (result != CUDA_SUCCESS) return result;
@@ -158,6 +156,16 @@ CUresult Info(CUstream stream, const InfoOut& out) {
   return CUDA_SUCCESS;
 }
 
+// The cheap part: frameworks ask before nearly everything they do.
+inline CUresult Info(CUstream stream, const InfoOut& out) {
+  if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
+  if (out.status == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  *out.status = CU_STREAM_CAPTURE_STATUS_NONE;  // CUDA leaves the other outputs alone then
+  if (!AnyCapture()) [[likely]]
+    return CUDA_SUCCESS;
+  return InfoOfCapture(stream, out);
+}
+
 CUresult UpdateDependencies(CUstream stream, const CUgraphNode* nodes, const CUgraphEdgeData* edges, size_t count,
                             unsigned flags) {
   if (const CUresult ready = ReadyOn(stream); ready != CUDA_SUCCESS) return ready;
@@ -169,20 +177,12 @@ CUresult UpdateDependencies(CUstream stream, const CUgraphNode* nodes, const CUg
 
 }  // namespace
 
-bool AnyCapture() {
-  return active.load(std::memory_order_relaxed) != 0;
-}
-
-bool IsCapturing(CUstream stream) {
-  if (active.load(std::memory_order_relaxed) == 0) [[likely]]
-    return false;
+bool IsAmongCaptures(CUstream stream) {
   int status = CU_STREAM_CAPTURE_STATUS_NONE;
   return Info(stream, {.status = &status}) == CUDA_SUCCESS && status != CU_STREAM_CAPTURE_STATUS_NONE;
 }
 
-CUresult CheckCapturePermits() {
-  if (active.load(std::memory_order_relaxed) == 0) [[likely]]
-    return CUDA_SUCCESS;
+CUresult CheckPermitsOfCaptures() {
   if (thread_mode == CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_SUCCESS;
   const bool forbidden = active_of_thread > 0 || (thread_mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
                                                   active_global.load(std::memory_order_relaxed) > 0);
@@ -230,7 +230,6 @@ MIG_EXPORT CUresult cuStreamEndCapture_ptsz(CUstream stream, CUgraph* graph) {
 }
 
 MIG_EXPORT CUresult cuStreamIsCapturing(CUstream stream, int* status) {
-  // Kept cheap: frameworks ask before nearly everything they do.
   return Info(stream, {.status = status});
 }
 MIG_EXPORT CUresult cuStreamIsCapturing_ptsz(CUstream stream, int* status) {

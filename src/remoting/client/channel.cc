@@ -80,8 +80,8 @@ std::byte* Channel::WaitForSpaceLocked(uint32_t bytes) {
 }
 
 bool Channel::Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, std::span<const std::byte> tail) {
-  return WriteWith(opcode, slot, body, tail.size(),
-                   [tail](std::byte* space) { std::memcpy(space, tail.data(), tail.size()); });
+  return WriteWith(opcode, slot, body.size() + tail.size(),
+                   [body, tail](std::byte* space) { std::ranges::copy(tail, std::ranges::copy(body, space).out); });
 }
 
 std::optional<uint32_t> Channel::TryAcquireChunk() {

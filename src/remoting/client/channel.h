@@ -19,6 +19,7 @@
 #include "os/mapping.h"
 #include "os/unique_fd.h"
 #include "remoting/client/idleness.h"
+#include "remoting/client/lock.h"
 #include "remoting/client/slot_pool.h"
 #include "remoting/wire/attach.h"
 #include "ring/ring.h"
@@ -34,9 +35,9 @@ class Channel {
 
   // See call.h. `slot` wire::kNoReply: no reply. False when the server has gone.
   bool Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, std::span<const std::byte> tail);
-  // The same with `tail_bytes` (padded to 8 by the channel) that `fill` writes straight into the ring.
+  // The same with `bytes` (padded to 8 by the channel) that `fill` writes straight into the ring.
   template <typename Fill>
-  bool WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, size_t tail_bytes, Fill&& fill);
+  bool WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fill);
 
   // A slot of the calling thread for an answer of `reply_bytes`, until released. Waits while all are taken.
   uint16_t AcquireSlot(size_t reply_bytes) {
@@ -107,7 +108,7 @@ class Channel {
   os::UniqueFd socket_;
   os::Mapping region_;
   wire::Welcome welcome_;
-  std::mutex write_lock_;
+  Lock write_lock_;
   ring::Producer producer_;  // guarded by write_lock_
   SlotPool<wire::kReplySlots> reply_slots_;
   SlotPool<wire::kWaitSlots> wait_slots_;
@@ -125,17 +126,17 @@ class Channel {
 };
 
 template <typename Fill>
-bool Channel::WriteWith(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, size_t tail_bytes,
-                        Fill&& fill) {
-  const uint32_t bytes = static_cast<uint32_t>(sizeof(ring::RecordHeader) + (body.size() + tail_bytes + 7) / 8 * 8);
-  if (bytes > wire::kMaxCommandBytes) return false;
-  const ring::RecordHeader record{bytes, opcode, slot};
+bool Channel::WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fill) {
+  const size_t record_bytes = sizeof(ring::RecordHeader) + (bytes + 7) / 8 * 8;
+  if (record_bytes > wire::kMaxCommandBytes) [[unlikely]]
+    return false;
+  const ring::RecordHeader record{static_cast<uint32_t>(record_bytes), opcode, slot};
   const std::lock_guard lock(write_lock_);
-  std::byte* space = ReserveLocked(bytes);
-  if (space == nullptr) return false;
+  std::byte* space = ReserveLocked(record.bytes);
+  if (space == nullptr) [[unlikely]]
+    return false;
   std::memcpy(space, &record, sizeof record);
-  std::memcpy(space + sizeof record, body.data(), body.size());
-  fill(space + sizeof record + body.size());
+  fill(space + sizeof record);
   idleness_.Write();
   producer_.Publish();
   return true;

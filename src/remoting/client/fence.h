@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "abi/cuda.h"
+#include "remoting/client/lock.h"
 
 namespace mignificient::client {
 
@@ -32,7 +33,7 @@ class Fences {
 
   std::atomic<uint64_t> open_{1};
   std::atomic<uint64_t> passed_{0};
-  std::mutex lock_;
+  Lock lock_;
   uint64_t marked_ = 0;                 // guarded by lock_
   std::atomic<uint64_t> marked_at_{0};  // Idleness::written() at the last fence; 0: unknown. Written under lock_
 };

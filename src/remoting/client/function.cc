@@ -12,17 +12,15 @@
 #include "remoting/client/call.h"
 
 namespace mignificient::client {
+
+// Read without a lock by every launch; pages are added under the registry's.
+constinit std::array<std::atomic<FunctionPage*>, kFunctionPages> function_pages{};
+
 namespace {
 
 using wire::HandleKind;
 
-constexpr uint32_t kPageEntries = 4096;
-constexpr uint32_t kPages = 256;
 constexpr size_t kRetired = 1024;  // so many replaced entries are kept for those who found them before
-using Page = std::array<std::atomic<const Function*>, kPageEntries>;
-
-// Read without a lock by every launch; pages are added under `registry_lock` and never removed.
-constinit std::array<std::atomic<Page*>, kPages> pages{};
 
 struct Registry {
   std::mutex lock;
@@ -46,10 +44,10 @@ void Retire(Registry& registry, const Function* function) {
 
 bool Publish(Registry& registry, const Function* function) {
   const uint32_t slot = wire::UnpackHandle(function->handle).slot;
-  if (slot >= kPages * kPageEntries) return false;
-  std::atomic<Page*>& page = pages[slot / kPageEntries];
-  if (page.load(std::memory_order_relaxed) == nullptr) page.store(new Page{}, std::memory_order_release);
-  std::atomic<const Function*>& entry = (*page.load(std::memory_order_relaxed))[slot % kPageEntries];
+  if (slot >= kFunctionPages * kFunctionPageEntries) return false;
+  std::atomic<FunctionPage*>& page = function_pages[slot / kFunctionPageEntries];
+  if (page.load(std::memory_order_relaxed) == nullptr) page.store(new FunctionPage{}, std::memory_order_release);
+  std::atomic<const Function*>& entry = (*page.load(std::memory_order_relaxed))[slot % kFunctionPageEntries];
   Retire(registry, entry.exchange(function, std::memory_order_acq_rel));
   return true;
 }
@@ -72,6 +70,7 @@ CUresult Ask(wire::Command command, uint64_t owner, const char* name, Function& 
   function.static_shared_bytes = reply->static_shared_bytes;
   function.param_bytes = reply->param_bytes;
   function.params.assign(reply->params, reply->params + reply->param_count);
+  LayOut(function);
   return CUDA_SUCCESS;
 }
 
@@ -94,25 +93,33 @@ bool BufferOf(void** extra, const void*& buffer, size_t& bytes) {
   return bytes == 0 || buffer != nullptr;
 }
 
-// A copy whose size is known to the compiler for what nearly all parameters are: pointers and numbers.
-void CopyParam(std::byte* to, const void* from, uint32_t size) {
-  switch (size) {
-    case 8:
-      std::memcpy(to, from, 8);
-      return;
-    case 4:
-      std::memcpy(to, from, 4);
-      return;
-    default:
-      std::memcpy(to, from, size);
-  }
+// Copies whose size is known to the compiler, for what nearly all parameters are: pointers and numbers. Returns the
+// first value that it has not copied.
+template <size_t kBytes>
+void* const* CopyRun(std::byte* to, void* const* values, uint32_t count) {
+#pragma GCC unroll 4
+  for (uint32_t i = 0; i < count; ++i) std::memcpy(to + i * kBytes, values[i], kBytes);
+  return values + count;
 }
 
 }  // namespace
 
-CUresult FindParams(const Function& function, void** params, void** extra, ParamSource& source) {
-  source = {params, nullptr};
-  if (extra == nullptr) return params == nullptr && !function.params.empty() ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+void LayOut(Function& function) {
+  function.runs.clear();
+  uint32_t end = 0;
+  for (const auto& [offset, size] : function.params) {
+    function.has_gaps |= offset > end;
+    const bool joins = !function.runs.empty() && function.runs.back().size == size && offset == end;
+    if (joins)
+      ++function.runs.back().count;
+    else
+      function.runs.push_back({offset, size, 1});
+    end = offset + size;
+  }
+}
+
+CUresult FindPackedParams(const Function& function, void** params, void** extra, ParamSource& source) {
+  source = {};
   size_t bytes = 0;
   if (params != nullptr || !BufferOf(extra, source.packed, bytes)) return CUDA_ERROR_INVALID_VALUE;
   return bytes < function.param_bytes ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
@@ -123,24 +130,18 @@ void PackParams(const Function& function, const ParamSource& source, std::byte* 
     std::memcpy(space, source.packed, function.param_bytes);
     return;
   }
-  uint32_t end = 0;
-  void* const* value = source.params;
-  for (const auto& [offset, size] : std::span(function.params)) {
-    if (offset > end) std::memset(space + end, 0, offset - end);
-    CopyParam(space + offset, *value++, size);
-    end = offset + size;
+  if (function.has_gaps) std::memset(space, 0, function.param_bytes);
+  void* const* values = source.params;
+  for (const auto& [offset, size, count] : function.runs) {
+    std::byte* to = space + offset;
+    if (size == 8) {
+      values = CopyRun<8>(to, values, count);
+    } else if (size == 4) {
+      values = CopyRun<4>(to, values, count);
+    } else {
+      for (uint32_t i = 0; i < count; ++i, to += size) std::memcpy(to, *values++, size);
+    }
   }
-}
-
-const Function* FindFunction(const void* handle) {
-  const wire::Handle parts = wire::UnpackHandle(reinterpret_cast<uint64_t>(handle));
-  if (parts.kind != HandleKind::kFunction && parts.kind != HandleKind::kKernel) return nullptr;
-  if (parts.slot >= kPages * kPageEntries) return nullptr;
-  const Page* page = pages[parts.slot / kPageEntries].load(std::memory_order_acquire);
-  if (page == nullptr) return nullptr;
-  const Function* function = (*page)[parts.slot % kPageEntries].load(std::memory_order_acquire);
-  if (function == nullptr || wire::UnpackHandle(function->handle).generation != parts.generation) return nullptr;
-  return function;
 }
 
 CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, const Function*& function) {

@@ -2,6 +2,7 @@
 // launch itself (dimensions, resources) is checked here; the rest surfaces at a later call.
 
 #include <cstring>
+#include <new>
 
 #include "remoting/client/call.h"
 #include "remoting/client/capture.h"
@@ -16,7 +17,7 @@
 namespace mignificient::client {
 namespace {
 
-// A launch as the program asks for it: what goes to the server, of which Launch fills in the rest, and where the
+// A launch as the program asks for it: what goes to the server, of which Write fills in the rest, and where the
 // parameters are.
 struct Arguments {
   wire::LaunchBody body;
@@ -51,9 +52,8 @@ constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 
 // What a launch of clusters or a cooperative one may be refused for, as one number: not 0. 0 for other launches. A grid
 // counts where all of it must be resident at once.
-uint64_t Togetherness(const Arguments& arguments) {
+uint64_t SumOfTogetherness(const Arguments& arguments) {
   const wire::LaunchBody& body = arguments.body;
-  if (arguments.attributes.empty() && (body.flags & wire::kLaunchCooperative) == 0) return 0;
   const auto mix = [](uint64_t sum, uint64_t value) { return (sum ^ value) * 0x100000001b3 + 1; };
   bool cooperative = (body.flags & wire::kLaunchCooperative) != 0, clusters = false;
   uint64_t sum = mix(mix(mix(body.block[0], body.block[1]), body.block[2]), body.shared_bytes);
@@ -69,6 +69,11 @@ uint64_t Togetherness(const Arguments& arguments) {
   return cooperative || clusters ? sum | 1 : 0;
 }
 
+inline uint64_t Togetherness(const Arguments& arguments) {
+  const bool plain = arguments.attributes.empty() && (arguments.body.flags & wire::kLaunchCooperative) == 0;
+  return plain ? 0 : SumOfTogetherness(arguments);
+}
+
 // Whether the launch may fail for what the kernel is, so that its answer is the driver's to give: it has several codes
 // for a block with more threads than the kernel's registers or launch bounds allow. What was accepted once is not asked
 // again.
@@ -80,46 +85,71 @@ bool MayBeRefused(const Function& function, const wire::LaunchBody& body, uint32
          (togetherness != 0 && togetherness != function.proven_togetherness.load(std::memory_order_relaxed));
 }
 
-CUresult Launch(Arguments&& arguments) {
-  if (const CUresult ready = ReadyOn(arguments.stream); ready != CUDA_SUCCESS) return ready;
-  BeforeLaunch(arguments.stream);
-  const Function* function = FindFunction(arguments.function);
-  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  wire::LaunchBody& body = arguments.body;
-  if (const CUresult shape = CheckShape(body); shape != CUDA_SUCCESS) return shape;
+// What a launch needs once it is known to be one.
+struct Checked {
+  const Function& function;
   ParamSource source;
-  if (const CUresult found = FindParams(*function, arguments.params, arguments.extra, source); found != CUDA_SUCCESS)
-    return found;
+};
 
-  body.function = reinterpret_cast<uint64_t>(arguments.function);
-  body.stream = StreamName(arguments.stream);
-  body.attribute_count = static_cast<uint32_t>(arguments.attributes.size());
-  body.param_bytes = function->param_bytes;
+// Straight into the ring, each word once.
+[[gnu::always_inline]] inline bool Write(const Arguments& arguments, const Checked& checked, uint16_t slot) {
+  const wire::LaunchBody& body = arguments.body;
+  const uint64_t stream = StreamName(arguments.stream);
   const size_t attribute_bytes = arguments.attributes.size_bytes();
-  const auto fill = [&](std::byte* space) {
-    if (attribute_bytes > 0) std::memcpy(space, arguments.attributes.data(), attribute_bytes);
-    PackParams(*function, source, space + attribute_bytes);
-  };
-  Channel& channel = *TheChannel();
-  const auto write = [&](uint16_t slot) {
-    return channel.WriteWith(static_cast<uint16_t>(wire::Command::kLaunch), slot, std::as_bytes(std::span(&body, 1)),
-                             attribute_bytes + function->param_bytes, fill);
-  };
-  const uint32_t shared = body.shared_bytes + function->static_shared_bytes;
-  const uint64_t togetherness = Togetherness(arguments);
-  const bool may_be_refused = MayBeRefused(*function, body, shared, togetherness);
-  if (!may_be_refused && !AnyCapture()) return write(wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
+  const uint32_t param_bytes = checked.function.param_bytes;
+  return TheChannel()->WriteWith(static_cast<uint16_t>(wire::Command::kLaunch), slot,
+                                 sizeof(wire::LaunchBody) + attribute_bytes + param_bytes, [&](std::byte* space) {
+                                   ::new (space) wire::LaunchBody{
+                                       .function = reinterpret_cast<uint64_t>(arguments.function),
+                                       .stream = stream,
+                                       .grid = {body.grid[0], body.grid[1], body.grid[2]},
+                                       .block = {body.block[0], body.block[1], body.block[2]},
+                                       .shared_bytes = body.shared_bytes,
+                                       .flags = body.flags,
+                                       .attribute_count = static_cast<uint32_t>(arguments.attributes.size()),
+                                       .param_bytes = param_bytes,
+                                   };
+                                   space += sizeof(wire::LaunchBody);
+                                   if (attribute_bytes > 0)
+                                     std::memcpy(space, arguments.attributes.data(), attribute_bytes);
+                                   PackParams(checked.function, checked.source, space + attribute_bytes);
+                                 });
+}
 
+// Waits for the server's answer, and remembers what it has accepted.
+[[gnu::noinline, gnu::cold]] CUresult LaunchAndWait(const Arguments& arguments, const Checked& checked, uint32_t shared,
+                                                    uint64_t togetherness) {
+  const Function& function = checked.function;
+  const bool may_be_refused = MayBeRefused(function, arguments.body, shared, togetherness);
+  Channel& channel = *TheChannel();
   const uint16_t slot = channel.AcquireSlot(0);
   channel.reply(slot).Arm();
-  if (!write(slot)) return CUDA_ERROR_DEVICE_UNAVAILABLE;
+  if (!Write(arguments, checked, slot)) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   const CUresult result = channel.Wait(channel.reply(slot));
   if (!channel.reply(slot).Done()) return result;
   channel.ReleaseSlot(slot);
   if (result != CUDA_SUCCESS || !may_be_refused) return result;
-  if (shared > kDefaultSharedBytes) function->proven_shared_bytes.store(shared, std::memory_order_relaxed);
-  if (togetherness != 0) function->proven_togetherness.store(togetherness, std::memory_order_relaxed);
+  if (shared > kDefaultSharedBytes) function.proven_shared_bytes.store(shared, std::memory_order_relaxed);
+  if (togetherness != 0) function.proven_togetherness.store(togetherness, std::memory_order_relaxed);
   return result;
+}
+
+// In line in each entry point, so that what the program has passed in registers stays there until it is in the ring.
+[[gnu::always_inline]] inline CUresult Launch(const Arguments& arguments) {
+  if (const CUresult ready = ReadyOn(arguments.stream); ready != CUDA_SUCCESS) return ready;
+  BeforeLaunch(arguments.stream);
+  const Function* function = FindFunction(arguments.function);
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (const CUresult shape = CheckShape(arguments.body); shape != CUDA_SUCCESS) return shape;
+  Checked checked{*function, {}};
+  if (const CUresult found = FindParams(*function, arguments.params, arguments.extra, checked.source);
+      found != CUDA_SUCCESS)
+    return found;
+  const uint32_t shared = arguments.body.shared_bytes + function->static_shared_bytes;
+  const uint64_t togetherness = Togetherness(arguments);
+  if (MayBeRefused(*function, arguments.body, shared, togetherness) || AnyCapture()) [[unlikely]]
+    return LaunchAndWait(arguments, checked, shared, togetherness);
+  return Write(arguments, checked, wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
 CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra, CUstream stream) {

@@ -11,6 +11,7 @@
 
 #include "abi/cuda.h"
 #include "remoting/client/address_space.h"
+#include "remoting/client/lock.h"
 
 namespace mignificient::client {
 
@@ -49,7 +50,7 @@ class DeviceMemory {
   // the server is not asked whether it can: a map that it must refuse would end the session.
   const uint64_t sure_bytes_;
 
-  std::mutex lock_;  // also held while a plan's commands are written, so that they reach the server in plan order
+  Lock lock_;  // also held while a plan's commands are written, so that they reach the server in plan order
   AddressSpace space_;
   std::set<uint64_t> synchronous_;  // allocations
 };

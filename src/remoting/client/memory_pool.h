@@ -11,6 +11,7 @@
 #include "abi/cuda.h"
 #include "remoting/client/fence.h"
 #include "remoting/client/handle_names.h"
+#include "remoting/client/lock.h"
 #include "remoting/client/pool_space.h"
 
 namespace mignificient::client {
@@ -84,7 +85,7 @@ class MemoryPools {
 
   std::atomic<bool> grown_{false};  // some pool has had memory
   std::atomic<int> over_{0};        // pools that hold unused memory beyond their threshold
-  std::mutex lock_;
+  Lock lock_;
   HandleNames<Pool*> names_{wire::HandleKind::kMemoryPool};
   std::list<Pool> pools_;                                  // with those that are destroyed and not empty
   std::map<uint64_t, std::pair<uint64_t, Pool*>> chunks_;  // address -> bytes, whose
