@@ -49,7 +49,7 @@ enum class Barrier {
 inline bool MustWakeAfterPublishing(const os::Atomic<uint32_t>& asleep, Barrier barrier) {
   // Orders our publication before our look at the sleeper; pairs with AnnounceSleep (ring.cc), which under kAsymmetric
   // executes this barrier for us.
-  if (barrier == Barrier::kSymmetric)
+  if (barrier == Barrier::kSymmetric) [[unlikely]]
     os::FullFence();
   else
     os::CompilerFence();

@@ -13,6 +13,7 @@
 namespace mignificient::client {
 
 constinit std::atomic<Attached> attached{Attached::kNo};
+constinit std::atomic<Channel*> the_channel{nullptr};
 constinit const std::atomic<uint32_t> no_channel{1};
 constinit std::atomic<const std::atomic<uint32_t>*> trouble{&no_channel};
 
@@ -20,7 +21,6 @@ namespace {
 
 // The state of the process. Constant-initialised and never destroyed: entry points are called before our constructors
 // and after our destructors would have run.
-constinit std::atomic<Channel*> the_channel{nullptr};
 constinit std::mutex attach_lock;
 
 // Who forks while another thread attaches waits for it, so that the child finds the lock free.
@@ -54,10 +54,6 @@ CUresult Waited(Channel& channel, uint16_t slot, std::span<std::byte> reply) {
 }
 
 }  // namespace
-
-Channel* TheChannel() {
-  return the_channel.load(std::memory_order_acquire);
-}
 
 CUresult Attach() {
   const std::lock_guard lock(attach_lock);

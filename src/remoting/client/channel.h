@@ -37,7 +37,7 @@ class Channel {
   bool Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, std::span<const std::byte> tail);
   // The same with `bytes` (padded to 8 by the channel) that `fill` writes straight into the ring.
   template <typename Fill>
-  bool WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fill);
+  [[gnu::always_inline]] bool WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fill);
 
   // A slot of the calling thread for an answer of `reply_bytes`, until released. Waits while all are taken.
   uint16_t AcquireSlot(size_t reply_bytes) {
@@ -126,7 +126,7 @@ class Channel {
 };
 
 template <typename Fill>
-bool Channel::WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fill) {
+[[gnu::always_inline]] inline bool Channel::WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fill) {
   const size_t record_bytes = sizeof(ring::RecordHeader) + (bytes + 7) / 8 * 8;
   if (record_bytes > wire::kMaxCommandBytes) [[unlikely]]
     return false;
@@ -144,6 +144,9 @@ bool Channel::WriteWith(uint16_t opcode, uint16_t slot, size_t bytes, Fill&& fil
 
 // The process's channel; null before Attach() has succeeded and after fork. Leaked on purpose: exit handlers of CUDA
 // libraries still call the driver.
-Channel* TheChannel();
+extern constinit std::atomic<Channel*> the_channel;
+inline Channel* TheChannel() {
+  return the_channel.load(std::memory_order_acquire);
+}
 
 }  // namespace mignificient::client

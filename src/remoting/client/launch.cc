@@ -17,19 +17,21 @@
 namespace mignificient::client {
 namespace {
 
-// A launch as the program asks for it: what goes to the server, of which Write fills in the rest, and where the
-// parameters are.
+// A launch as the program asks for it.
 struct Arguments {
-  wire::LaunchBody body;
   CUfunction function;
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned shared_bytes;
+  wire::LaunchFlags flags;
   CUstream stream;
   std::span<const CUlaunchAttribute> attributes;
   void** params;
   void** extra;
 };
 
-uint64_t ThreadsPerBlock(const wire::LaunchBody& body) {
-  return uint64_t{body.block[0]} * body.block[1] * body.block[2];
+uint64_t ThreadsPerBlock(const Arguments& arguments) {
+  return uint64_t{arguments.block[0]} * arguments.block[1] * arguments.block[2];
 }
 
 // From 1 to `most`. 0 - 1 is above every limit.
@@ -37,14 +39,15 @@ bool InRange(unsigned dimension, int most) {
   return dimension - 1 < static_cast<unsigned>(most);
 }
 
-CUresult CheckShape(const wire::LaunchBody& body) {
-  const int* attributes = Device().attributes;
+[[gnu::always_inline]] inline CUresult CheckShape(const Arguments& arguments) {
+  const int* attributes = TheChannel()->welcome().device.attributes;
+#pragma GCC unroll 3  // or the shape would have to be in memory
   for (int i = 0; i < 3; ++i)
-    if (!InRange(body.grid[i], attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i]) ||
-        !InRange(body.block[i], attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i])) [[unlikely]]
+    if (!InRange(arguments.grid[i], attributes[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i]) ||
+        !InRange(arguments.block[i], attributes[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i])) [[unlikely]]
       return CUDA_ERROR_INVALID_VALUE;
   const auto most = static_cast<unsigned>(attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK]);
-  return ThreadsPerBlock(body) > most ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+  return ThreadsPerBlock(arguments) > most ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
 // A launch may use this much dynamic shared memory without asking the server first whether the kernel is allowed to.
@@ -52,34 +55,33 @@ constexpr unsigned kDefaultSharedBytes = 48 * 1024;
 
 // What a launch of clusters or a cooperative one may be refused for, as one number: not 0. 0 for other launches. A grid
 // counts where all of it must be resident at once.
-uint64_t SumOfTogetherness(const Arguments& arguments) {
-  const wire::LaunchBody& body = arguments.body;
+[[gnu::noinline]] uint64_t SumOfTogetherness(Arguments arguments) {
+  const auto& [function, grid, block, shared_bytes, flags, stream, attributes, params, extra] = arguments;
   const auto mix = [](uint64_t sum, uint64_t value) { return (sum ^ value) * 0x100000001b3 + 1; };
-  bool cooperative = (body.flags & wire::kLaunchCooperative) != 0, clusters = false;
-  uint64_t sum = mix(mix(mix(body.block[0], body.block[1]), body.block[2]), body.shared_bytes);
-  for (const CUlaunchAttribute& attribute : arguments.attributes) {
+  bool cooperative = (flags & wire::kLaunchCooperative) != 0, clusters = false;
+  uint64_t sum = mix(mix(mix(block[0], block[1]), block[2]), shared_bytes);
+  for (const CUlaunchAttribute& attribute : attributes) {
     uint32_t words[3];
     std::memcpy(words, attribute.value, sizeof words);
     cooperative |= attribute.id == wire::kCooperativeAttribute && words[0] != 0;
     if (attribute.id != wire::kClusterDimensionAttribute && attribute.id != wire::kPreferredClusterAttribute) continue;
     clusters = true;
-    for (int i = 0; i < 3; ++i) sum = mix(mix(sum, words[i]), words[i] == 0 ? 0 : body.grid[i] % words[i]);
+    for (int i = 0; i < 3; ++i) sum = mix(mix(sum, words[i]), words[i] == 0 ? 0 : grid[i] % words[i]);
   }
-  if (cooperative) sum = mix(mix(mix(sum, body.grid[0]), body.grid[1]), body.grid[2]);
+  if (cooperative) sum = mix(mix(mix(sum, grid[0]), grid[1]), grid[2]);
   return cooperative || clusters ? sum | 1 : 0;
 }
-
 inline uint64_t Togetherness(const Arguments& arguments) {
-  const bool plain = arguments.attributes.empty() && (arguments.body.flags & wire::kLaunchCooperative) == 0;
+  const bool plain = arguments.attributes.empty() && (arguments.flags & wire::kLaunchCooperative) == 0;
   return plain ? 0 : SumOfTogetherness(arguments);
 }
 
 // Whether the launch may fail for what the kernel is, so that its answer is the driver's to give: it has several codes
 // for a block with more threads than the kernel's registers or launch bounds allow. What was accepted once is not asked
 // again.
-bool MayBeRefused(const Function& function, const wire::LaunchBody& body, uint32_t shared_bytes,
-                  uint64_t togetherness) {
-  return ThreadsPerBlock(body) > function.max_threads ||
+[[gnu::always_inline]] inline bool MayBeRefused(const Function& function, uint64_t threads, uint32_t shared_bytes,
+                                                uint64_t togetherness) {
+  return threads > function.max_threads ||
          (shared_bytes > kDefaultSharedBytes &&
           shared_bytes > function.proven_shared_bytes.load(std::memory_order_relaxed)) ||
          (togetherness != 0 && togetherness != function.proven_togetherness.load(std::memory_order_relaxed));
@@ -93,7 +95,8 @@ struct Checked {
 
 // Straight into the ring, each word once.
 [[gnu::always_inline]] inline bool Write(const Arguments& arguments, const Checked& checked, uint16_t slot) {
-  const wire::LaunchBody& body = arguments.body;
+  const auto& grid = arguments.grid;
+  const auto& block = arguments.block;
   const uint64_t stream = StreamName(arguments.stream);
   const size_t attribute_bytes = arguments.attributes.size_bytes();
   const uint32_t param_bytes = checked.function.param_bytes;
@@ -102,10 +105,10 @@ struct Checked {
                                    ::new (space) wire::LaunchBody{
                                        .function = reinterpret_cast<uint64_t>(arguments.function),
                                        .stream = stream,
-                                       .grid = {body.grid[0], body.grid[1], body.grid[2]},
-                                       .block = {body.block[0], body.block[1], body.block[2]},
-                                       .shared_bytes = body.shared_bytes,
-                                       .flags = body.flags,
+                                       .grid = {grid[0], grid[1], grid[2]},
+                                       .block = {block[0], block[1], block[2]},
+                                       .shared_bytes = arguments.shared_bytes,
+                                       .flags = arguments.flags,
                                        .attribute_count = static_cast<uint32_t>(arguments.attributes.size()),
                                        .param_bytes = param_bytes,
                                    };
@@ -117,10 +120,10 @@ struct Checked {
 }
 
 // Waits for the server's answer, and remembers what it has accepted.
-[[gnu::noinline, gnu::cold]] CUresult LaunchAndWait(const Arguments& arguments, const Checked& checked, uint32_t shared,
+[[gnu::noinline, gnu::cold]] CUresult LaunchAndWait(Arguments arguments, Checked checked, uint32_t shared,
                                                     uint64_t togetherness) {
   const Function& function = checked.function;
-  const bool may_be_refused = MayBeRefused(function, arguments.body, shared, togetherness);
+  const bool may_be_refused = MayBeRefused(function, ThreadsPerBlock(arguments), shared, togetherness);
   Channel& channel = *TheChannel();
   const uint16_t slot = channel.AcquireSlot(0);
   channel.reply(slot).Arm();
@@ -140,14 +143,14 @@ struct Checked {
   BeforeLaunch(arguments.stream);
   const Function* function = FindFunction(arguments.function);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-  if (const CUresult shape = CheckShape(arguments.body); shape != CUDA_SUCCESS) return shape;
+  if (const CUresult shape = CheckShape(arguments); shape != CUDA_SUCCESS) return shape;
   Checked checked{*function, {}};
   if (const CUresult found = FindParams(*function, arguments.params, arguments.extra, checked.source);
       found != CUDA_SUCCESS)
     return found;
-  const uint32_t shared = arguments.body.shared_bytes + function->static_shared_bytes;
+  const uint32_t shared = arguments.shared_bytes + function->static_shared_bytes;
   const uint64_t togetherness = Togetherness(arguments);
-  if (MayBeRefused(*function, arguments.body, shared, togetherness) || AnyCapture()) [[unlikely]]
+  if (MayBeRefused(*function, ThreadsPerBlock(arguments), shared, togetherness) || AnyCapture()) [[unlikely]]
     return LaunchAndWait(arguments, checked, shared, togetherness);
   return Write(arguments, checked, wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
@@ -165,15 +168,15 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
     if (wire::KindOfAttribute(id) != wire::AttributeKind::kRefused) continue;
     return id == wire::kDeviceUpdatableNode ? Refused("cuLaunchKernelEx with a device-updatable node") : InvalidValue();
   }
-  return Launch({{.grid = {config->grid_x, config->grid_y, config->grid_z},
-                  .block = {config->block_x, config->block_y, config->block_z},
-                  .shared_bytes = config->shared_bytes,
-                  .flags = wire::kLaunchPlain},
-                 function,
-                 stream,
-                 {config->attributes, config->attribute_count},
-                 params,
-                 extra});
+  return Launch({.function = function,
+                 .grid = {config->grid_x, config->grid_y, config->grid_z},
+                 .block = {config->block_x, config->block_y, config->block_z},
+                 .shared_bytes = config->shared_bytes,
+                 .flags = wire::kLaunchPlain,
+                 .stream = stream,
+                 .attributes = {config->attributes, config->attribute_count},
+                 .params = params,
+                 .extra = extra});
 }
 
 }  // namespace
@@ -181,15 +184,15 @@ CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** para
 MIG_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                    unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                                    CUstream stream, void** params, void** extra) {
-  return Launch({{.grid = {grid_x, grid_y, grid_z},
-                  .block = {block_x, block_y, block_z},
-                  .shared_bytes = shared_bytes,
-                  .flags = wire::kLaunchPlain},
-                 function,
-                 stream,
-                 {},
-                 params,
-                 extra});
+  return Launch({.function = function,
+                 .grid = {grid_x, grid_y, grid_z},
+                 .block = {block_x, block_y, block_z},
+                 .shared_bytes = shared_bytes,
+                 .flags = wire::kLaunchPlain,
+                 .stream = stream,
+                 .attributes = {},
+                 .params = params,
+                 .extra = extra});
 }
 
 MIG_EXPORT CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
@@ -211,15 +214,15 @@ MIG_EXPORT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfuncti
 MIG_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                               unsigned block_x, unsigned block_y, unsigned block_z,
                                               unsigned shared_bytes, CUstream stream, void** params) {
-  return Launch({{.grid = {grid_x, grid_y, grid_z},
-                  .block = {block_x, block_y, block_z},
-                  .shared_bytes = shared_bytes,
-                  .flags = wire::kLaunchCooperative},
-                 function,
-                 stream,
-                 {},
-                 params,
-                 nullptr});
+  return Launch({.function = function,
+                 .grid = {grid_x, grid_y, grid_z},
+                 .block = {block_x, block_y, block_z},
+                 .shared_bytes = shared_bytes,
+                 .flags = wire::kLaunchCooperative,
+                 .stream = stream,
+                 .attributes = {},
+                 .params = params,
+                 .extra = nullptr});
 }
 
 MIG_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction function, unsigned grid_x, unsigned grid_y,
