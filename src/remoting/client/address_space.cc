@@ -144,12 +144,7 @@ void AddressSpace::Grant(Plan& plan, uint64_t address, uint64_t bytes) {
 
 uint64_t AddressSpace::TakeSmall(uint64_t bytes) {
   const uint64_t units = bytes / kAlign;
-  if (units < spare_.size() && !spare_[units].empty()) {
-    const uint64_t address = spare_[units].back();
-    spare_[units].pop_back();
-    spare_bytes_ -= bytes;
-    return address;
-  }
+  if (units < spare_.size() && !spare_[units].empty()) return TakeSpare(units);
   if (const auto range = small_.Take(bytes)) return range->address;
   if (fresh_.bytes >= bytes) {
     const uint64_t address = fresh_.address;

@@ -58,6 +58,17 @@ class AddressSpace {
   enum class Rather { kWait, kMap };  // than the other, where freed memory would do but for its epoch
   // Addresses are multiples of 512. `passed`: the last epoch that has passed.
   Plan Allocate(uint64_t bytes, uint64_t passed, Rather rather = Rather::kWait);
+  // Where there is nothing to carry out, since small memory of just this size was freed and may be used again. 0: make
+  // a plan.
+  uint64_t AllocateAgain(uint64_t bytes, uint64_t passed) {
+    if (!pending_.empty()) Settle(passed);
+    const uint64_t units = (bytes + ExtentTable::kUnitBytes - 1) / ExtentTable::kUnitBytes;
+    if (units >= spare_.size() || spare_[units].empty()) return 0;
+    const uint64_t address = TakeSpare(units);
+    used_ += units * ExtentTable::kUnitBytes;
+    allocations_.Insert({address, bytes});
+    return address;
+  }
   // A granted plan could not be carried out: its `map` has failed.
   void Undo(const Plan& plan);
   // Freed in `epoch`, which is none before that of an earlier free; 0: nothing uses it any more. False: no allocation
@@ -92,6 +103,13 @@ class AddressSpace {
   uint64_t Rounded(uint64_t bytes) const;
   void Unused(Extent extent);  // may be used again at once
   void Settle(uint64_t passed);
+  // The last that was freed of so many units; there is one.
+  uint64_t TakeSpare(uint64_t units) {
+    const uint64_t address = spare_[units].back();
+    spare_[units].pop_back();
+    spare_bytes_ -= units * ExtentTable::kUnitBytes;
+    return address;
+  }
   // Parts of slabs that are not used; 0: there is none of `bytes` in one piece.
   uint64_t TakeSmall(uint64_t bytes);
   // Joins all of them with what lies beside them.

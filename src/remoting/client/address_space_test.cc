@@ -78,6 +78,30 @@ TEST(AddressSpaceTest, SmallMemoryIsWaitedForOnceASlabsWorthIsPending) {
   EXPECT_TRUE(space.Allocate(kBytes, 1));
 }
 
+TEST(AddressSpaceTest, SmallMemoryIsAllocatedAgainByItsSizeOnceItsEpochHasPassed) {
+  AddressSpace space = Space();
+  EXPECT_EQ(space.AllocateAgain(1000, 0), 0u);
+  const auto a = space.Allocate(1000, 0), b = space.Allocate(300, 0);
+  space.Free(a.address, 1);
+  space.Free(b.address, 0);
+  EXPECT_EQ(space.AllocateAgain(1000, 0), 0u);
+  EXPECT_EQ(space.AllocateAgain(500, 0), b.address);
+  EXPECT_EQ(space.Find(b.address + 499), (Extent{b.address, 500}));
+  EXPECT_EQ(space.AllocateAgain(1024, 1), a.address);
+  EXPECT_EQ(space.unused_bytes(), 2 * kMiB - 1536);
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{512}, 2 * kMiB, ~uint64_t{0}})
+    EXPECT_EQ(space.AllocateAgain(bytes, 1), 0u);
+}
+
+TEST(AddressSpaceTest, FreedNeighboursBecomeOneBeforeAnotherSlabIsMapped) {
+  AddressSpace space = Space();
+  std::vector<uint64_t> held;
+  for (int i = 0; i < 4096; ++i) held.push_back(space.Allocate(512, 0).address);
+  for (const uint64_t address : held) ASSERT_TRUE(space.Free(address, 0));
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(space.Allocate(kMiB / 2, 0).map.has_value());
+  EXPECT_TRUE(space.Allocate(512, 0).map.has_value());
+}
+
 TEST(AddressSpaceTest, BudgetPressureUnmapsWhatIsUnused) {
   AddressSpace space = Space(8 * kMiB);
   const auto a = space.Allocate(6 * kMiB, 0);

@@ -31,7 +31,7 @@ CUresult Destroy(CUcontext context) {
     const std::lock_guard lock(Contexts().lock);
     ContextRecord* record = Contexts().Find(context);
     if (record == nullptr || record == &Contexts().records[kPrimarySlot]) return CUDA_ERROR_INVALID_CONTEXT;
-    record->alive.store(false, std::memory_order_release);
+    record->End();
   }
   DestroyStorage(context);
   if (CurrentContext() == context) current_stack.Pop();

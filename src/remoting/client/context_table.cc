@@ -40,13 +40,14 @@ CUcontext ContextTable::CreateLocked(uint32_t slot, unsigned flags) {
   record.cache_config.store(0, std::memory_order_relaxed);
   record.shared_config.store(1, std::memory_order_relaxed);
   record.id.store(next_id.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
-  record.alive.store(true, std::memory_order_release);
-  return Handle(slot, generation);
+  const CUcontext handle = Handle(slot, generation);
+  record.living.store(~reinterpret_cast<uint64_t>(handle), std::memory_order_release);
+  return handle;
 }
 
 CUcontext ContextTable::CreateLocked(unsigned flags) {
   for (uint32_t slot = kPrimarySlot + 1; slot < records.size(); ++slot)
-    if (!records[slot].alive.load(std::memory_order_relaxed)) return CreateLocked(slot, flags);
+    if (!records[slot].alive()) return CreateLocked(slot, flags);
   return nullptr;
 }
 

@@ -15,13 +15,17 @@
 namespace mignificient::client {
 
 struct ContextRecord {
+  // The complement of the context's handle while it lives; 0: it does not, which no handle's is.
+  std::atomic<uint64_t> living{0};
   std::atomic<uint32_t> generation{0};
-  std::atomic<bool> alive{false};
   std::atomic<unsigned> flags{0};
   std::atomic<int> cache_config{0};
   std::atomic<int> shared_config{1};  // four-byte banks
   std::atomic<uint64_t> id{0};
   unsigned references = 0;  // of the primary context; guarded by ContextTable::lock
+
+  bool alive() const { return living.load(std::memory_order_acquire) != 0; }
+  void End() { living.store(0, std::memory_order_release); }
 };
 
 inline constexpr uint32_t kPrimarySlot = 0;
@@ -37,12 +41,11 @@ struct ContextTable {
 
   // The record of a living context; null otherwise.
   ContextRecord* Find(CUcontext context) {
-    const wire::Handle handle = wire::UnpackHandle(reinterpret_cast<uint64_t>(context));
-    if (handle.kind != wire::HandleKind::kContext || handle.slot >= records.size()) return nullptr;
-    ContextRecord& record = records[handle.slot];
-    const bool living = record.alive.load(std::memory_order_acquire) &&
-                        record.generation.load(std::memory_order_relaxed) == handle.generation;
-    return living ? &record : nullptr;
+    const auto name = reinterpret_cast<uint64_t>(context);
+    const uint32_t slot = wire::UnpackHandle(name).slot;
+    if (slot >= records.size()) return nullptr;
+    ContextRecord& record = records[slot];
+    return record.living.load(std::memory_order_acquire) == ~name ? &record : nullptr;
   }
 
   // Null when the table is full. The caller holds `lock`.

@@ -38,7 +38,7 @@ void Reset() {
   device.attributes[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID] = 6;
   device.greatest_priority = -5;
   for (ContextRecord& record : Contexts().records) {
-    record.alive = false;
+    record.End();
     record.references = 0;
     record.flags = 0;
   }

@@ -34,7 +34,9 @@ class Fences {
   std::atomic<uint64_t> open_{1};
   std::atomic<uint64_t> passed_{0};
   Lock lock_;
-  uint64_t marked_ = 0;                 // guarded by lock_
+  std::atomic<uint64_t> marked_{0};  // the epoch of the last fence. Written under lock_
+  // Idleness::written() when all of it was found complete; 0: unknown.
+  std::atomic<uint64_t> complete_at_{0};
   std::atomic<uint64_t> marked_at_{0};  // Idleness::written() at the last fence; 0: unknown. Written under lock_
 };
 

@@ -58,6 +58,13 @@ CUresult DeviceMemory::Follow(Ask ask, AddressSpace::Plan& plan) {
 }
 
 CUresult DeviceMemory::Allocate(uint64_t bytes, CUdeviceptr& address, Rather rather) {
+  {
+    const std::lock_guard lock(lock_);
+    if (const uint64_t again = space_.AllocateAgain(bytes, TheFences().Passed())) {
+      address = again;
+      return CUDA_SUCCESS;
+    }
+  }
   AddressSpace::Plan plan;
   const CUresult result = Follow([&](uint64_t passed) { return space_.Allocate(bytes, passed, rather); }, plan);
   if (result == CUDA_SUCCESS) address = plan.address;

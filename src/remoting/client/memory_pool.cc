@@ -41,11 +41,6 @@ CUresult MemoryPools::Destroy(CUmemoryPool name) {
   return CUDA_SUCCESS;
 }
 
-CUmemoryPool MemoryPools::Current() {
-  const std::lock_guard lock(lock_);
-  return current_;
-}
-
 CUresult MemoryPools::MakeCurrent(CUmemoryPool pool) {
   const std::lock_guard lock(lock_);
   if (Lookup(pool) == nullptr) return CUDA_ERROR_INVALID_VALUE;

@@ -26,7 +26,7 @@ class MemoryPools {
   CUresult Destroy(CUmemoryPool pool);
   bool Has(CUmemoryPool pool) { return names_.Find(NameOf(pool)) != nullptr; }
   CUmemoryPool Default() const { return default_; }
-  CUmemoryPool Current();
+  CUmemoryPool Current() const { return current_.load(std::memory_order_relaxed); }
   CUresult MakeCurrent(CUmemoryPool pool);
 
   CUresult GetAttribute(CUmemoryPool pool, int attribute, void* value);
@@ -90,7 +90,7 @@ class MemoryPools {
   std::list<Pool> pools_;                                  // with those that are destroyed and not empty
   std::map<uint64_t, std::pair<uint64_t, Pool*>> chunks_;  // address -> bytes, whose
   CUmemoryPool default_;
-  CUmemoryPool current_;
+  std::atomic<CUmemoryPool> current_;  // written under lock_
 };
 
 // Leaked on purpose.

@@ -46,6 +46,16 @@ TEST_F(PoolSpaceTest, FreesOfSeveralEpochsInOneStreamAreAllUsedAgain) {
   EXPECT_FALSE(pool_.pending());
 }
 
+TEST_F(PoolSpaceTest, WhatWasFreedLastIsUsedFirstAndWhatLiesSideBySideIsOneAgain) {
+  std::vector<uint64_t> held;
+  for (uint64_t i = 0; i < kMiB / 512; ++i) held.push_back(*pool_.Take(512, kA, 0));
+  for (const uint64_t address : held) ASSERT_TRUE(pool_.Free(address, kA, 1));
+  EXPECT_EQ(pool_.Take(512, kA, 0), held.back());
+  EXPECT_FALSE(pool_.Take(kMiB, kA, 0));
+  EXPECT_TRUE(pool_.Free(held.back(), kA, 1));
+  EXPECT_TRUE(pool_.Take(kMiB, kA, 0));
+}
+
 TEST_F(PoolSpaceTest, LevelsCountRoundedBytesAndRememberTheHighest) {
   const auto first = pool_.Take(1, kA, 0), second = pool_.Take(513, kA, 0);
   EXPECT_EQ(pool_.used.current, 512u + 1024u);

@@ -28,9 +28,9 @@ void EndPrimary() {
   {
     const std::lock_guard lock(Contexts().lock);
     ContextRecord& primary = Primary();
-    if (!primary.alive.load(std::memory_order_relaxed)) return;
+    if (!primary.alive()) return;
     context = ContextTable::Handle(kPrimarySlot, primary.generation.load(std::memory_order_relaxed));
-    primary.alive.store(false, std::memory_order_release);
+    primary.End();
     primary.references = 0;
     primary_flags = 0;
     primary.flags.store(0, std::memory_order_relaxed);
@@ -55,8 +55,7 @@ CUresult SetFlags(CUdevice device, unsigned flags, WhileActive while_active) {
   if (const CUresult result = CheckDevice(device); result != CUDA_SUCCESS) return result;
   if (!ContextFlagsValid(flags)) return CUDA_ERROR_INVALID_VALUE;
   const std::lock_guard lock(Contexts().lock);
-  if (while_active == WhileActive::kRefused && Primary().alive.load(std::memory_order_relaxed))
-    return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
+  if (while_active == WhileActive::kRefused && Primary().alive()) return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
   primary_flags = flags;
   Primary().flags.store(flags, std::memory_order_relaxed);
   return CUDA_SUCCESS;
@@ -75,7 +74,7 @@ CUresult RetainPrimary(CUcontext* context, CUdevice device) {
   if (context == nullptr) return CUDA_ERROR_INVALID_VALUE;
   const std::lock_guard lock(Contexts().lock);
   ContextRecord& primary = Primary();
-  if (!primary.alive.load(std::memory_order_relaxed)) Contexts().CreateLocked(kPrimarySlot, primary_flags);
+  if (!primary.alive()) Contexts().CreateLocked(kPrimarySlot, primary_flags);
   ++primary.references;
   *context = ContextTable::Handle(kPrimarySlot, primary.generation.load(std::memory_order_relaxed));
   return CUDA_SUCCESS;
@@ -107,7 +106,7 @@ MIG_EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags,
   if (const CUresult result = CheckDevice(device); result != CUDA_SUCCESS) return result;
   if (flags == nullptr || active == nullptr) return CUDA_ERROR_INVALID_VALUE;
   // Called before nearly every operation of a framework: no lock.
-  *active = Primary().alive.load(std::memory_order_acquire) ? 1 : 0;
+  *active = Primary().alive() ? 1 : 0;
   *flags = Primary().flags.load(std::memory_order_relaxed);
   return CUDA_SUCCESS;
 }
