@@ -81,6 +81,7 @@ Result<> Run(const Options& options) {
   const bool by_ordinal = options.driver == "cuda" && IsOrdinal(options.device);
   MIG_ASSIGN(server::Device device, server::OpenDevice(table, by_ordinal ? std::stoi(options.device) : 0));
   device.driver_text = options.driver == "cpu" ? MIGNIFICIENT_VERSION : cuda::DriverVersionText();
+  device.info.runs_machine_code = options.driver == "cuda" ? 1 : 0;
   device.shared = options.shared;
   device.launch_lanes = os::CpusToSpare();
   const auto elapsed = std::chrono::steady_clock::now() - start;

@@ -86,10 +86,9 @@ class Client {
     const int number = fd.get();
     if (!os::SendPacket(socket_.get(), std::as_bytes(std::span(&packet, 1)), std::span(&number, 1))) std::abort();
     Ask(Command::kLoadModule, wire::LoadBody{1, sizeof kPtx, 0, 0, 0, 0});
-    Ask(Command::kGetFunction, wire::NameBody{Named(), 1}, std::as_bytes(std::span("k", 1)));
-    wire::FunctionReply reply;
-    std::memcpy(&reply, region_.data() + wire::kReplyOffset, sizeof reply);
-    return reply.handle;
+    const uint64_t kernel = wire::PackHandle({wire::HandleKind::kFunction, 1, 0});
+    Ask(Command::kGetFunction, wire::NameBody{Named(), 1, kernel}, std::as_bytes(std::span("k", 1)));
+    return kernel;
   }
 
  private:

@@ -32,7 +32,6 @@ Result<std::unique_ptr<Drain>> Drain::Open(const std::vector<uint32_t>& param_by
 }
 
 Drain::Drain(wire::Door door, const std::vector<uint32_t>& param_bytes) : door_(std::move(door)) {
-  function_.handle = wire::PackHandle({wire::HandleKind::kFunction, 1, 0});
   function_.max_threads = 1024;
   for (const uint32_t bytes : param_bytes) {
     const uint32_t offset = (function_.param_bytes + bytes - 1) / bytes * bytes;

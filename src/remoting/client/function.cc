@@ -10,6 +10,7 @@
 #include <span>
 
 #include "remoting/client/call.h"
+#include "remoting/client/library.h"
 
 namespace mignificient::client {
 
@@ -25,6 +26,8 @@ constexpr size_t kRetired = 1024;  // so many replaced entries are kept for thos
 struct Registry {
   std::mutex lock;
   std::map<std::pair<uint64_t, std::string>, const Function*> by_name;
+  std::vector<uint32_t> generations;  // by slot: of what it named last
+  std::vector<uint32_t> free_slots;
   std::deque<std::unique_ptr<const Function>> retired;  // oldest first
 };
 
@@ -33,7 +36,23 @@ Registry& TheRegistry() {
   return registry;
 }
 
-// The server uses a slot again once what it named is unloaded.
+// A name for a kernel; 0: there are too many.
+uint64_t TakeName(Registry& registry, HandleKind kind) {
+  uint32_t slot = static_cast<uint32_t>(registry.generations.size());
+  if (!registry.free_slots.empty()) {
+    slot = registry.free_slots.back();
+    registry.free_slots.pop_back();
+  } else if (slot == kFunctionPages * kFunctionPageEntries) {
+    return 0;
+  } else {
+    registry.generations.push_back(0);
+  }
+  uint32_t& generation = registry.generations[slot];
+  generation = (generation + 1) & 0xffffff;
+  return wire::PackHandle({kind, generation, slot});
+}
+
+// A slot is used again once what it named is unloaded, or is described.
 void Retire(Registry& registry, const Function* function) {
   if (function == nullptr) return;
   const auto known = registry.by_name.find({function->owner, function->name});
@@ -42,36 +61,43 @@ void Retire(Registry& registry, const Function* function) {
   if (registry.retired.size() > kRetired) registry.retired.pop_front();
 }
 
-bool Publish(Registry& registry, const Function* function) {
+const Function* Publish(Registry& registry, std::unique_ptr<const Function> function) {
   const uint32_t slot = wire::UnpackHandle(function->handle).slot;
-  if (slot >= kFunctionPages * kFunctionPageEntries) return false;
   std::atomic<FunctionPage*>& page = function_pages[slot / kFunctionPageEntries];
   if (page.load(std::memory_order_relaxed) == nullptr) page.store(new FunctionPage{}, std::memory_order_release);
   std::atomic<const Function*>& entry = (*page.load(std::memory_order_relaxed))[slot % kFunctionPageEntries];
-  Retire(registry, entry.exchange(function, std::memory_order_acq_rel));
-  return true;
+  Retire(registry, entry.exchange(function.get(), std::memory_order_acq_rel));
+  registry.by_name.insert_or_assign({function->owner, function->name}, function.get());
+  return function.release();  // the slot's
 }
 
-CUresult Ask(wire::Command command, uint64_t owner, const char* name, Function& function) {
-  const size_t name_bytes = std::strlen(name);
-  if (name_bytes == 0) return CUDA_ERROR_INVALID_VALUE;
-  if (name_bytes > wire::kMaxNameBytes) return CUDA_ERROR_NOT_FOUND;
-  const wire::NameBody body{owner, name_bytes};
-  const auto reply = std::make_unique<wire::FunctionReply>();
-  const CUresult result =
-      Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
-           std::as_writable_bytes(std::span(reply.get(), 1)), std::as_bytes(std::span(name, name_bytes)));
-  if (result != CUDA_SUCCESS) return result;
-  if (reply->param_count > wire::kMaxKernelParams) return CUDA_ERROR_UNKNOWN;
-  function.handle = reply->handle;
-  function.owner = owner;
-  function.name = name;
-  function.max_threads = reply->max_threads;
-  function.static_shared_bytes = reply->static_shared_bytes;
-  function.param_bytes = reply->param_bytes;
-  function.params.assign(reply->params, reply->params + reply->param_count);
+CUresult Fill(Function& function, const wire::FunctionReply& reply) {
+  if (reply.param_count > wire::kMaxKernelParams) return CUDA_ERROR_UNKNOWN;
+  function.described = true;
+  function.max_threads = reply.max_threads;
+  function.static_shared_bytes = reply.static_shared_bytes;
+  function.param_bytes = reply.param_bytes;
+  function.params.assign(reply.params, reply.params + reply.param_count);
   LayOut(function);
   return CUDA_SUCCESS;
+}
+
+// Whether it is known which kernels the library has, so that nobody need wait for one.
+bool IsPromised(wire::Command command, uint64_t owner) {
+  if (command != wire::Command::kGetKernel) return false;
+  const Library* library = Libraries().Find(owner);
+  return library != nullptr && library->kernels;
+}
+
+// Has the server find the kernel under function.handle; where it is promised, without waiting for it.
+CUresult Ask(wire::Command command, bool promised, Function& function) {
+  const wire::NameBody request{function.owner, function.name.size(), function.handle};
+  const auto opcode = static_cast<uint16_t>(command);
+  const auto body = std::as_bytes(std::span(&request, 1)), name = std::as_bytes(std::span(function.name));
+  if (promised) return Post(opcode, body, name);
+  const auto reply = std::make_unique<wire::FunctionReply>();
+  const CUresult result = Call(opcode, body, std::as_writable_bytes(std::span(reply.get(), 1)), name);
+  return result == CUDA_SUCCESS ? Fill(function, *reply) : result;
 }
 
 // The parameter block as one buffer, from `extra` of cuLaunchKernel: null when it is not complete.
@@ -103,6 +129,11 @@ void* const* CopyRun(std::byte* to, void* const* values, uint32_t count) {
 }
 
 }  // namespace
+
+HandleNames<Library>& Libraries() {
+  static auto& names = *new HandleNames<Library>(HandleKind::kLibrary);
+  return names;
+}
 
 void LayOut(Function& function) {
   function.runs.clear();
@@ -145,17 +176,50 @@ void PackParams(const Function& function, const ParamSource& source, std::byte* 
 }
 
 CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, const Function*& function) {
+  const size_t name_bytes = std::strlen(name);
+  if (name_bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+  if (name_bytes > wire::kMaxNameBytes) return CUDA_ERROR_NOT_FOUND;
   Registry& registry = TheRegistry();
   const std::lock_guard lock(registry.lock);
   if (const auto known = registry.by_name.find({owner, name}); known != registry.by_name.end()) {
     function = known->second;
     return CUDA_SUCCESS;
   }
+  const bool promised = IsPromised(command, owner);
+  if (promised && !Libraries().Find(owner)->kernels->contains(name)) return CUDA_ERROR_NOT_FOUND;
   auto asked = std::make_unique<Function>();
-  if (const CUresult result = Ask(command, owner, name, *asked); result != CUDA_SUCCESS) return result;
-  if (!Publish(registry, asked.get())) return CUDA_ERROR_OUT_OF_MEMORY;
-  function = asked.release();  // the slot's
-  registry.by_name.emplace(std::pair(owner, function->name), function);
+  asked->owner = owner;
+  asked->name = name;
+  asked->handle =
+      TakeName(registry, command == wire::Command::kGetKernel ? HandleKind::kKernel : HandleKind::kFunction);
+  if (asked->handle == 0) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (const CUresult result = Ask(command, promised, *asked); result != CUDA_SUCCESS) {
+    registry.free_slots.push_back(wire::UnpackHandle(asked->handle).slot);
+    return result;
+  }
+  function = Publish(registry, std::move(asked));
+  return CUDA_SUCCESS;
+}
+
+CUresult Described(const Function*& function) {
+  if (function->described) return CUDA_SUCCESS;
+  Registry& registry = TheRegistry();
+  const std::lock_guard lock(registry.lock);
+  const Function* known = FindFunction(reinterpret_cast<const void*>(function->handle));
+  if (known == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (!known->described) {
+    auto fresh = std::make_unique<Function>();
+    fresh->handle = known->handle;
+    fresh->owner = known->owner;
+    fresh->name = known->name;
+    const auto reply = std::make_unique<wire::FunctionReply>();
+    CUresult result =
+        CallBody(static_cast<uint16_t>(wire::Command::kDescribe), wire::HandleBody{known->handle}, *reply);
+    if (result == CUDA_SUCCESS) result = Fill(*fresh, *reply);
+    if (result != CUDA_SUCCESS) return result;
+    known = Publish(registry, std::move(fresh));
+  }
+  function = known;
   return CUDA_SUCCESS;
 }
 
@@ -164,7 +228,8 @@ void ForgetFunctionsOf(uint64_t owner) {
   const std::lock_guard lock(registry.lock);
   const auto first = registry.by_name.lower_bound({owner, ""});
   auto last = first;
-  while (last != registry.by_name.end() && last->first.first == owner) ++last;
+  for (; last != registry.by_name.end() && last->first.first == owner; ++last)
+    registry.free_slots.push_back(wire::UnpackHandle(last->second->handle).slot);
   registry.by_name.erase(first, last);
 }
 

@@ -16,9 +16,12 @@
 namespace mignificient::client {
 
 struct Function {
-  uint64_t handle = 0;  // as the server named it, of kind kFunction or kKernel
+  uint64_t handle = 0;  // of kind kFunction or kKernel
   uint64_t owner = 0;   // module or library handle
   std::string name;
+  // Whether what follows is known. Of a library's kernel it is only once somebody needs it, see Described; until then
+  // every launch may be refused, because it has more than max_threads.
+  bool described = false;
   uint32_t max_threads = 0;
   uint32_t static_shared_bytes = 0;
   uint32_t param_bytes = 0;
@@ -60,6 +63,9 @@ inline const Function* FindFunction(const void* handle) {
 
 // Looks a kernel up at the server, or answers from what is known. `owner` is a module (kGetFunction) or library.
 CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, const Function*& function);
+
+// Replaces `function` by the entry of the same name that is described.
+CUresult Described(const Function*& function);
 
 // Forgets the names of a module or library that is unloaded.
 void ForgetFunctionsOf(uint64_t owner);

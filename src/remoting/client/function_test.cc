@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include "remoting/client/fake_call.h"
+#include "remoting/client/library.h"
 
 namespace mignificient::client {
 namespace {
@@ -11,23 +12,25 @@ namespace {
 using wire::Command;
 using wire::HandleKind;
 
-// A server that names each kernel it is asked for by the same few slots, as one does whose modules come and go.
+// A server that has every kernel, with four parameters.
 class FunctionTest : public testing::Test {
  protected:
   void SetUp() override {
     fake::Reset();
-    fake::Get().answer = [this](const fake::Command&, std::span<std::byte> bytes) {
+    fake::Get().answer = [](const fake::Command&, std::span<std::byte> bytes) {
       wire::FunctionReply reply{};
-      reply.handle = wire::PackHandle({HandleKind::kFunction, ++generation_, kSlot});
+      reply.max_threads = 1024;
       reply.param_count = 4;
       std::memcpy(bytes.data(), &reply, sizeof reply);
       return CUDA_SUCCESS;
     };
   }
 
+  uint64_t NewModule() { return wire::PackHandle({HandleKind::kModule, ++modules_, 5}); }
+
   // A module is loaded, has a kernel, and goes.
   const Function* LoadAndUnload() {
-    const uint64_t owner = wire::PackHandle({HandleKind::kModule, ++modules_, kSlot});
+    const uint64_t owner = NewModule();
     const Function* function = nullptr;
     EXPECT_EQ(GetFunction(Command::kGetFunction, owner, "kernel", function), CUDA_SUCCESS);
     fake::Get().commands.clear();
@@ -35,28 +38,79 @@ class FunctionTest : public testing::Test {
     return function;
   }
 
-  static constexpr uint32_t kSlot = 5;
-  uint32_t generation_ = 0, modules_ = 0;
+  static const void* HandleOf(const Function* function) { return reinterpret_cast<const void*>(function->handle); }
+
+  uint32_t modules_ = 0;
 };
 
 TEST_F(FunctionTest, AnEntryIsFoundByItsHandleUntilItsSlotNamesAnother) {
   const Function* first = LoadAndUnload();
-  const void* handle = reinterpret_cast<const void*>(first->handle);
+  const void* handle = HandleOf(first);
   EXPECT_EQ(FindFunction(handle), first);
   const Function* second = LoadAndUnload();
   EXPECT_EQ(FindFunction(handle), nullptr);
-  EXPECT_EQ(FindFunction(reinterpret_cast<const void*>(second->handle)), second);
+  EXPECT_EQ(FindFunction(HandleOf(second)), second);
   EXPECT_EQ(first->name, "kernel") << "whoever found it may still read it";
 }
 
-TEST_F(FunctionTest, AModuleWhoseHandleComesAgainIsAskedForAnew) {
-  const uint64_t owner = wire::PackHandle({HandleKind::kModule, 1000, kSlot});
-  const Function *first = nullptr, *second = nullptr;
-  ASSERT_EQ(GetFunction(Command::kGetFunction, owner, "kernel", first), CUDA_SUCCESS);
-  LoadAndUnload();  // the slot is another's although nobody has forgotten the first
-  ASSERT_EQ(GetFunction(Command::kGetFunction, owner, "kernel", second), CUDA_SUCCESS);
-  EXPECT_NE(first, second);
+TEST_F(FunctionTest, KernelsThatAreThereHaveNamesOfTheirOwnAndAreAskedForOnce) {
+  const uint64_t one = NewModule(), other = NewModule();
+  const Function *a = nullptr, *b = nullptr, *again = nullptr;
+  ASSERT_EQ(GetFunction(Command::kGetFunction, one, "kernel", a), CUDA_SUCCESS);
+  ASSERT_EQ(GetFunction(Command::kGetFunction, other, "kernel", b), CUDA_SUCCESS);
+  ASSERT_EQ(GetFunction(Command::kGetFunction, one, "kernel", again), CUDA_SUCCESS);
+  EXPECT_NE(a->handle, b->handle);
+  EXPECT_EQ(a, again);
+  EXPECT_EQ(fake::Get().commands.size(), 2u);
+  ForgetFunctionsOf(one);
+  ForgetFunctionsOf(other);
+}
+
+TEST_F(FunctionTest, AKernelThatIsNotThereLeavesItsNameToTheNext) {
+  const auto answers = fake::Get().answer;
+  const uint64_t owner = NewModule();
+  const Function *first = nullptr, *none = nullptr, *second = nullptr;
+  ASSERT_EQ(GetFunction(Command::kGetFunction, owner, "first", first), CUDA_SUCCESS);
+  fake::Get().answer = [](const fake::Command&, std::span<std::byte>) { return CUDA_ERROR_NOT_FOUND; };
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(GetFunction(Command::kGetFunction, owner, "none", none), CUDA_ERROR_NOT_FOUND);
+  fake::Get().answer = answers;
+  ASSERT_EQ(GetFunction(Command::kGetFunction, owner, "second", second), CUDA_SUCCESS);
+  EXPECT_NE(wire::UnpackHandle(first->handle).slot, wire::UnpackHandle(second->handle).slot);
+  EXPECT_LE(wire::UnpackHandle(second->handle).slot, wire::UnpackHandle(first->handle).slot + 1);
   ForgetFunctionsOf(owner);
+}
+
+TEST_F(FunctionTest, AKernelOfAKnownLibraryIsAskedForWithoutWaitingAndDescribedWhenItMatters) {
+  const uint64_t library = Libraries().Create(Library{.kernels{{"kernel"}}});
+  const Function *function = nullptr, *none = nullptr;
+  ASSERT_EQ(GetFunction(Command::kGetKernel, library, "kernel", function), CUDA_SUCCESS);
+  EXPECT_EQ(GetFunction(Command::kGetKernel, library, "another", none), CUDA_ERROR_NOT_FOUND);
+  ASSERT_EQ(fake::Get().commands.size(), 1u);
+  EXPECT_FALSE(fake::Get().commands[0].waits);
+  EXPECT_FALSE(function->described);
+  EXPECT_EQ(function->max_threads, 0u) << "so that a launch looks at it";
+  const Function* described = function;
+  ASSERT_EQ(Described(described), CUDA_SUCCESS);
+  EXPECT_EQ(described->handle, function->handle);
+  EXPECT_EQ(described->params.size(), 4u);
+  EXPECT_EQ(FindFunction(HandleOf(function)), described);
+  ASSERT_EQ(Described(function), CUDA_SUCCESS) << "who had found it before";
+  EXPECT_EQ(function, described);
+  ASSERT_EQ(GetFunction(Command::kGetKernel, library, "kernel", function), CUDA_SUCCESS);
+  EXPECT_EQ(function, described);
+  EXPECT_EQ(fake::Get().commands.size(), 2u);
+  ForgetFunctionsOf(library);
+  Libraries().Destroy(library);
+}
+
+TEST_F(FunctionTest, WhatCannotBeDescribedIsTheErrorOfWhoAsks) {
+  const uint64_t library = Libraries().Create(Library{.kernels{{"kernel"}}});
+  const Function* function = nullptr;
+  ASSERT_EQ(GetFunction(Command::kGetKernel, library, "kernel", function), CUDA_SUCCESS);
+  fake::Get().answer = [](const fake::Command&, std::span<std::byte>) { return CUDA_ERROR_INVALID_HANDLE; };
+  EXPECT_EQ(Described(function), CUDA_ERROR_INVALID_HANDLE) << "it was not loaded";
+  ForgetFunctionsOf(library);
+  Libraries().Destroy(library);
 }
 
 // Was 160 bytes for each module that a function loaded and unloaded: without end in a container that lives on.

@@ -25,6 +25,7 @@ CUresult PutKernel(const CUDA_KERNEL_NODE_PARAMS& params, std::vector<std::byte>
   const void* handle = params.function != nullptr ? static_cast<const void*>(params.function) : params.kernel;
   const Function* function = FindFunction(handle);
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (const CUresult described = Described(function); described != CUDA_SUCCESS) return described;
   ParamSource source;
   if (const CUresult found = FindParams(*function, params.params, params.extra, source); found != CUDA_SUCCESS)
     return found;
@@ -141,6 +142,7 @@ CUresult FetchKernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS& params) {
   std::memcpy(&payload, reply->payload, sizeof payload);
   const Function* function = FindFunction(HandleOf<CUfunction>(payload.function));
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (const CUresult described = Described(function); described != CUDA_SUCCESS) return described;
   LentArrays& arrays = ArraysOf(node);
   arrays.bytes.assign(reply->payload + sizeof payload, reply->payload + reply->bytes);
   arrays.params.clear();

@@ -83,7 +83,7 @@ Result<std::vector<std::byte>> ReadFile(const char* path) {
   return bytes;
 }
 
-JitRequest::JitRequest(unsigned count, const int* names, void** values) {
+JitRequest::JitRequest(unsigned count, const int* names, void** values) : asked(count) {
   complete = count == 0 || (names != nullptr && values != nullptr && count <= wire::kMaxJitOptions);
   for (unsigned i = 0; complete && i < count; ++i) {
     const auto number = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(values[i]));

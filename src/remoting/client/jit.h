@@ -25,8 +25,10 @@ struct JitRequest {
   uint32_t log_bytes[2] = {};
   void** log_size_values[2] = {};  // where CUDA reports how much was written
   bool complete = true;            // false: arrays are missing, or more options than there are
+  unsigned asked = 0;              // options, of whatever kind
 
   JitRequest(unsigned count, const int* names, void** values);
+  bool IsEmpty() const { return asked == 0; }
   void Deliver(const wire::LoadReply& reply);
 };
 

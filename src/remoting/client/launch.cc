@@ -119,10 +119,13 @@ struct Checked {
                                  });
 }
 
+CUresult LaunchDescribed(Arguments arguments);
+
 // Waits for the server's answer, and remembers what it has accepted.
 [[gnu::noinline, gnu::cold]] CUresult LaunchAndWait(Arguments arguments, Checked checked, uint32_t shared,
                                                     uint64_t togetherness) {
   const Function& function = checked.function;
+  if (!function.described) return LaunchDescribed(arguments);
   const bool may_be_refused = MayBeRefused(function, ThreadsPerBlock(arguments), shared, togetherness);
   Channel& channel = *TheChannel();
   const uint16_t slot = channel.AcquireSlot(0);
@@ -153,6 +156,14 @@ struct Checked {
   if (MayBeRefused(*function, ThreadsPerBlock(arguments), shared, togetherness) || AnyCapture()) [[unlikely]]
     return LaunchAndWait(arguments, checked, shared, togetherness);
   return Write(arguments, checked, wire::kNoReply) ? CUDA_SUCCESS : CUDA_ERROR_DEVICE_UNAVAILABLE;
+}
+
+// The first launch of a library's kernel: now it must be known what it takes.
+[[gnu::noinline, gnu::cold]] CUresult LaunchDescribed(Arguments arguments) {
+  const Function* function = FindFunction(arguments.function);
+  if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  const CUresult described = Described(function);
+  return described == CUDA_SUCCESS ? Launch(arguments) : described;
 }
 
 CUresult LaunchEx(const CUlaunchConfig* config, CUfunction function, void** params, void** extra, CUstream stream) {

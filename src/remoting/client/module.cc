@@ -8,12 +8,14 @@
 #include <span>
 #include <vector>
 
+#include "abi/cubin.h"
 #include "abi/fatbin.h"
 #include "remoting/client/call.h"
 #include "remoting/client/channel.h"
 #include "remoting/client/function.h"
 #include "remoting/client/globals.h"
 #include "remoting/client/jit.h"
+#include "remoting/client/library.h"
 #include "remoting/client/managed_variables.h"
 #include "remoting/wire/commands.h"
 
@@ -33,6 +35,19 @@ T As(uint64_t handle) {
   return reinterpret_cast<T>(handle);
 }
 
+// What is known of an executable of machine code that this device runs: nothing can be wrong with it that a program
+// would look for, so it need not wait until the driver has read it. Programs unpack the next image meanwhile.
+Library KnownOf(const abi::Image& image, const JitRequest& jit) {
+  const wire::DeviceInfo& device = Device();
+  if (device.runs_machine_code == 0 || image.kind != abi::ImageKind::kElf || !jit.IsEmpty()) return {};
+  const auto major = static_cast<uint32_t>(device.attributes[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR]);
+  const auto minor = static_cast<uint32_t>(device.attributes[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR]);
+  const auto cubin = abi::ReadCubin(image.bytes);
+  if (!cubin || !abi::RunsOn(*cubin, major, minor)) return {};
+  return {.kernels{{cubin->kernels.begin(), cubin->kernels.end()}}};
+}
+
+// `handle`: of a library its name, which the client gives; of a module the answer's.
 CUresult LoadImage(Command command, const abi::Image& image, JitRequest& jit, uint64_t& handle) {
   const abi::DevicePieces code(
       image, static_cast<uint32_t>(Device().attributes[CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR]));
@@ -41,14 +56,16 @@ CUresult LoadImage(Command command, const abi::Image& image, JitRequest& jit, ui
   const auto tag = TheChannel()->SendDescriptor(fd->get(), code.bytes());
   if (!tag) return CUDA_ERROR_DEVICE_UNAVAILABLE;
   const wire::LoadBody body{
-      *tag, code.bytes(), static_cast<uint32_t>(jit.options.size()), jit.log_bytes[0], jit.log_bytes[1], 0};
+      *tag, code.bytes(), static_cast<uint32_t>(jit.options.size()), jit.log_bytes[0], jit.log_bytes[1], 0, handle};
+  if (const Library* library = Libraries().Find(handle); library != nullptr && library->kernels)
+    return PostBody(static_cast<uint16_t>(command), body);
   const auto reply = std::make_unique<wire::LoadReply>();
   const CUresult called =
       Call(static_cast<uint16_t>(command), std::as_bytes(std::span(&body, 1)),
            std::as_writable_bytes(std::span(reply.get(), 1)), std::as_bytes(std::span(jit.options)));
   if (called != CUDA_SUCCESS) return called;
   jit.Deliver(*reply);
-  handle = reply->handle;
+  if (command == Command::kLoadModule) handle = reply->handle;
   return static_cast<CUresult>(reply->result);
 }
 
@@ -68,9 +85,13 @@ CUresult Load(Command command, const void* image, JitRequest jit, T* loaded) {
   if (loaded == nullptr || image == nullptr || !jit.complete) return CUDA_ERROR_INVALID_VALUE;
   const auto found = abi::FindImage(image);
   if (!found) return CUDA_ERROR_INVALID_IMAGE;
-  uint64_t handle = 0;
+  const bool library = command == Command::kLoadLibrary;
+  uint64_t handle = library ? Libraries().Create(KnownOf(*found, jit)) : 0;
   const CUresult result = LoadImage(command, *found, jit, handle);
-  if (result == CUDA_SUCCESS) *loaded = As<T>(handle);
+  if (result == CUDA_SUCCESS)
+    *loaded = As<T>(handle);
+  else if (library)
+    Libraries().Destroy(handle);
   return result;
 }
 
@@ -106,6 +127,7 @@ CUresult Lookup(Command command, HandleKind kind, uint64_t owner, const char* na
 CUresult ParamInfo(const Function* function, size_t index, size_t* offset, size_t* size) {
   if (const CUresult ready = ReadyAnywhere(); ready != CUDA_SUCCESS) return ready;
   if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+  if (const CUresult described = Described(function); described != CUDA_SUCCESS) return described;
   if (offset == nullptr || index >= function->params.size()) return CUDA_ERROR_INVALID_VALUE;
   *offset = function->params[index].offset;
   if (size != nullptr) *size = function->params[index].size;
@@ -201,7 +223,9 @@ MIG_EXPORT CUresult cuLibraryLoadFromFile(CUlibrary* library, const char* path, 
 
 MIG_EXPORT CUresult cuLibraryUnload(CUlibrary library) {
   ForgetManagedVariablesOf(library);
-  return Unload(Command::kUnloadLibrary, HandleKind::kLibrary, Name(library));
+  const CUresult result = Unload(Command::kUnloadLibrary, HandleKind::kLibrary, Name(library));
+  if (result == CUDA_SUCCESS) Libraries().Destroy(Name(library));
+  return result;
 }
 
 MIG_EXPORT CUresult cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char* name) {

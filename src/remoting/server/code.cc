@@ -17,11 +17,15 @@ bool LoadAllowed(const wire::LoadBody& load, std::span<const std::byte> options)
          load.info_log_bytes <= wire::kMaxJitLog && load.error_log_bytes <= wire::kMaxJitLog;
 }
 
+bool MayGoUnanswered(wire::Command command) {
+  return command == wire::Command::kUnloadModule || command == wire::Command::kUnloadLibrary ||
+         command == wire::Command::kLoadLibrary || command == wire::Command::kGetKernel;
+}
+
 }  // namespace
 
 bool Connection::DispatchCode(wire::Command command, uint16_t slot, std::span<const std::byte> body) {
-  if (slot == wire::kNoReply && command != wire::Command::kUnloadModule && command != wire::Command::kUnloadLibrary)
-    return Misuse("Code command asks for no reply.");
+  if (slot == wire::kNoReply && !MayGoUnanswered(command)) return Misuse("Code command asks for no reply.");
   switch (command) {
     case wire::Command::kListFunctions:
       if (const auto* list = Body<wire::ListFunctionsBody>(body)) return ListFunctions(slot, *list);
@@ -44,6 +48,7 @@ bool Connection::DispatchCode(wire::Command command, uint16_t slot, std::span<co
   const auto* handle = Body<wire::HandleBody>(body);
   if (handle == nullptr) return Misuse("Code command is too short.");
   if (command == wire::Command::kLibraryModule) return LibraryModule(slot, handle->handle);
+  if (command == wire::Command::kDescribe) return DescribeTo(slot, handle->handle);
   return Unload(command, slot, handle->handle);
 }
 
@@ -52,6 +57,8 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
   if (load == nullptr || !LoadAllowed(*load, body)) return Misuse("Load command is malformed.");
   const os::UniqueFd fd = TakeDescriptor(load->tag);
   if (!fd) return Misuse("Load command names a descriptor that was not sent.");
+  if (command == wire::Command::kLoadLibrary && !libraries_.Takes(load->library))
+    return Misuse("Library is loaded under a name that is none, or in use.");
   auto mapping = ImageMapping::Create(fd.get(), load->bytes);
   if (!mapping) return Misuse(mapping.error().message());
   const auto image = abi::FindImage(mapping->bytes());
@@ -78,13 +85,15 @@ bool Connection::Load(wire::Command command, uint16_t slot, std::span<const std:
     CUlibrary library = nullptr;
     result =
         driver().cuLibraryLoadData(&library, code, jit.names.data(), jit.values.data(), count, &preserved, &yes, 1);
-    if (result == CUDA_SUCCESS && libraries_.full())
-      driver().cuLibraryUnload(library);
-    else if (result == CUDA_SUCCESS)
-      handle = libraries_.Add({library, std::move(*mapping)});
+    if (result == CUDA_SUCCESS) libraries_.Insert(load->library, {library, std::move(*mapping)});
+    handle = load->library;
   }
   if (result == CUDA_SUCCESS && !handle) result = CUDA_ERROR_OUT_OF_MEMORY;
   NoteSticky(result);
+  if (slot == wire::kNoReply) {
+    Defer(result);
+    return true;
+  }
   reply->handle = handle.value_or(0);
   reply->result = result;
   jit.WriteLogs(*reply);
@@ -108,6 +117,7 @@ bool Connection::GetKernel(wire::Command command, uint16_t slot, std::span<const
   const auto* request = Body<wire::NameBody>(body);
   if (request == nullptr || request->name_bytes > body.size() || request->name_bytes > wire::kMaxNameBytes)
     return Misuse("Name is longer than its command.");
+  if (!kernels_.Takes(KernelSlot(request->function))) return Misuse("Kernel is given a name that is none, or in use.");
   const std::string name(reinterpret_cast<const char*>(body.data()), request->name_bytes);
   Kernel kernel;
   kernel.owner = request->handle;
@@ -121,21 +131,33 @@ bool Connection::GetKernel(wire::Command command, uint16_t slot, std::span<const
     if (ResolveLibrary(request->handle, library))
       result = driver().cuLibraryGetKernel(&kernel.kernel, library, name.c_str());
   }
-  const auto reply = std::make_unique<wire::FunctionReply>();
-  if (result == CUDA_SUCCESS) result = Describe(kernel, *reply);
-  if (result == CUDA_SUCCESS) {
-    const bool library_kernel = kernel.kernel != nullptr;
-    const auto handle = kernels_.Add(std::move(kernel));
-    if (!handle) result = CUDA_ERROR_OUT_OF_MEMORY;
-    wire::Handle parts = wire::UnpackHandle(handle.value_or(0));
-    if (library_kernel) parts.kind = wire::HandleKind::kKernel;
-    reply->handle = wire::PackHandle(parts);
-  }
-  Answer(slot, result, std::as_bytes(std::span(reply.get(), 1)));
+  if (result == CUDA_SUCCESS && slot != wire::kNoReply) result = Describe(kernel);
+  if (result == CUDA_SUCCESS) kernels_.Insert(KernelSlot(request->function), std::move(kernel));
+  if (result == CUDA_SUCCESS && slot != wire::kNoReply) return DescribeTo(slot, request->function);
+  Answer(slot, result);
   return true;
 }
 
-CUresult Connection::Describe(Kernel& kernel, wire::FunctionReply& reply) {
+// What a kernel takes is looked for when somebody asks: the driver has to bring its code to the device for that.
+bool Connection::DescribeTo(uint16_t slot, uint64_t name) {
+  Kernel* kernel = kernels_.Find(KernelSlot(name));
+  CUresult result = kernel == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+  if (result == CUDA_SUCCESS && !kernel->described) result = Describe(*kernel);
+  if (result != CUDA_SUCCESS) {
+    Answer(slot, result);
+    return true;
+  }
+  const auto reply = std::make_unique<wire::FunctionReply>();
+  reply->max_threads = kernel->max_threads;
+  reply->static_shared_bytes = kernel->static_shared_bytes;
+  reply->param_bytes = kernel->param_bytes;
+  reply->param_count = static_cast<uint32_t>(kernel->params.size());
+  std::ranges::copy(kernel->params, reply->params);
+  Answer(slot, CUDA_SUCCESS, std::as_bytes(std::span(reply.get(), 1)));
+  return true;
+}
+
+CUresult Connection::Describe(Kernel& kernel) {
   const auto attribute = [&](CUfunctionAttribute which, uint32_t& out) {
     int value = 0;
     const CUresult result = kernel.kernel != nullptr
@@ -144,21 +166,22 @@ CUresult Connection::Describe(Kernel& kernel, wire::FunctionReply& reply) {
     out = static_cast<uint32_t>(value);
     return result;
   };
-  CUresult result = attribute(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, reply.max_threads);
-  if (result == CUDA_SUCCESS) result = attribute(CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, reply.static_shared_bytes);
+  CUresult result = attribute(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, kernel.max_threads);
+  if (result == CUDA_SUCCESS) result = attribute(CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, kernel.static_shared_bytes);
   if (result != CUDA_SUCCESS) return result;
+  kernel.params.clear();
+  kernel.param_bytes = 0;
   for (uint32_t i = 0; i < wire::kMaxKernelParams; ++i) {
     size_t offset = 0, size = 0;
     const CUresult found = kernel.kernel != nullptr ? driver().cuKernelGetParamInfo(kernel.kernel, i, &offset, &size)
                                                     : driver().cuFuncGetParamInfo(kernel.function, i, &offset, &size);
     if (found == CUDA_ERROR_INVALID_VALUE) break;  // there is no such parameter
     if (found != CUDA_SUCCESS) return found;
-    reply.params[reply.param_count++] = {static_cast<uint32_t>(offset), static_cast<uint32_t>(size)};
-    reply.param_bytes = static_cast<uint32_t>(offset + size);
+    kernel.params.push_back({static_cast<uint32_t>(offset), static_cast<uint32_t>(size)});
+    kernel.param_bytes = static_cast<uint32_t>(offset + size);
   }
-  if (reply.param_bytes > wire::kMaxKernelParamBytes) return CUDA_ERROR_NOT_SUPPORTED;
-  kernel.param_bytes = reply.param_bytes;
-  kernel.params.assign(reply.params, reply.params + reply.param_count);
+  if (kernel.param_bytes > wire::kMaxKernelParamBytes) return CUDA_ERROR_NOT_SUPPORTED;
+  kernel.described = true;
   return CUDA_SUCCESS;
 }
 

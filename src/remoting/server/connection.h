@@ -85,8 +85,11 @@ class Connection {
     CUfunction function = nullptr;  // null for a library's kernel until it is needed
     CUkernel kernel = nullptr;      // null for a module's function
     uint64_t owner = 0;
-    uint32_t param_bytes = 0;
     bool launched = false;
+    bool described = false;  // what follows is known
+    uint32_t max_threads = 0;
+    uint32_t static_shared_bytes = 0;
+    uint32_t param_bytes = 0;
     std::vector<wire::FunctionReply::Param> params;
   };
   // In the slot of a module name: the module of the library with that slot and generation.
@@ -162,7 +165,8 @@ class Connection {
   bool ResolveGraph(uint64_t name, CUgraph& out);
   bool ResolveGraphNode(uint64_t name, CUgraphNode& out);
   bool ResolveAttribute(int32_t id, int& out);  // one that is a plain value
-  Kernel* FindKernel(uint64_t name);
+  Kernel* FindKernel(uint64_t name);            // described
+  static uint64_t KernelSlot(uint64_t name);
   // Objects that the server has named.
   template <typename T>
   static bool Resolve(HandleTable<T>& table, uint64_t name, T& out) {
@@ -209,7 +213,8 @@ class Connection {
   bool Load(wire::Command command, uint16_t slot, std::span<const std::byte> body);
   bool Unload(wire::Command command, uint16_t slot, uint64_t handle);
   bool GetKernel(wire::Command command, uint16_t slot, std::span<const std::byte> body);
-  CUresult Describe(Kernel& kernel, wire::FunctionReply& reply);
+  bool DescribeTo(uint16_t slot, uint64_t name);
+  CUresult Describe(Kernel& kernel);
   bool LibraryModule(uint16_t slot, uint64_t handle);
   bool ListFunctions(uint16_t slot, const wire::ListFunctionsBody& body);
 

@@ -33,7 +33,8 @@ class Client {
     auto ends = os::SocketPair().value();
     {
       const std::lock_guard lock(accepting_);  // the dispatcher may notify before this thread has the connection
-      connection_ = Connection::Accept(device, session_, std::move(ends.first), options, [this] { Notified(); }).value();
+      connection_ =
+          Connection::Accept(device, session_, std::move(ends.first), options, [this] { Notified(); }).value();
     }
     socket_ = std::move(ends.second);
     auto packet = os::ReceivePacket(socket_.get(), std::as_writable_bytes(std::span(&welcome_, 1))).value();
@@ -128,12 +129,13 @@ inline uint64_t LoadFunction(Client& client) {
   if (!os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1))) return 0;
   if (client.Ask(Command::kLoadModule, wire::LoadBody{5, kPtx.size(), 0, 0, 0, 0}) != CUDA_SUCCESS) return 0;
   struct {
-    wire::NameBody body{0, 1};
+    wire::NameBody body{0, 1, 0};
     char name[8] = "f";
   } name;
+  static std::atomic<uint32_t> slots = 0;
   name.body.handle = client.Reply<wire::LoadReply>().handle;
-  if (client.Ask(Command::kGetFunction, name) != CUDA_SUCCESS) return 0;
-  return client.Reply<wire::FunctionReply>().handle;
+  name.body.function = wire::PackHandle({wire::HandleKind::kFunction, 1, slots++});
+  return client.Ask(Command::kGetFunction, name) == CUDA_SUCCESS ? name.body.function : 0;
 }
 
 class ConnectionTest : public testing::Test {

@@ -47,7 +47,8 @@ TEST_F(ConnectionTest, ALibrarysImageStaysMappedUntilItIsUnloaded) {
     const wire::DescriptorPacket packet{1, sizeof kPtx};
     ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&fd, 1)));
     preserved = intact = false;
-    const uint64_t library = client.Named(Command::kLoadLibrary, wire::LoadBody{1, sizeof kPtx, 0, 0, 0, 0});
+    const uint64_t library = wire::PackHandle({wire::HandleKind::kLibrary, 1, 0});
+    EXPECT_EQ(client.Ask(Command::kLoadLibrary, wire::LoadBody{1, sizeof kPtx, 0, 0, 0, 0, library}), CUDA_SUCCESS);
     EXPECT_TRUE(preserved);
     EXPECT_FALSE(intact);
     if (unload) {

@@ -251,7 +251,7 @@ CUresult Connection::WriteKernelNode(CUgraphNode node, wire::NodeReply& reply) {
     if (kernel.function == nullptr) driver().cuKernelGetFunction(&kernel.function, kernel.kernel);
     return kernel.function == params.function || reinterpret_cast<CUfunction>(kernel.kernel) == params.function;
   });
-  const Kernel* kernel = kernels_.Find(name);
+  const Kernel* kernel = FindKernel(name);
   if (kernel == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   wire::KernelNode payload{name, {}, {}, params.shared_bytes, kernel->param_bytes};
   if (kernel->param_bytes > sizeof reply.payload - sizeof payload) return CUDA_ERROR_NOT_SUPPORTED;

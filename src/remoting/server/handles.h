@@ -16,14 +16,19 @@ class HandleTable {
  public:
   HandleTable(wire::HandleKind kind, uint32_t limit) : kind_(kind), limit_(limit) {}
 
-  // Stores `value` under a name that the client chose. False: wrong kind, slot beyond the limit, or slot in use.
-  bool Insert(uint64_t name, T value) {
+  // Whether Insert would store something under that name. False: wrong kind, slot beyond the limit, or slot in use.
+  bool Takes(uint64_t name) const {
     const wire::Handle handle = wire::UnpackHandle(name);
     if (handle.kind != kind_ || handle.slot >= limit_) return false;
+    return handle.slot >= entries_.size() || !entries_[handle.slot].value;
+  }
+  // Stores `value` under a name that the client chose.
+  bool Insert(uint64_t name, T value) {
+    if (!Takes(name)) return false;
+    const wire::Handle handle = wire::UnpackHandle(name);
     if (handle.slot >= entries_.size()) entries_.resize(handle.slot + 1);
-    Entry& entry = entries_[handle.slot];
-    if (entry.value) return false;
-    entry = {handle.generation, std::move(value)};
+    entries_[handle.slot] = {handle.generation, std::move(value)};
+    client_names_ = true;
     return true;
   }
 
@@ -57,7 +62,7 @@ class HandleTable {
   std::optional<T> Remove(uint64_t name) {
     if (Find(name) == nullptr) return std::nullopt;
     const uint32_t slot = wire::UnpackHandle(name).slot;
-    free_.push_back(slot);
+    Free(slot);
     return std::exchange(entries_[slot].value, std::nullopt);
   }
 
@@ -76,7 +81,7 @@ class HandleTable {
     for (uint32_t slot = 0; slot < entries_.size(); ++slot) {
       if (!entries_[slot].value || !visit(*entries_[slot].value)) continue;
       entries_[slot].value.reset();
-      free_.push_back(slot);
+      Free(slot);
     }
   }
 
@@ -85,10 +90,15 @@ class HandleTable {
     uint32_t generation = 0;
     std::optional<T> value;
   };
+  void Free(uint32_t slot) {
+    if (!client_names_) free_.push_back(slot);
+  }
+
   wire::HandleKind kind_;
   uint32_t limit_;
   std::vector<Entry> entries_;
-  std::vector<uint32_t> free_;
+  std::vector<uint32_t> free_;  // for Add
+  bool client_names_ = false;
 };
 
 }  // namespace mignificient::server

@@ -40,10 +40,18 @@ bool Connection::ResolveLibrary(uint64_t name, CUlibrary& out) {
   return library != nullptr;
 }
 
-Connection::Kernel* Connection::FindKernel(uint64_t name) {
+// A CUkernel and the CUfunction of the same kernel are one entry.
+uint64_t Connection::KernelSlot(uint64_t name) {
   wire::Handle handle = wire::UnpackHandle(name);
   if (handle.kind == wire::HandleKind::kKernel) handle.kind = wire::HandleKind::kFunction;
-  return kernels_.Find(wire::PackHandle(handle));
+  return wire::PackHandle(handle);
+}
+
+Connection::Kernel* Connection::FindKernel(uint64_t name) {
+  Kernel* kernel = kernels_.Find(KernelSlot(name));
+  if (kernel != nullptr && !kernel->described && Describe(*kernel) != CUDA_SUCCESS) [[unlikely]]
+    return nullptr;
+  return kernel;
 }
 
 bool Connection::ResolveKernel(uint64_t name, CUkernel& out) {

@@ -26,7 +26,7 @@
 namespace mignificient::wire {
 
 inline constexpr uint32_t kAttachMagic = 0x4147494d;  // "MIGA"
-inline constexpr uint32_t kProtocolVersion = 7;
+inline constexpr uint32_t kProtocolVersion = 8;
 // Client processes of one GPU server that have a channel at the same time; each has address windows of its own.
 inline constexpr uint32_t kMostChannels = 32;
 inline constexpr int kDoorKeyBytes = 32;  // hexadecimal digits
@@ -55,6 +55,7 @@ struct DeviceInfo {
   uint64_t limits[CU_LIMIT_COUNT] = {};
   int least_priority = 0;
   int greatest_priority = 0;
+  uint32_t runs_machine_code = 0;  // 0: the software GPU, which runs PTX
 };
 
 // kExhausted: kMostChannels are open, or the GPU server has no memory for one more.

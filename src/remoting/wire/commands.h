@@ -33,10 +33,11 @@ enum class Command : uint16_t {
   // Code
   kLoadModule,     // LoadBody + JitOption[option_count], descriptor `tag` sent ahead -> LoadReply
   kUnloadModule,   // HandleBody
-  kLoadLibrary,    // as kLoadModule
+  kLoadLibrary,    // as kLoadModule, under a name of the client's; without a reply an error is deferred
   kUnloadLibrary,  // HandleBody
   kGetFunction,    // NameBody + name, in a module -> FunctionReply
-  kGetKernel,      // NameBody + name, in a library -> FunctionReply
+  kGetKernel,      // NameBody + name, in a library -> FunctionReply; without a reply an error is deferred
+  kDescribe,       // HandleBody of a kernel -> FunctionReply
   kLibraryModule,  // HandleBody -> HandleBody
   kListFunctions,  // ListFunctionsBody -> ListFunctionsReply
   kLinkCreate,     // LinkBody + JitOption[] -> LoadReply
@@ -158,6 +159,7 @@ struct LoadBody {
   uint32_t info_log_bytes;  // 0: no log wanted; at most kMaxJitLog
   uint32_t error_log_bytes;
   uint32_t reserved;
+  uint64_t library;  // kLoadLibrary: how the client calls it
 };
 
 struct JitOption {
@@ -170,7 +172,7 @@ inline constexpr uint32_t kMaxJitOptions = 64;
 inline constexpr uint32_t kMaxJitLog = 7 * 1024;
 
 struct LoadReply {
-  uint64_t handle;  // 0 on failure
+  uint64_t handle;  // of a module; 0 on failure
   uint32_t result;  // CUresult: the reply itself always succeeds, so that the logs arrive
   uint32_t info_log_bytes;
   uint32_t error_log_bytes;
@@ -206,8 +208,9 @@ struct LinkReadBody {
 };
 
 struct NameBody {
-  uint64_t handle;
+  uint64_t handle;      // module or library
   uint64_t name_bytes;  // without terminator; at most kMaxNameBytes
+  uint64_t function;    // how the client calls what is found
 };
 inline constexpr uint32_t kMaxNameBytes = 16 * 1024;
 
@@ -215,7 +218,6 @@ inline constexpr uint32_t kMaxKernelParams = 1024;
 inline constexpr uint32_t kMaxKernelParamBytes = 32 * 1024;
 
 struct FunctionReply {
-  uint64_t handle;
   uint32_t max_threads;
   uint32_t static_shared_bytes;
   uint32_t param_bytes;  // end of the last parameter
