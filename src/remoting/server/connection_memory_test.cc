@@ -24,45 +24,6 @@ TEST_F(ConnectionTest, MemoryIsChargedUntilItsHandleAndMappingsAreGone) {
   EXPECT_EQ(client.session().mapped_bytes.load(), 0u);
 }
 
-TEST_F(ConnectionTest, ALibrarysImageStaysMappedUntilItIsUnloaded) {
-  static const void* image;
-  static bool preserved, intact;
-  driver_.cuLibraryLoadData = [](CUlibrary* library, const void* code, int*, void**, unsigned, int* options, void**,
-                                 unsigned count) {
-    image = code;
-    preserved = count == 1 && options[0] == CU_LIBRARY_BINARY_IS_PRESERVED;
-    *library = fake::Next<CUlibrary>();
-    return CUDA_SUCCESS;
-  };
-  driver_.cuLibraryUnload = [](CUlibrary) {
-    intact = std::strncmp(static_cast<const char*>(image), ".version", 8) == 0;  // read, not remembered
-    return CUDA_SUCCESS;
-  };
-  constexpr char kPtx[] = ".version 8.0\n.target sm_90\n.address_size 64\n";
-  const int fd = ::memfd_create("image", MFD_ALLOW_SEALING);
-  ASSERT_EQ(::write(fd, kPtx, sizeof kPtx), static_cast<ssize_t>(sizeof kPtx));
-  ASSERT_EQ(::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL), 0);
-  for (const bool unload : {true, false}) {
-    Client client(device_);
-    const wire::DescriptorPacket packet{1, sizeof kPtx};
-    ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&fd, 1)));
-    preserved = intact = false;
-    const uint64_t library = wire::PackHandle({wire::HandleKind::kLibrary, 1, 0});
-    EXPECT_EQ(client.Ask(Command::kLoadLibrary, wire::LoadBody{1, sizeof kPtx, 0, 0, 0, 0, library}), CUDA_SUCCESS);
-    EXPECT_TRUE(preserved);
-    EXPECT_FALSE(intact);
-    if (unload) {
-      client.Send(Command::kUnloadLibrary, wire::HandleBody{library});
-      client.Ask(Command::kStreamSynchronize, wire::HandleBody{0});
-    } else {
-      client.connection().Stop();
-      client.WaitForEnd();
-    }
-    EXPECT_TRUE(intact);
-  }
-  ::close(fd);
-}
-
 TEST_F(ConnectionTest, MemoryOfAConnectionThatEndsIsTheSessionsAgain) {
   Client client(device_);
   const uint64_t memory = client.Named(Command::kMemCreate, wire::MemCreateBody{1 << 20});
