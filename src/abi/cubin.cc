@@ -7,7 +7,11 @@
 namespace mignificient::abi {
 namespace {
 
-constexpr unsigned kMachine = 190, kOsAbi = 0x41, kAbiVersion = 8;
+constexpr unsigned kMachine = 190;
+struct Form {
+  unsigned os_abi, abi_version, shift;  // of the architecture in e_flags
+};
+constexpr Form kForms[] = {{0x41, 8, 8}, {0x33, 7, 0}};
 constexpr unsigned kEntry = 0x10;  // of st_other
 
 template <typename T>
@@ -31,24 +35,29 @@ std::string_view NameAt(std::span<const std::byte> table, uint32_t offset) {
   return length == table.size() - offset ? std::string_view() : std::string_view(text, length);
 }
 
-bool IsCubin(const Elf64_Ehdr& header) {
-  return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-         header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_ident[EI_OSABI] == kOsAbi &&
-         header.e_ident[EI_ABIVERSION] == kAbiVersion && header.e_machine == kMachine && header.e_type == ET_EXEC &&
-         header.e_shentsize == sizeof(Elf64_Shdr);
+// nullptr: of none that is known.
+const Form* FormOf(const Elf64_Ehdr& header) {
+  const bool known = std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+                     header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == kMachine &&
+                     header.e_type == ET_EXEC && header.e_shentsize == sizeof(Elf64_Shdr);
+  for (const Form& form : kForms)
+    if (known && header.e_ident[EI_OSABI] == form.os_abi && header.e_ident[EI_ABIVERSION] == form.abi_version)
+      return &form;
+  return nullptr;
 }
 
 }  // namespace
 
 std::optional<Cubin> ReadCubin(std::span<const std::byte> image) {
   const auto header = ReadAt<Elf64_Ehdr>(image, 0);
-  if (!header || !IsCubin(*header)) return std::nullopt;
+  const Form* form = header ? FormOf(*header) : nullptr;
+  if (form == nullptr) return std::nullopt;
   const auto section_at = [&](uint64_t index) {
     return index < header->e_shnum ? ReadAt<Elf64_Shdr>(image, header->e_shoff + index * sizeof(Elf64_Shdr))
                                    : std::nullopt;
   };
   Cubin cubin;
-  cubin.sm = header->e_flags >> 8 & 0xff;
+  cubin.sm = header->e_flags >> form->shift & 0xff;
   for (uint64_t i = 0; i < header->e_shnum; ++i) {
     const auto section = section_at(i);
     if (!section) return std::nullopt;

@@ -1,7 +1,7 @@
 // Machine code for one architecture as nvcc and the libraries of the CUDA toolkit have it: an ELF64 executable of
-// machine 190 with OS ABI 0x41 and ABI version 8, whose flags tell the architecture in bits 8 to 15, and whose kernels
-// are its function symbols with bit 4 of st_other set. Seen with `readelf` in what nvcc 13.0 writes; nothing of it is
-// published.
+// machine 190, whose kernels are its function symbols with bit 4 of st_other set. Its flags tell the architecture: with
+// OS ABI 0x41 and ABI version 8 (what nvcc 13.0 writes) in bits 8 to 15, with 0x33 and 7 (most of cuBLAS 13.0) in bits
+// 0 to 7. Seen with `readelf`; nothing of it is published.
 #pragma once
 
 #include <cstddef>

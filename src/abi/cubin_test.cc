@@ -70,6 +70,17 @@ TEST(CubinTest, KernelsAreTheEntriesAmongItsFunctions) {
   EXPECT_THAT(cubin->kernels, testing::ElementsAre("alpha", "_Z4betaILi3EEvPi"));
 }
 
+TEST(CubinTest, TheOlderFormHasItsArchitectureElsewhere) {
+  auto image = Image({{"alpha"}}, 0x5a055a);
+  auto& header = *reinterpret_cast<Elf64_Ehdr*>(image.data());
+  header.e_ident[EI_OSABI] = 0x33;
+  header.e_ident[EI_ABIVERSION] = 7;
+  const auto cubin = ReadCubin(image);
+  ASSERT_TRUE(cubin);
+  EXPECT_EQ(cubin->sm, 90u);
+  EXPECT_THAT(cubin->kernels, testing::ElementsAre("alpha"));
+}
+
 TEST(CubinTest, RunsWithinItsMajorVersion) {
   const auto sm_86 = ReadCubin(Image({}, 0x6005604));
   ASSERT_TRUE(sm_86);
