@@ -25,7 +25,7 @@ class AnswerCache {
     static_assert(sizeof(Body) % 8 == 0 && sizeof(Body) <= kMaxCachedBody);
     static_assert(sizeof(Reply) % 8 == 0 && sizeof(Reply) <= kMaxCachedReply);
     constexpr size_t kBodyWords = sizeof(Body) / 8, kReplyWords = sizeof(Reply) / 8;
-    const auto question = std::bit_cast<std::array<uint64_t, kBodyWords>>(body);
+    const std::array<uint64_t, kBodyWords> question = WordsOf(body);
     const uint64_t asked = uint64_t{opcode} << 32 | epoch_.load(std::memory_order_acquire);
     Slot& slot = slots_[SlotOf(opcode, question)];
     std::array<uint64_t, kHeadWords + kBodyWords> known;
@@ -66,6 +66,16 @@ class AnswerCache {
     uint64_t hash = opcode * kFactors[kWords];
     for (size_t i = 0; i < kWords; ++i) hash += question[i] * kFactors[i];
     return hash >> (64 - kSlotBits);
+  }
+
+  // Put together from halves, as the fields of a body are: what is written as two halves and read as one word has to
+  // wait until both are in memory.
+  template <typename Body>
+  static auto WordsOf(const Body& body) {
+    const auto halves = std::bit_cast<std::array<uint32_t, sizeof(Body) / 4>>(body);
+    std::array<uint64_t, sizeof(Body) / 8> words;
+    for (size_t i = 0; i < words.size(); ++i) words[i] = halves[2 * i] | uint64_t{halves[2 * i + 1]} << 32;
+    return words;
   }
 
   template <size_t kKnown, size_t kWords>
