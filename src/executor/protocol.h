@@ -1,5 +1,6 @@
-// The invocation channel between the orchestrator and an executor: packets of one fixed size over a SOCK_SEQPACKET
-// socket, and one sealed memfd that holds the payload and the result.
+// The invocation channel between the orchestrator and an executor: packets over a SOCK_SEQPACKET socket, each a message
+// of one fixed size and, behind it, its text, which most have not; and one sealed memfd that holds the payload and the
+// result.
 //
 //   orchestrator                              executor
 //     spawn: PROGRAM --channel-fd N --memory-fd M --payload-capacity B --result-capacity B
@@ -26,7 +27,7 @@
 
 namespace mignificient::executor {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 enum class MessageKind : uint32_t { kReady = 1, kFailed, kInvoke, kYielded, kReturned, kThrew };
 
@@ -48,27 +49,36 @@ struct Message {
   uint32_t version = kProtocolVersion;
   MessageKind kind{};
   LoadFailure failure{};      // kFailed
-  uint32_t text_size = 0;     // bytes of `text` that are meant
+  uint32_t text_size = 0;     // bytes that follow. kFailed: see LoadFailure; kThrew: a sentence
   uint64_t invocation = 0;    // kInvoke; echoed in kYielded, kReturned, kThrew
   uint64_t payload_size = 0;  // kInvoke
   int64_t value = 0;          // kReturned: what the handler returned
   GpuWork gpu_work{};         // kReturned, kThrew
   uint32_t reserved = 0;
-  char text[1024] = {};  // kFailed: see LoadFailure; kThrew: a sentence
 };
-static_assert(sizeof(Message) == 1072);  // python/mignificient/channel.py knows each offset
+static_assert(sizeof(Message) == 48);  // python/mignificient/channel.py knows each offset
+inline constexpr size_t kTextBytes = 1024;
 
-void SetText(Message& message, std::string_view text);  // cut to fit
-std::string_view Text(const Message& message);          // never beyond the array, whatever text_size says
+// What a packet is received into.
+struct Incoming {
+  Message message;
+  char text[kTextBytes];  // only what was received is ever looked at
+};
+static_assert(sizeof(Incoming) == sizeof(Message) + kTextBytes);
+
+struct Received {
+  Message message;
+  std::string_view text;  // in the Incoming
+};
 
 // What a packet of `size` bytes that was received into `bytes` is. nullopt: the other side closed. kPeer: not a message
 // of this version. `cut`: the packet was larger.
-Result<std::optional<Message>> ParseMessage(const Message& bytes, size_t size, bool cut = false);
+Result<std::optional<Received>> ParseMessage(const Incoming& bytes, size_t size, bool cut = false);
 
-// As os::SendPacket.
-Result<> SendMessage(int socket, const Message& message);
+// As os::SendPacket. The text is cut to kTextBytes.
+Result<> SendMessage(int socket, Message message, std::string_view text = {});
 // As ParseMessage. kTimeout: none there (non-blocking).
-Result<std::optional<Message>> ReceiveMessage(int socket);
+Result<std::optional<Received>> ReceiveMessage(int socket, Incoming& into);
 
 // Where payload and result lie in the memfd. The byte after the payload is zero.
 struct Layout {

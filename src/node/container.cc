@@ -312,14 +312,14 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
   // What is there.
   void ReadChannel() {
     for (int i = 0; i < kMessagesAtOnce && !ending_ && channel_.is_open(); ++i) {
-      auto received = executor::ReceiveMessage(channel_.native_handle());
+      auto received = executor::ReceiveMessage(channel_.native_handle(), incoming_);
       if (!received && received.error().code() == Code::kTimeout) return;
       if (!OnReceived(received)) return;
     }
   }
 
   // False when the channel is of no use any more.
-  bool OnReceived(const Result<std::optional<executor::Message>>& received) {
+  bool OnReceived(const Result<std::optional<executor::Received>>& received) {
     if (ending_) return false;
     if (!received && received.error().code() == Code::kPeer) {
       End({EndReason::Kind::kMisuse, "The executor broke its protocol: " + received.error().message()});
@@ -334,7 +334,8 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     return true;
   }
 
-  void OnMessage(const executor::Message& message) {
+  void OnMessage(const executor::Received& received) {
+    const executor::Message& message = received.message;
     using executor::MessageKind;
     using enum FunctionState;
     const FunctionState before = function_state_;
@@ -347,7 +348,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
         return CheckStarted();
       case MessageKind::kFailed:
         if (before == kIdle) break;
-        return OnLoadFailed(message);
+        return OnLoadFailed(message.failure, std::string(received.text));
       case MessageKind::kYielded:
         if (!answers) break;
         if (++yields_ > kMostYields)
@@ -360,7 +361,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
       case MessageKind::kThrew:
         if (!answers) break;
         function_state_ = kIdle;
-        return listener_.event(Threw{std::string(executor::Text(message))});
+        return listener_.event(Threw{std::string(received.text)});
       default:
         break;
     }
@@ -369,9 +370,8 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
                      static_cast<uint32_t>(message.kind), message.invocation)});
   }
 
-  void OnLoadFailed(const executor::Message& message) {
-    const std::string text(executor::Text(message));
-    if (message.failure == executor::LoadFailure::kHandler)
+  void OnLoadFailed(executor::LoadFailure failure, const std::string& text) {
+    if (failure == executor::LoadFailure::kHandler)
       return End({EndReason::Kind::kHandler,
                   fmt::format("Field [function-handler]: {} [{}] {} no function [{}].", IsPython() ? "file" : "library",
                               spec_.path, IsPython() ? "defines" : "exports", text)});
@@ -493,7 +493,7 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   asio::steady_timer start_deadline_, activity_timer_;
   asio::generic::seq_packet_protocol::socket channel_;
-  executor::Message incoming_;  // of the channel
+  executor::Incoming incoming_;  // of the channel
   asio::posix::stream_descriptor log_pipe_;
 
   Clock::time_point begun_, spawned_;

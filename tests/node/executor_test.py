@@ -118,9 +118,9 @@ def test_sigterm_ends_the_process(ready):
 
 @pytest.mark.parametrize("packet", [
     b"x",
-    channel.MESSAGE.pack(channel.VERSION + 1, channel.INVOKE, 0, 0, 1, 0, 0, 0, 0, b""),
-    channel.MESSAGE.pack(channel.VERSION, channel.RETURNED, 0, 0, 1, 0, 0, 0, 0, b""),
-    channel.MESSAGE.pack(channel.VERSION, channel.INVOKE, 0, 0, 1, CAPACITY + 1, 0, 0, 0, b""),
+    channel.MESSAGE.pack(channel.VERSION + 1, channel.INVOKE, 0, 0, 1, 0, 0, 0, 0),
+    channel.MESSAGE.pack(channel.VERSION, channel.RETURNED, 0, 0, 1, 0, 0, 0, 0),
+    channel.MESSAGE.pack(channel.VERSION, channel.INVOKE, 0, 0, 1, CAPACITY + 1, 0, 0, 0),
 ])
 def test_what_is_no_invocation_ends_the_process(ready, packet):
     executor = ready("echo")

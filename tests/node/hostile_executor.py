@@ -10,12 +10,13 @@ import threading
 options = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 channel = socket.socket(fileno=int(options["--channel-fd"]))
 READY, FAILED, INVOKE, YIELDED, RETURNED, THREW = range(1, 7)
-MESSAGE = struct.Struct("=IIIIQQqII1024s")
+MESSAGE = struct.Struct("=IIIIQQqII")
+TEXT_BYTES = 1024
 
 
-def send(kind, invocation=0, value=0, version=2, gpu_work=0, failure=0, text=b"", text_size=None):
+def send(kind, invocation=0, value=0, version=3, gpu_work=0, failure=0, text=b"", text_size=None):
     size = len(text) if text_size is None else text_size
-    channel.send(MESSAGE.pack(version, kind, failure, size, invocation, 0, value, gpu_work, 0, text))
+    channel.send(MESSAGE.pack(version, kind, failure, size, invocation, 0, value, gpu_work, 0) + text)
 
 
 def invoked():
@@ -41,14 +42,16 @@ def forever(*arguments, **fields):
 HOW = {
     # before it is ready
     "one byte": lambda: channel.send(b"x"),
-    "too long": lambda: channel.send(bytes(MESSAGE.size + 1)),
+    "too long": lambda: channel.send(bytes(MESSAGE.size + TEXT_BYTES + 1)),
     "another version": lambda: send(READY, version=1),
     "an unknown kind": lambda: send(77),
     "an invocation": lambda: send(INVOKE),
     "an answer to nothing": lambda: send(RETURNED),
     "garbage without end": lambda: [channel.send(b"x") for _ in iter(int, 1)],
     "ready without end": lambda: forever(READY),
-    "failed with every byte": lambda: send(FAILED, failure=77, text=bytes(range(1, 256)) * 4, text_size=0xffffffff),
+    "failed with every byte": lambda: send(FAILED, failure=77, text=bytes(range(1, 256)) * 4),
+    "a text that is longer than its packet": lambda: send(FAILED, text=b"x", text_size=0xffffffff),
+    "a text that is shorter than its packet": lambda: send(FAILED, text=b"xy", text_size=1),
     "failed without end": lambda: forever(FAILED, text=b"x"),
     "descriptors": lambda: [socket.send_fds(channel, [b"x"], [0] * 16) for _ in range(1000)],
     # when it is invoked
@@ -56,7 +59,7 @@ HOW = {
     "another invocation": lambda: send(RETURNED, invoked() + 1),
     "yields without end": lambda: forever(YIELDED, invoked()),
     "answers without end": lambda: forever(RETURNED, invoked()),
-    "throws every byte": lambda: send(THREW, invoked(), text=bytes(range(1, 256)) * 4, text_size=0xffffffff),
+    "throws every byte": lambda: send(THREW, invoked(), text=bytes(range(1, 256)) * 4),
     "a huge result": lambda: send(RETURNED, invoked(), value=(1 << 63) - 1),
     "a result beyond the area": lambda: send(RETURNED, invoked(), value=(64 << 20) + 1),
     "the smallest number": lambda: send(RETURNED, invoked(), value=-(1 << 63)),

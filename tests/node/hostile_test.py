@@ -21,6 +21,8 @@ CASES = {
     "garbage without end": (CRASHED, "broke its protocol"),
     "ready without end": (CRASHED, "out of turn"),
     "failed with every byte": (FAILED, "cannot be loaded"),
+    "a text that is longer than its packet": (CRASHED, "with a text of 4294967295"),
+    "a text that is shorter than its packet": (CRASHED, "with a text of 1"),
     "failed without end": (FAILED, "cannot be loaded: x"),
     "descriptors": (CRASHED, "broke its protocol"),
     "ready again": (CRASHED, "out of turn"),

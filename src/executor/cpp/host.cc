@@ -2,10 +2,13 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <utility>
 
 #include <mignificient/function.hpp>
 
@@ -18,9 +21,7 @@ namespace {
 using Handler = int (*)(mignificient::Invocation);
 
 Result<> SendFailure(int channel, LoadFailure failure, std::string_view text) {
-  Message message{.kind = MessageKind::kFailed, .failure = failure};
-  SetText(message, text);
-  return SendMessage(channel, message);
+  return SendMessage(channel, {.kind = MessageKind::kFailed, .failure = failure}, text);
 }
 
 // Null where the failure was sent instead.
@@ -46,21 +47,26 @@ struct Yield {
   }
 };
 
-Message Call(Handler handler, const HostOptions& options, const Message& request, std::byte* memory) {
+struct Answer {
+  Message message;
+  std::string text;
+};
+
+Answer Call(Handler handler, const HostOptions& options, const Message& request, std::byte* memory) {
   Yield yield{options.channel, request.invocation};
   auto* bytes = reinterpret_cast<uint8_t*>(memory);
   const mignificient::Invocation invocation({bytes, request.payload_size},
                                             {bytes + options.layout.result_offset(), 0, options.layout.result_capacity},
                                             &Yield::Tell, &yield);
-  Message answer{.kind = MessageKind::kReturned, .invocation = request.invocation};
+  Answer answer{{.kind = MessageKind::kReturned, .invocation = request.invocation}, {}};
   try {
-    answer.value = handler(invocation);
+    answer.message.value = handler(invocation);
   } catch (const std::exception& exception) {
-    answer.kind = MessageKind::kThrew;
-    SetText(answer, fmt::format("The function threw an exception: {}", exception.what()));
+    answer.message.kind = MessageKind::kThrew;
+    answer.text = fmt::format("The function threw an exception: {}", exception.what());
   } catch (...) {
-    answer.kind = MessageKind::kThrew;
-    SetText(answer, "The function threw an exception that is not a std::exception.");
+    answer.message.kind = MessageKind::kThrew;
+    answer.text = "The function threw an exception that is not a std::exception.";
   }
   return answer;
 }
@@ -69,17 +75,29 @@ Message Call(Handler handler, const HostOptions& options, const Message& request
 class GpuWorkEnd {
  public:
   GpuWork Finish() {
-    if (library_ == nullptr) Find();
+    if (library_ == nullptr && SomethingWasLoaded()) Find();
     if (library_ == nullptr) return GpuWork::kNone;
     return finish_ == nullptr ? GpuWork::kUnknown : static_cast<GpuWork>(finish_());
   }
 
  private:
+  // Since the last look. To ask for a library that is not loaded has the loader search its path in the file system.
+  bool SomethingWasLoaded() {
+    const auto read = [](dl_phdr_info* info, size_t, void* count) {
+      *static_cast<unsigned long long*>(count) = info->dlpi_adds;
+      return 1;  // each has the same count
+    };
+    unsigned long long count = 0;
+    ::dl_iterate_phdr(read, &count);
+    return std::exchange(loaded_, count) != count;
+  }
+
   void Find() {
     library_ = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
     if (library_ != nullptr) finish_ = reinterpret_cast<int (*)()>(::dlsym(library_, "mignificient_finish"));
   }
 
+  unsigned long long loaded_ = 0;  // libraries so far, those that were unloaded too
   void* library_ = nullptr;
   int (*finish_)() = nullptr;
 };
@@ -100,15 +118,17 @@ Result<> RunHost(const HostOptions& options) {
   if (handler == nullptr) return {};
   MIG_TRY(SendMessage(options.channel, {.kind = MessageKind::kReady}));
   GpuWorkEnd gpu_work;
+  Incoming incoming;
   for (;;) {
-    MIG_ASSIGN(const std::optional<Message> request, ReceiveMessage(options.channel));
-    if (!request) return {};
-    if (request->kind != MessageKind::kInvoke || request->payload_size > options.layout.payload_capacity)
+    MIG_ASSIGN(const auto received, ReceiveMessage(options.channel, incoming));
+    if (!received) return {};
+    const Message& request = received->message;
+    if (request.kind != MessageKind::kInvoke || request.payload_size > options.layout.payload_capacity)
       return Fail(Code::kPeer, "The orchestrator sent a message that is no invocation.");
-    Message answer = Call(handler, options, *request, memory.data());
+    Answer answer = Call(handler, options, request, memory.data());
     FlushOutput();
-    answer.gpu_work = gpu_work.Finish();
-    MIG_TRY(SendMessage(options.channel, answer));
+    answer.message.gpu_work = gpu_work.Finish();
+    MIG_TRY(SendMessage(options.channel, answer.message, answer.text));
   }
 }
 

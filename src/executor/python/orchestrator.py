@@ -11,9 +11,10 @@ CAPACITY = 1 << 16
 
 class Message:
     def __init__(self, packet):
-        fields = channel.MESSAGE.unpack(packet)
-        _, self.kind, self.failure, text_size, self.invocation, _, self.value, self.gpu_work, _, text = fields
-        self.text = text[:text_size].decode()
+        fields = channel.MESSAGE.unpack(packet[:channel.MESSAGE.size])
+        _, self.kind, self.failure, text_size, self.invocation, _, self.value, self.gpu_work, _ = fields
+        self.text = packet[channel.MESSAGE.size:].decode()
+        assert len(packet) == channel.MESSAGE.size + text_size
 
 
 class Executor:
@@ -40,14 +41,14 @@ class Executor:
         self.invocation = 0
 
     def receive(self):
-        packet = self.socket.recv(channel.MESSAGE.size + 1)
+        packet = self.socket.recv(channel.MESSAGE.size + channel.TEXT_BYTES + 1)
         return Message(packet) if packet else None
 
     def start(self, payload=b""):
         os.pwrite(self.memory, payload + b"\0", 0)
         self.invocation += 1
         self.socket.send(channel.MESSAGE.pack(channel.VERSION, channel.INVOKE, 0, 0, self.invocation, len(payload), 0,
-                                              0, 0, b""))
+                                              0, 0))
 
     def invoke(self, payload=b""):
         self.start(payload)

@@ -3,7 +3,7 @@ import os
 import socket
 import struct
 
-VERSION = 2
+VERSION = 3
 
 # MessageKind
 READY, FAILED, INVOKE, YIELDED, RETURNED, THREW = range(1, 7)
@@ -14,7 +14,7 @@ UNKNOWN, NONE, CARRIED_OUT = range(3)
 
 PAGE = 4096
 TEXT_BYTES = 1024
-MESSAGE = struct.Struct(f"=IIIIQQqII{TEXT_BYTES}s")
+MESSAGE = struct.Struct("=IIIIQQqII")  # the text follows
 SMALLEST_VALUE = -(1 << 63)
 
 
@@ -48,8 +48,7 @@ class Channel:
 
     def send(self, kind, *, failure=0, invocation=0, value=0, gpu_work=UNKNOWN, text=""):
         text = cut(text)
-        self._socket.send(MESSAGE.pack(VERSION, kind, failure, len(text), invocation, 0, value, gpu_work, 0,
-                                       text))
+        self._socket.send(MESSAGE.pack(VERSION, kind, failure, len(text), invocation, 0, value, gpu_work, 0) + text)
 
     def receive(self):
         """(invocation, size of its payload), or None when the orchestrator has closed its end."""
