@@ -7,8 +7,8 @@
 Needs the Debian package wrk, and for its column nginx (nginx-light); without nginx that column is left out. A tree has bin/
 and lib/; DIR has node_test_function.so (build/release/tests/node). nginx and nodes of all trees take turns, each loaded by the
 same wrk (one thread, kept connections) on the same machine. nginx answers a file of as many bytes as the function (none), with
-as many workers as there are cores, and writes its access log, as the node writes a line for each invocation; `nginx_no_log` is
-the same without. Containers are of as many users, on one software GPU, under --model. Printed: median and 99th percentile of
+as many workers as there are cores, and writes its access log, as the node writes a line for each invocation, to a file;
+`nginx_no_log` is the same without. Containers are of as many users, on one software GPU, under --model. Printed: median and 99th percentile of
 the latency, requests per second, and microseconds of processor time per request of the server and of the executors, medians
 over the rounds; `rate_ratio` is each tree's rate to nginx's.
 
@@ -131,7 +131,7 @@ class Nginx:
 
 def start_node(tree, options):
     return serving.Node(tree, {"functions": {"allowed-paths": [str(options.functions)]}, "sharing-model": options.model,
-                               "software-gpus": "7g", "gpu-server": {"driver": "cpu"}})
+                               "software-gpus": "7g", "gpu-server": {"driver": "cpu"}}, log_to_file=True)
 
 
 def groups_of(node):

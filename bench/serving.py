@@ -74,9 +74,11 @@ def request(file, handler, payload, user, **fields):
 
 
 class Node:
-    """Settings are those of orchestrator.json. Ended with SIGTERM by `stop`, or whenever this is closed."""
+    """Settings are those of orchestrator.json. Ended with SIGTERM by `stop`, or whenever this is closed. What it logs is in
+    `lines`; with `log_to_file` it writes a file instead, as a service does, and nobody is woken for it."""
 
-    def __init__(self, tree, settings, devices=None, arguments=()):
+    def __init__(self, tree, settings, devices=None, arguments=(), log_to_file=False):
+        self._log_to_file = log_to_file
         self._temporary = tempfile.TemporaryDirectory(prefix="mignificient-node-")
         self.folder = pathlib.Path(self._temporary.name)
         self.mark = f"TMPDIR={self.folder}"
@@ -91,18 +93,33 @@ class Node:
         self.start()
 
     def start(self, port=0):
-        self.process = subprocess.Popen([*self._command, "--port", str(port)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                        env={**os.environ, "TMPDIR": str(self.folder)})
-        for line in self.process.stderr:
+        with open(self.folder / "node.log", "a") as file:
+            begin = file.tell()
+            self.process = subprocess.Popen([*self._command, "--port", str(port)], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.DEVNULL,
+                                            stderr=file if self._log_to_file else subprocess.PIPE, text=True,
+                                            env={**os.environ, "TMPDIR": str(self.folder)})
+        log = open(self.folder / "node.log") if self._log_to_file else self.process.stderr
+        if self._log_to_file:
+            log.seek(begin)
+        for line in self._lines_of(log):
             self.lines.append(line)
             if found := re.search(r"\blistening .*port=(\d+)", line):
                 break
         else:
             raise RuntimeError(f"The node does not listen; it ends with {self.process.wait()}:\n{''.join(self.lines)}")
         self.port = int(found.group(1))
-        self._reader = threading.Thread(target=self.lines.extend, args=(self.process.stderr,), daemon=True)
+        self._log = log
+        self._reader = threading.Thread(target=lambda: None if self._log_to_file else self.lines.extend(log), daemon=True)
         self._reader.start()
+
+    def _lines_of(self, log):
+        """Until the node has ended."""
+        while line := log.readline() or (self._log_to_file and self.process.poll() is None):
+            if line is True:
+                time.sleep(0.01)
+            else:
+                yield line
 
     def client(self):
         return Client(self.port)
@@ -132,7 +149,7 @@ class Node:
         self.process.send_signal(how)
         status = self.process.wait(LIMIT_S)
         self._reader.join(LIMIT_S)
-        self.process.stderr.close()
+        self._log.close()
         return status
 
     def stop(self):

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 
@@ -17,25 +19,25 @@ constinit std::atomic<Level> threshold{Level::kInfo};
 
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warning", "error"};
 
-bool NeedsQuotes(std::string_view value) {
-  if (value.empty()) return true;
-  for (const char c : value)
-    if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f) return true;
-  return false;
-}
+// Printable ASCII that nothing has to be added to.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (int c = ' ' + 1; c < 0x7f; ++c) plain[static_cast<size_t>(c)] = c != '"' && c != '=' && c != '\\';
+  return plain;
+}();
 
-bool IsAscii(std::string_view value) {
-  return std::ranges::all_of(value, [](unsigned char c) { return c < 0x80; });
+bool IsPlain(std::string_view value) {
+  return !value.empty() && std::ranges::all_of(value, [](unsigned char c) { return kPlain[c]; });
 }
 
 // A value may be what a tenant wrote; a log is one text all the same.
 void AppendValue(std::string& out, std::string_view raw) {
-  if (IsAscii(raw) && !NeedsQuotes(raw)) {
+  if (IsPlain(raw)) {
     out += raw;
     return;
   }
   const std::string value = ValidUtf8(raw);
-  if (!NeedsQuotes(value)) {
+  if (IsPlain(value)) {
     out += value;
     return;
   }
@@ -55,13 +57,13 @@ void AppendValue(std::string& out, std::string_view raw) {
   out += '"';
 }
 
-std::string Timestamp() {
+void AppendTimestamp(std::string& line) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
   const std::chrono::sys_days day(std::chrono::floor<std::chrono::days>(std::chrono::milliseconds(ms)));
   const std::chrono::year_month_day date(day);
   const auto of_day = static_cast<uint32_t>(ms - day.time_since_epoch() / std::chrono::milliseconds(1));
-  std::string text = "0000-00-00T00:00:00.000Z";
+  char text[] = "0000-00-00T00:00:00.000Z";
   const auto put = [&text](size_t at, size_t digits, uint32_t number) {
     for (size_t i = at + digits; i-- > at; number /= 10) text[i] = static_cast<char>('0' + number % 10);
   };
@@ -72,7 +74,7 @@ std::string Timestamp() {
   put(14, 2, of_day / 60'000 % 60);
   put(17, 2, of_day / 1000 % 60);
   put(20, 3, of_day % 1000);
-  return text;
+  line += text;
 }
 
 }  // namespace
@@ -85,10 +87,25 @@ bool Enabled(Level level) {
   return level >= threshold.load(std::memory_order_relaxed);
 }
 
-std::string Format(Level level, std::string_view event, std::initializer_list<Field> fields) {
-  std::string line;
-  line.reserve(256);
-  line += Timestamp();
+namespace {
+
+// Of this thread; null: its lines are written at once.
+constinit thread_local Gather* gather = nullptr;
+
+constexpr size_t kMostKept = 64 << 10;
+
+// A log that cannot be written has nobody left to be told.
+void WriteOut(std::string_view lines) {
+  while (!lines.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, lines.data(), lines.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;
+    lines.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void AppendLine(std::string& line, Level level, std::string_view event, std::initializer_list<Field> fields) {
+  AppendTimestamp(line);
   line += ' ';
   line += kLevelNames[static_cast<int>(level)];
   line += ' ';
@@ -99,15 +116,40 @@ std::string Format(Level level, std::string_view event, std::initializer_list<Fi
     line += '=';
     AppendValue(line, field.value);
   }
+}
+
+}  // namespace
+
+Gather::Gather(std::function<void()> first_kept) : first_kept_(std::move(first_kept)) {
+  gather = this;
+}
+
+Gather::~Gather() {
+  gather = nullptr;
+  Write();
+}
+
+void Gather::Write() {
+  WriteOut(kept_);
+  kept_.clear();
+}
+
+std::string Format(Level level, std::string_view event, std::initializer_list<Field> fields) {
+  std::string line;
+  AppendLine(line, level, event, fields);
   return line;
 }
 
 void Write(Level level, std::string_view event, std::initializer_list<Field> fields) {
   if (!Enabled(level)) return;
-  std::string line = Format(level, event, fields);
-  line += '\n';
-  // A log that cannot be written has nobody left to be told.
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+  std::string alone;
+  std::string& lines = gather != nullptr ? gather->kept_ : alone;
+  const bool first = lines.empty();
+  AppendLine(lines, level, event, fields);
+  lines += '\n';
+  if (gather == nullptr) return WriteOut(lines);
+  if (level >= Level::kWarning || lines.size() >= kMostKept) return gather->Write();
+  if (first) gather->first_kept_();
 }
 
 }  // namespace mignificient::log

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -99,8 +100,9 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     Parser parser;
     parser.header_limit(kHeaderBytes);
     parser.body_limit(shared_->config.limits.payload_bytes + kFieldsBytes);
-    if (!co_await AwaitFirstByte()) co_return false;
-    Error error = co_await ReadHeader(parser);
+    if (!HasNextByte() && !co_await AwaitFirstByte()) co_return false;
+    Error error = ParseHeader(parser);
+    if (error == wire::error::need_more) error = co_await ReadHeader(parser);
     if (error) co_return co_await Refuse(error, RouteOf(parser.get()));
     const auto accepted = Clock::now();
     const Admission admission = Admit(parser.get());
@@ -112,11 +114,14 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     } else {  // there is a body
       deadline_.In(shared_->config.http.body_timeout_s);
       if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
-      error = co_await ReadBody(parser, request, body);
+      if (!TakeBody(parser, request, body)) error = co_await ReadBody(parser, request, body);
       if (error) co_return co_await Refuse(error, RouteOf(request));
     }
     co_return co_await Answer(request, std::move(body), *admission, accepted);
   }
+
+  // Where it is there, nothing has to be waited for.
+  bool HasNextByte() const { return buffer_.size() > 0 && !reading_ && !shared_->stopping; }
 
   asio::awaitable<bool> AwaitFirstByte() {
     deadline_.In(shared_->config.http.idle_timeout_s);
@@ -152,18 +157,35 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
         asio::use_awaitable);
   }
 
-  // Takes what is there first: nearly always that is all.
+  // What is there of it: nearly always all. need_more where it is not.
+  Error ParseHeader(Parser& parser) {
+    Error error;
+    buffer_.consume(parser.put(buffer_.data(), error));
+    return error;
+  }
+
+  // The rest.
   asio::awaitable<Error> ReadHeader(Parser& parser) {
     deadline_.In(shared_->config.http.header_timeout_s);
-    for (;;) {
-      Error error;
-      buffer_.consume(parser.put(buffer_.data(), error));
-      if (error != wire::error::need_more) co_return error;
-      error = {};
+    Error error;
+    do {
       Received(co_await stream_.async_read_some(buffer_.prepare(kReadBytes), Into(error)));
       if (error == asio::error::eof) co_return wire::error::partial_message;
       if (error) co_return error;
-    }
+      error = ParseHeader(parser);
+    } while (error == wire::error::need_more);
+    co_return error;
+  }
+
+  // The rest of a request whose header is read, where all of it is there.
+  bool TakeBody(Parser& parser, Request& request, std::string& body) {
+    if (!parser.content_length() || *parser.content_length() > buffer_.size()) return false;
+    const size_t size = static_cast<size_t>(*parser.content_length());
+    request = parser.release();
+    body = shared_->bodies.Take(size);
+    body.assign(static_cast<const char*>(buffer_.data().data()), size);
+    buffer_.consume(size);
+    return true;
   }
 
   // The rest of a request whose header is read.
@@ -238,8 +260,12 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
       asio::co_spawn(stream_.get_executor(), WatchLeave(shared_from_this(), answers_), asio::detached);
     Reply reply = co_await AnswerRoute(shared_->services, std::move(route), caller);
     caller_ = nullptr;
-    const bool alive =
-        co_await Write(reply, request.version(), request.keep_alive(), request.method() == wire::verb::head);
+    const bool head_only = request.method() == wire::verb::head;
+    bool alive = true;
+    if (reply.more)
+      alive = co_await WriteParts(reply, request.version(), request.keep_alive(), head_only);
+    else if (!WriteNow(reply, request.version(), request.keep_alive(), head_only))
+      alive = co_await WriteRest(reply, head_only);
     answering_ = false;
     shared_->bodies.Give(std::move(reply.body));
     co_return alive&& request.keep_alive();
@@ -298,19 +324,36 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     return response;
   }
 
-  // Nearly always the socket takes all of it at once, and nothing has to be waited for.
   asio::awaitable<bool> Write(const Reply& reply, unsigned version, bool keep_alive, bool head_only) {
     if (reply.more) co_return co_await WriteParts(reply, version, keep_alive, head_only);
-    const std::string head = ResponseHead(reply, version, keep_alive && !shared_->stopping);
-    const std::string_view body = head_only ? std::string_view() : std::string_view(reply.body);
+    if (WriteNow(reply, version, keep_alive, head_only)) co_return true;
+    co_return co_await WriteRest(reply, head_only);
+  }
+
+  static std::string_view BodyOf(const Reply& reply, bool head_only) {
+    return head_only ? std::string_view() : std::string_view(reply.body);
+  }
+
+  // Nearly always the socket takes all of it at once, and nothing has to be waited for. False: WriteRest must follow.
+  bool WriteNow(const Reply& reply, unsigned version, bool keep_alive, bool head_only) {
+    head_ = ResponseHead(reply, version, keep_alive && !shared_->stopping);
+    const std::string_view body = BodyOf(reply, head_only);
+    written_ = stream_.WriteNow(std::array{asio::buffer(std::as_const(head_)), asio::buffer(body)});
+    traffic_.sent_bytes += written_;
+    return written_ == head_.size() + body.size();
+  }
+
+  asio::awaitable<bool> WriteRest(const Reply& reply, bool head_only) {
+    const std::string_view body = BodyOf(reply, head_only);
     Error error;
-    size_t done = stream_.WriteNow(std::array{asio::buffer(head), asio::buffer(body)});
-    if (done < head.size() + body.size()) deadline_.In(shared_->config.http.body_timeout_s);
-    while (done < head.size() + body.size() && !error) {
-      const std::array rest = {asio::buffer(head) + done, asio::buffer(body) + (done - std::min(done, head.size()))};
-      done += co_await stream_.async_write_some(rest, Into(error));
+    deadline_.In(shared_->config.http.body_timeout_s);
+    while (written_ < head_.size() + body.size() && !error) {
+      const std::array rest = {asio::buffer(std::as_const(head_)) + written_,
+                               asio::buffer(body) + (written_ - std::min(written_, head_.size()))};
+      const size_t more = co_await stream_.async_write_some(rest, Into(error));
+      written_ += more;
+      traffic_.sent_bytes += more;
     }
-    traffic_.sent_bytes += done;
     co_return !error;
   }
 
@@ -363,6 +406,8 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   std::move_only_function<void()> waiting_;  // for its end
   node::Caller* caller_ = nullptr;           // of the request that is being answered
   uint64_t answers_ = 0;
+  std::string head_;    // of the answer that is being written
+  size_t written_ = 0;  // of its head and body
   bool answering_ = false;
   bool linger_ = false;
 };

@@ -1,5 +1,6 @@
 #include "http/invocation_reply.h"
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "node/node.h"
 #include "node/registry.h"
@@ -11,7 +12,8 @@ boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Req
   node::Answer answer = co_await services.node.Invoke(std::move(request), caller);
   if (!answer.container.empty()) services.registry.Settle(answer.container);
   const std::string container = answer.container.empty() ? "-" : answer.container;
-  const double total_ms = answer.timing.total.value_or(0);
+  std::string total_ms;
+  AppendThousandths(total_ms, answer.timing.total.value_or(0));
   Reply reply = InvokeReply(std::move(answer), services.config.compatible_status);
   reply.headers.emplace_back("X-Call-Id", call);
   log::Info("invocation", {{"call", call},
@@ -19,7 +21,7 @@ boost::asio::awaitable<Reply> InvokeAndReply(const Services& services, node::Req
                            {"function", function},
                            {"status", reply.status},
                            {"container", container},
-                           {"total_ms", fmt::format("{:.3f}", total_ms)}});
+                           {"total_ms", total_ms}});
   co_return reply;
 }
 

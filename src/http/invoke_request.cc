@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/object.hpp>
 
 #include "base/seconds.h"
@@ -65,7 +66,9 @@ std::vector<std::string> Warnings(const json::object& body) {
 
 Result<ParsedInvoke> ParseInvoke(std::string_view text, const node::Config& config, const node::FunctionPaths& paths,
                                  const std::string& user) {
-  MIG_ASSIGN(json::object body, node::ParseObject(text));
+  std::array<unsigned char, 4096> room;  // all that most requests need
+  json::monotonic_resource memory(room.data(), room.size());
+  MIG_ASSIGN(json::object body, node::ParseObject(text, &memory));
   ParsedInvoke parsed;
   node::Request& request = parsed.request;
   MIG_ASSIGN(request.function, NameField(body, "function"));

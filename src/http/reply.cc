@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "base/decimal.h"
 #include "base/utf8.h"
 #include "node/outcome.h"
 
@@ -73,8 +74,11 @@ Reply ErrorReply(const Error& error) {
 
 std::string ServerTiming(const node::Timing& timing) {
   std::string text;
+  text.reserve(64);
   const auto add = [&](std::string_view name, const std::optional<double>& milliseconds) {
-    if (milliseconds) text += fmt::format("{}{};dur={:.3f}", text.empty() ? "" : ", ", name, *milliseconds);
+    if (!milliseconds) return;
+    text.append(text.empty() ? "" : ", ").append(name).append(";dur=");
+    AppendThousandths(text, *milliseconds);
   };
   add("queue", timing.queue);
   add("spawn", timing.spawn);
@@ -100,10 +104,11 @@ Reply InvokeReply(node::Answer answer, bool compatible_status) {
       reply.status = 200;
   }
   if (answer.granted) {
+    reply.headers.reserve(6);  // and what is added to every answer
     reply.headers.emplace_back("X-Start-Type", answer.cold ? "cold" : "warm");
-    reply.headers.emplace_back("X-MIGnificient-Container", answer.container);
+    reply.headers.emplace_back("X-MIGnificient-Container", std::move(answer.container));
     reply.headers.emplace_back("X-MIGnificient-Partition",
-                               fmt::format("{} {}", answer.instance_size, answer.partition));
+                               std::move(answer.instance_size).append(" ").append(answer.partition));
   }
   reply.headers.emplace_back("Server-Timing", ServerTiming(answer.timing));
   return reply;

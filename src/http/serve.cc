@@ -13,6 +13,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -252,6 +253,7 @@ Result<> Serve(const node::Config& config) {
     MIG_ASSIGN(trace, node::Trace::Open(config.trace.file, config.trace.limit_bytes));
   }
   asio::io_context loop(1);
+  log::Gather lines([&] { asio::post(loop, [&] { lines.Write(); }); });   // those of one turn of the loop
   asio::signal_set signals(loop, SIGTERM, SIGINT), hangup(loop, SIGHUP);  // before anybody is told that we listen
   node::Node node(loop.get_executor(), config, std::move(inventory), setup, trace.get());
   node::StoreThread store(loop.get_executor(), std::move(state.store));

@@ -61,8 +61,8 @@ void LogStranger(pid_t pid) {
 
 }  // namespace
 
-void Node::Tell(const sched::Event& event) {
-  const std::vector<sched::Action> actions = scheduler_.On(event);
+void Node::Tell(sched::Event event) {
+  const std::vector<sched::Action> actions = scheduler_.On(std::move(event));
   if (trace_) {
     trace_->StopClock();
     ShowOwners(actions);

@@ -1,11 +1,13 @@
 #include "node/container.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <iterator>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -95,14 +97,21 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
     run([self]() { return self->AwaitDeath(); });
   }
 
+  // All that one call of the kernel can tell.
+  bool Prepare() override {
+    if (ending_ || hung_up_ || !unusable_.empty() || server_->control() < 0) return false;
+    const short end = POLLRDHUP;
+    pollfd seen[] = {{channel_.native_handle(), end, 0}, {server_->control(), end, 0}, {log_->pipe(), POLLIN, 0}};
+    (void)::poll(seen, std::size(seen), 0);
+    if (seen[2].revents != 0) PumpLog();
+    log_->Mark();
+    return ((seen[0].revents | seen[1].revents) & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) == 0;
+  }
+
   void Run(uint64_t invocation, const std::string& payload) override {
     invocation_ = invocation;
     yields_ = 0;
     function_state_ = FunctionState::kRunning;
-    if (log_) {
-      PumpLog();
-      log_->Mark();
-    }
     std::memcpy(memory_.data(), payload.data(), payload.size());
     memory_.data()[payload.size()] = std::byte{0};
     const auto sent = executor::SendMessage(
@@ -151,9 +160,6 @@ class RealContainer : public Container, public std::enable_shared_from_this<Real
 
   const ContainerSpec& spec() const override { return spec_; }
   bool started() const override { return started_; }
-  bool failing() override {
-    return ending_ || hung_up_ || !unusable_.empty() || !server_->listens() || os::HasHungUp(channel_.native_handle());
-  }
   const std::string& unusable() const override { return unusable_; }
   Timing start_timing() const override { return timing_; }
   std::string LogTail() override {

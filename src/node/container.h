@@ -109,6 +109,9 @@ class Container {
                                           ContainerSpec spec, std::shared_ptr<const ContainerSetup> setup,
                                           Listener listener);
 
+  // Before Run: whether what is run in it now can succeed. False: it is being ended, or about to be, since one of its
+  // processes has gone or it is unusable. What the function has printed until now is not of that invocation.
+  virtual bool Prepare() = 0;
   // Writes the payload and tells the function to run, behind the gate as it is.
   virtual void Run(uint64_t invocation, const std::string& payload) = 0;
   // Asks the GPU server to hold the gate and say WorkDrained (wire::Hold); the gate holds until SetGate. Instead of
@@ -129,13 +132,11 @@ class Container {
 
   virtual const ContainerSpec& spec() const = 0;
   virtual bool started() const = 0;
-  // It is being ended, or about to be: one of its processes has gone, or it is unusable. What is run in it now fails.
-  virtual bool failing() = 0;
   // The session is over although the processes live: the container must not be used again. Empty: usable.
   virtual const std::string& unusable() const = 0;
   // Times of the start: spawn, context, attach.
   virtual Timing start_timing() const = 0;
-  // What the function printed since the last Run, at most 4 KiB.
+  // What the function printed since the last Prepare, at most 4 KiB.
   virtual std::string LogTail() = 0;
   virtual std::string log_path() const = 0;
   virtual int keeper_pid() const = 0;  // the executor's parent, which ends as it ends (apps/keeper.cc); 0: not running

@@ -43,9 +43,9 @@ const json::value* FindField(const json::object& body, std::string_view field) {
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
-Result<json::object> ParseObject(std::string_view text) {
+Result<json::object> ParseObject(std::string_view text, json::storage_ptr memory) {
   boost::system::error_code error;
-  json::value root = json::parse(json::string_view(text.data(), text.size()), error);
+  json::value root = json::parse(json::string_view(text.data(), text.size()), error, std::move(memory));
   if (error) return Fail(Code::kInvalidArgument, "The body is no JSON: {}.", error.message());
   if (!root.is_object()) return Fail(Code::kInvalidArgument, "The body is {}; a JSON object is allowed.", Given(root));
   return std::move(root.as_object());
@@ -62,13 +62,13 @@ Result<std::string> NameField(const json::object& body, std::string_view field, 
                               size_t limit) {
   const json::value* value = FindField(body, field);
   if (value == nullptr) {
-    if (fallback) return *fallback;
+    if (fallback) return std::move(*fallback);
     return BadField(field, "is missing; a string is required.");
   }
   if (!value->is_string()) return BadField(field, "{} is given; a string is allowed.", Given(*value));
-  const std::string text(value->as_string());
+  const std::string_view text(value->as_string());
   MIG_TRY(CheckName(field, text, limit));
-  return text;
+  return std::string(text);
 }
 
 Result<uint64_t> GpuMemoryField(const json::object& body, std::optional<uint64_t> fallback) {
@@ -82,7 +82,7 @@ Result<uint64_t> GpuMemoryField(const json::object& body, std::optional<uint64_t
 }
 
 Result<std::string> MigInstanceField(const json::object& body, std::optional<std::string> fallback) {
-  MIG_ASSIGN(const std::string text, NameField(body, "mig-instance", std::move(fallback)));
+  MIG_ASSIGN(std::string text, NameField(body, "mig-instance", std::move(fallback)));
   if (text == "any") return text;
   static const std::regex kAllowed("any|[1-7]g|([1-7]c\\.)?[1-7]g\\.[0-9]+gb(\\+[a-z.]+)?");
   if (!std::regex_match(text, kAllowed))

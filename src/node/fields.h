@@ -26,7 +26,8 @@ std::string Given(const boost::json::value& value);
 
 const boost::json::value* FindField(const boost::json::object& body, std::string_view field);
 
-Result<boost::json::object> ParseObject(std::string_view text);
+// `memory` must outlive what is parsed.
+Result<boost::json::object> ParseObject(std::string_view text, boost::json::storage_ptr memory = {});
 
 // A name or path: it reaches logs, command lines and file systems, so it holds no control characters.
 Result<> CheckName(std::string_view field, std::string_view text, size_t limit = kNameBytes);

@@ -95,7 +95,7 @@ Result<> GpuServer::Spawn(const device::Partition& partition) {
 
 // Its end may be there to be seen while what waits for it has not been called yet.
 bool GpuServer::listens() {
-  return listens_ && control_.is_open() && !os::HasHungUp(control_.native_handle());
+  return control() >= 0 && !os::HasHungUp(control());
 }
 
 bool GpuServer::takes_sessions() {

@@ -88,6 +88,8 @@ class GpuServer : public std::enable_shared_from_this<GpuServer> {
   bool takes_sessions();
   // False once it has let go of its control socket, however it comes to that: its death is told a little later.
   bool listens();
+  // For who looks at several sockets at once; -1: it does not listen.
+  int control() { return listens_ && control_.is_open() ? control_.native_handle() : -1; }
   // Whether its next session would be the first thing that it does.
   bool is_new() const { return !ready_at_ && sessions_.empty(); }
   std::optional<Clock::time_point> ready_at() const { return ready_at_; }

@@ -23,6 +23,14 @@ class Mailbox {
     timer_.cancel();
   }
 
+  // The oldest event, where there is one.
+  std::optional<Event> Take() {
+    if (events_.empty()) return std::nullopt;
+    std::optional<Event> event(std::move(events_.front()));
+    events_.pop_front();
+    return event;
+  }
+
   // The oldest event, or nullopt once `deadline` has passed and there is none.
   boost::asio::awaitable<std::optional<Event>> Next(std::chrono::steady_clock::time_point deadline) {
     while (events_.empty()) {
@@ -31,9 +39,7 @@ class Mailbox {
       boost::system::error_code ignored;
       co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
     }
-    std::optional<Event> event(std::move(events_.front()));
-    events_.pop_front();
-    co_return event;
+    co_return Take();
   }
 
  private:

@@ -16,7 +16,7 @@ void Histogram::Observe(double seconds) {
   sum_ += seconds;
 }
 
-Answer Metrics::Counted(Answer answer) {
+void Metrics::Count(const Answer& answer) {
   const Timing& timing = answer.timing;
   ++invocations_[{answer.outcome, !answer.granted ? "none" : answer.cold ? "cold" : "warm"}];
   ObserveIfKnown(duration_, timing.total);
@@ -24,7 +24,6 @@ Answer Metrics::Counted(Answer answer) {
   ObserveIfKnown(execution_, timing.exec);
   if (answer.granted && answer.cold)
     start_.Observe((timing.spawn.value_or(0) + timing.context.value_or(0) + timing.attach.value_or(0)) / 1000);
-  return answer;
 }
 
 }  // namespace mignificient::node

@@ -30,8 +30,7 @@ class Histogram {
 
 class Metrics {
  public:
-  // Counts an invocation's answer and gives it back.
-  Answer Counted(Answer answer);
+  void Count(const Answer& answer);  // an invocation's
 
   // By outcome and start: "cold", "warm", or "none" where it had no turn.
   const std::map<std::pair<Outcome, std::string_view>, uint64_t>& invocations() const { return invocations_; }

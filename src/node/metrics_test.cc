@@ -20,11 +20,11 @@ TEST(MetricsTest, CountsByOutcomeAndStart) {
   Answer cold;
   cold.granted = cold.cold = true;
   cold.timing = {.queue = 1, .spawn = 10, .context = 20, .attach = 30, .exec = 5, .total = 66};
-  EXPECT_EQ(metrics.Counted(cold).timing.total, 66);
+  metrics.Count(cold);
   Answer refused;
   refused.outcome = Outcome::kQueueFull;
-  metrics.Counted(refused);
-  metrics.Counted(refused);
+  metrics.Count(refused);
+  metrics.Count(refused);
   const std::map<std::pair<Outcome, std::string_view>, uint64_t> expected = {{{Outcome::kOk, "cold"}, 1},
                                                                              {{Outcome::kQueueFull, "none"}, 2}};
   EXPECT_EQ(metrics.invocations(), expected);

@@ -29,15 +29,14 @@ Answer Failure(Outcome outcome, std::string error) {
   return answer;
 }
 
-// Keeps what the answer knows of its turn.
-Answer Failed(Answer answer, Outcome outcome, std::string error) {
+// What is known of its turn stays.
+void SetFailure(Answer& answer, Outcome outcome, std::string error) {
   answer.outcome = outcome;
   answer.error = std::move(error);
-  return answer;
 }
 
-Answer Failed(Answer answer, const Answer& failure) {
-  return Failed(std::move(answer), failure.outcome, failure.error);
+void SetFailure(Answer& answer, Answer failure) {
+  SetFailure(answer, failure.outcome, std::move(failure.error));
 }
 
 // Once a function has answered, only the end of the GPU work that it left takes its answer back: not what its process
@@ -107,7 +106,8 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   const auto call = std::make_shared<Call>(executor_, next_call_++, std::move(request));
   if (auto refusal = RefuseForLimits(call->request, call->owner)) {
     if (trace_) trace_->Refused(call->request, refusal->error);
-    co_return metrics_.Counted(std::move(*refusal));
+    metrics_.Count(*refusal);
+    co_return std::move(*refusal);
   }
   Count(*call, 1);
   calls_[call->id] = call;
@@ -116,14 +116,16 @@ asio::awaitable<Answer> Node::Invoke(Request request, Caller& caller) {
   caller.on_leave_ = [weak = std::weak_ptr(call)] {
     if (const auto alive = weak.lock()) alive->inbox.Post(CallerLeft{});
   };
-  Answer answer = co_await Wait(call);
+  co_await Wait(call);
   caller.on_leave_ = nullptr;
+  Answer answer = std::move(call->answer);
   answer.timing.total = MillisecondsSince(call->request.accepted);
   if (trace_) trace_->Answered(call->id, answer.error);
   calls_.erase(call->id);
   Count(*call, -1);
   if (stopping_) quiet_.Post(0);
-  co_return metrics_.Counted(std::move(answer));
+  metrics_.Count(answer);
+  co_return answer;
 }
 
 std::optional<Answer> Node::RefuseForLimits(const Request& request, const std::string& owner) {
@@ -169,30 +171,32 @@ void Node::Arrive(const Call& call) {
 }
 
 // Waits for the turn, then runs.
-asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
+asio::awaitable<void> Node::Wait(std::shared_ptr<Call> call) {
   const Request& request = call->request;
   Arrive(*call);
   for (;;) {
-    std::optional<CallEvent> event = co_await call->inbox.Next(call->deadline);
+    std::optional<CallEvent> event = call->inbox.Take();  // nearly always there is nothing to wait for
+    if (!event) event = co_await call->inbox.Next(call->deadline);
     if (event && std::holds_alternative<Granted>(*event)) {
       if (PlaceAgain(*call)) continue;
       co_return co_await Run(call);
     }
     if (event && std::holds_alternative<Rejected>(*event))
-      co_return Failure(Outcome::kNoCapacity, std::get<Rejected>(*event).reason);
+      co_return SetFailure(call->answer, Outcome::kNoCapacity, std::get<Rejected>(*event).reason);
     if (event && std::holds_alternative<Ended>(*event)) {
       const Ended& ended = std::get<Ended>(*event);
       if (ended.container == call->given_up) continue;
-      co_return AnswerTo(ended.reason);
+      co_return SetFailure(call->answer, AnswerTo(ended.reason));
     }
     if (call->container != 0) continue;  // too late to give up: the turn is next in the inbox
     const std::string doing = WhatItWaitedFor(*call);
     Tell(sched::Withdrawn{call->id});
     if (!event)
-      co_return Failure(Outcome::kTimeout, fmt::format("The invocation {} longer than its timeout of {} s.", doing,
-                                                       Seconds(request.patience.value_or(request.timeout))));
+      co_return SetFailure(call->answer, Outcome::kTimeout,
+                           fmt::format("The invocation {} longer than its timeout of {} s.", doing,
+                                       Seconds(request.patience.value_or(request.timeout))));
     const bool left = std::holds_alternative<CallerLeft>(*event);
-    co_return Failure(Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
+    co_return SetFailure(call->answer, Outcome::kNoCapacity, left ? "The caller has gone." : "The node is stopping.");
   }
 }
 
@@ -200,7 +204,7 @@ asio::awaitable<Answer> Node::Wait(std::shared_ptr<Call> call) {
 // idle container is no caller's matter.
 bool Node::PlaceAgain(Call& call) {
   Slot& slot = slots_.at(call.container);
-  if (!slot.container->failing()) return false;
+  if (slot.container->Prepare()) return false;
   slot.running.reset();
   call.given_up = std::exchange(call.container, 0);
   if (!slot.container->unusable().empty())
@@ -211,50 +215,36 @@ bool Node::PlaceAgain(Call& call) {
   return true;
 }
 
-asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
-  Answer answer;
+asio::awaitable<void> Node::Run(std::shared_ptr<Call> call) {
+  Answer& answer = call->answer;
   Slot& slot = slots_.at(call->container);
   const std::shared_ptr<Container> container = slot.container;
-  answer.granted = true;
-  answer.cold = slot.invocations++ == 0;
-  answer.container = container->spec().id;
-  answer.partition = container->spec().partition.uuid;
-  answer.instance_size = container->spec().partition.instance_size;
-  double starting = 0;
-  if (answer.cold) {
-    answer.timing = container->start_timing();
-    starting = *answer.timing.spawn + *answer.timing.context + *answer.timing.attach;
-  }
-  answer.timing.queue = std::max(0.0, MillisecondsSince(call->request.accepted) - starting);
-
-  if (!co_await MayRun(*call, *container))
-    co_return Failed(std::move(answer), Outcome::kNoCapacity, "The invocation was taken back.");
+  BeginAnswer(*call, slot);
+  if (call->before_run && !co_await MayRun(*call, *container))
+    co_return SetFailure(answer, Outcome::kNoCapacity, "The invocation was taken back.");
   const auto began = Clock::now();
   if (call->request.patience) call->deadline = began + call->request.timeout;
   if (trace_) trace_->Runs(call->id, call->container);
   container->Run(call->id, call->request.payload);
-  std::optional<CallEvent> returned = co_await AwaitReturn(*call);
+  const std::optional<CallEvent> returned = co_await AwaitReturn(*call);
   answer.timing.exec = MillisecondsSince(began);
   if (trace_) trace_->Returned(call->id);
   const auto end_late = [&](std::string_view what) {
     std::string sentence = fmt::format("{} its timeout of {} s.", what, Seconds(call->request.timeout));
     container->End({EndReason::Kind::kTimeout, sentence});
-    return Failed(std::move(answer), Outcome::kTimeout, std::move(sentence));
+    SetFailure(answer, Outcome::kTimeout, std::move(sentence));
   };
   if (!returned) co_return end_late("The function was killed after");
-  if (const auto* ended = std::get_if<Ended>(&*returned)) co_return Failed(std::move(answer), AnswerTo(ended->reason));
+  if (const auto* ended = std::get_if<Ended>(&*returned)) co_return SetFailure(answer, AnswerTo(ended->reason));
 
-  // The result is taken before the container can be given to the next.
-  if (auto* threw = std::get_if<Threw>(&*returned))
-    answer = TakeResult(std::move(*threw), *call, *container, std::move(answer));
-  else
-    answer = TakeResult(std::get<Returned>(*returned), *call, *container, std::move(answer));
+  TakeResult(*returned, *call, *container);  // before the container can be given to the next
 
-  const std::optional<CallEvent> drained = co_await AwaitDrained(*call, *container);
+  std::optional<CallEvent> drained = WorkDrained{0};
+  if (call->release_tag != 0 || !container->LockQuiet()) drained = co_await AwaitDrained(*call, *container);
   if (!drained) co_return end_late("The function's GPU work was not done after");
   if (const auto* ended = std::get_if<Ended>(&*drained)) {
-    if (answer.outcome != Outcome::kOk || !ConcernsGpuWork(ended->reason)) co_return answer;
-    co_return Failed(std::move(answer), AnswerTo(ended->reason));
+    if (answer.outcome == Outcome::kOk && ConcernsGpuWork(ended->reason)) SetFailure(answer, AnswerTo(ended->reason));
+    co_return;
   }
   const double seconds = MillisecondsSince(began) / 1e3;
   mean_run_s_ += 0.05 * (seconds - mean_run_s_);
@@ -269,23 +259,38 @@ asio::awaitable<Answer> Node::Run(std::shared_ptr<Call> call) {
     slots_.at(call->container).running.reset();
     container->End({EndReason::Kind::kUnusable, container->unusable()});
   }
-  co_return answer;
 }
 
-// The payload, which the function has had, gives its memory to the result.
-Answer Node::TakeResult(const std::variant<Returned, Threw>& result, Call& call, Container& container, Answer answer) {
+// What is known when it has been granted its container.
+void Node::BeginAnswer(Call& call, Slot& slot) {
+  Answer& answer = call.answer;
+  const ContainerSpec& spec = slot.container->spec();
+  answer.granted = true;
+  answer.cold = slot.invocations++ == 0;
+  answer.container = spec.id;
+  answer.partition = spec.partition.uuid;
+  answer.instance_size = spec.partition.instance_size;
+  double starting = 0;
+  if (answer.cold) {
+    answer.timing = slot.container->start_timing();
+    starting = *answer.timing.spawn + *answer.timing.context + *answer.timing.attach;
+  }
+  answer.timing.queue = std::max(0.0, MillisecondsSince(call.request.accepted) - starting);
+}
+
+// Of a function that Returned or Threw. The payload, which the function has had, gives its memory to the result.
+void Node::TakeResult(const CallEvent& result, Call& call, Container& container) {
   const uint64_t capacity = setup_->layout.result_capacity;
   if (const auto* threw = std::get_if<Threw>(&result))
-    return Failed(std::move(answer), Outcome::kFunctionError, WithLogTail(threw->sentence, container.LogTail()));
+    return SetFailure(call.answer, Outcome::kFunctionError, WithLogTail(threw->sentence, container.LogTail()));
   const int64_t value = std::get<Returned>(result).value;
   if (value < 0)
-    return Failed(std::move(answer), Outcome::kFunctionError,
-                  WithLogTail(fmt::format("The function returned {}.", value), container.LogTail()));
+    return SetFailure(call.answer, Outcome::kFunctionError,
+                      WithLogTail(fmt::format("The function returned {}.", value), container.LogTail()));
   if (static_cast<uint64_t>(value) > capacity)
-    return Failed(std::move(answer), Outcome::kFunctionError,
-                  fmt::format("The function returned {} bytes (limits.result is {}).", value, capacity));
-  answer.body = container.ReadResult(static_cast<uint64_t>(value), std::move(call.request.payload));
-  return answer;
+    return SetFailure(call.answer, Outcome::kFunctionError,
+                      fmt::format("The function returned {} bytes (limits.result is {}).", value, capacity));
+  call.answer.body = container.ReadResult(static_cast<uint64_t>(value), std::move(call.request.payload));
 }
 
 // The container, idle, after an invocation that ran for so long.
@@ -296,9 +301,8 @@ void Node::GiveBack(sched::InvocationId call, sched::ContainerId container, doub
   Tell(sched::Finished{call, seconds * 1e6});
 }
 
-// Asks the caller, where it wants to be asked. Where it says no, the turn is given back.
+// Asks the caller, who wants to be asked. Where it says no, the turn is given back.
 asio::awaitable<bool> Node::MayRun(Call& call, Container& container) {
-  if (!call.before_run) co_return true;
   const bool may = co_await call.before_run(container.spec().id);
   if (may) co_return true;
   const auto slot = slots_.find(call.container);
@@ -319,9 +323,8 @@ asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitReturn(Call& call) {
 }
 
 // Nothing of what the function issued is left on the GPU then, and nothing that it issues later passes its gate. Nearly
-// always that can be seen (wire::GatePage); where it cannot, the GPU server is asked.
+// always that can be seen (wire::GatePage, Container::LockQuiet); where it cannot, the GPU server is asked.
 asio::awaitable<std::optional<Node::CallEvent>> Node::AwaitDrained(Call& call, Container& container) {
-  if (call.release_tag == 0 && container.LockQuiet()) co_return WorkDrained{0};
   call.finishing = true;
   call.release_tag = 0;  // this drain is instead of one that is under way
   const uint64_t tag = container.Drain(wire::Hold::kIssued);

@@ -96,7 +96,7 @@ class Node {
   struct Stopping {};
   using CallEvent = std::variant<Granted, Rejected, Ended, CallerLeft, Stopping, Returned, Threw, WorkDrained>;
   struct Call {
-    Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request call_request)
+    Call(boost::asio::any_io_executor executor, sched::InvocationId call_id, Request&& call_request)
         : id(call_id),
           request(std::move(call_request)),
           owner(OwnerOf(request)),
@@ -104,6 +104,7 @@ class Node {
           deadline(request.accepted + request.patience.value_or(request.timeout)) {}
     sched::InvocationId id;
     Request request;
+    Answer answer;            // as far as it is known
     const std::string owner;  // OwnerOf
     Mailbox<CallEvent> inbox;
     sched::ContainerId container = 0;  // since it was granted
@@ -135,10 +136,11 @@ class Node {
   std::string WhatItWaitedFor(const Call& call) const;
   bool IsStarting(const std::string& owner) const;  // a container of its function
   void Arrive(const Call& call);
-  boost::asio::awaitable<Answer> Wait(std::shared_ptr<Call> call);
+  boost::asio::awaitable<void> Wait(std::shared_ptr<Call> call);
   bool PlaceAgain(Call& call);
-  boost::asio::awaitable<Answer> Run(std::shared_ptr<Call> call);
-  Answer TakeResult(const std::variant<Returned, Threw>& result, Call& call, Container& container, Answer answer);
+  boost::asio::awaitable<void> Run(std::shared_ptr<Call> call);
+  void BeginAnswer(Call& call, Slot& slot);
+  void TakeResult(const CallEvent& result, Call& call, Container& container);
   void GiveBack(sched::InvocationId call, sched::ContainerId container, double seconds);
   boost::asio::awaitable<bool> MayRun(Call& call, Container& container);
   boost::asio::awaitable<std::optional<CallEvent>> AwaitReturn(Call& call);
@@ -146,7 +148,7 @@ class Node {
   void Count(const Call& call, int change);
 
   // acting.cc: what the scheduler wants done, and what it must hear
-  void Tell(const sched::Event& event);
+  void Tell(sched::Event event);
   void Act(const sched::Start& action);
   void Act(const sched::Grant& action);
   void Act(const sched::SetGate& action);

@@ -71,8 +71,9 @@ std::string Scheduler::WhyNever(const Demand& demand) const {
          demand.mig_instance + "]." + has;
 }
 
-bool Scheduler::Serves(const Container& container, const Demand& demand) const {
-  return container.demand.owner == demand.owner && container.state != ContainerState::kEnding &&
+bool Scheduler::Serves(const Container& container, const Group& group) const {
+  const Demand& demand = group.demand;
+  return container.owner == group.owner && container.state != ContainerState::kEnding &&
          container.demand.memory_mib >= demand.memory_mib &&
          Matches(specs_[container.partition], demand.mig_instance) && partitions_[container.partition].open;
 }
@@ -98,32 +99,24 @@ void Scheduler::PlaceWaiting() {
     std::ranges::pop_heap(firsts, std::greater<>());
     Group& group = *std::get<Group*>(firsts.back());
     firsts.pop_back();
-    const Demand& demand = group.demand;
-    const auto owner = owners_.find(demand.owner);
-    const size_t running = owner == owners_.end() ? 0 : owner->second.running;
-    if (demand.concurrency != 0 && running >= demand.concurrency) continue;
-    if (PlaceFirst(group, blocked))
+    if (group.demand.concurrency != 0 && group.owner->running >= group.demand.concurrency) continue;
+    if (const auto container = IdleContainer(group, blocked)) {
+      if (!partitions_[containers_.at(*container).partition].running.empty()) SpreadOut(group, blocked);
+      RunIn(group, *container);
       add(group);
-    else
+    } else {
       StartFor(group, blocked);
+    }
   }
-  std::erase_if(groups_, [](const auto& entry) { return entry.second.queue.empty(); });
-}
-
-bool Scheduler::PlaceFirst(Group& group, const std::set<size_t>& blocked) {
-  const auto container = IdleContainer(group.demand, blocked);
-  if (!container) return false;
-  if (!partitions_[containers_.at(*container).partition].running.empty()) SpreadOut(group, blocked);
-  RunIn(group, *container);
-  return true;
+  ForgetEmptyGroups();
 }
 
 // The first of the group runs beside others; the next one need not, where a partition is idle.
 void Scheduler::SpreadOut(const Group& group, const std::set<size_t>& blocked) {
   const Demand& demand = group.demand;
-  const OwnerState& owner = owners_.at(demand.owner);
+  const OwnerState& owner = *group.owner;
   const bool most = demand.max_containers != 0 && owner.containers.size() >= demand.max_containers;
-  if (most || owner.no_more || StartingFor(demand) != 0) return;
+  if (most || owner.no_more || StartingFor(group) != 0) return;
   if (const auto partition = PartitionWithRoom(demand, blocked, Which::kIdle))
     StartContainer(*partition, demand, group.queue.front().second);
 }
@@ -131,14 +124,12 @@ void Scheduler::SpreadOut(const Group& group, const std::set<size_t>& blocked) {
 // New containers for those that no idle or starting one is for.
 void Scheduler::StartFor(Group& group, std::set<size_t>& blocked) {
   const Demand& demand = group.demand;
-  for (size_t i = StartingFor(demand); i < group.queue.size(); ++i) {
-    const auto owner = owners_.find(demand.owner);
-    const OwnerState unknown;
-    const OwnerState& known = owner == owners_.end() ? unknown : owner->second;
+  const OwnerState& known = *group.owner;
+  for (size_t i = StartingFor(group); i < group.queue.size(); ++i) {
     if (demand.concurrency != 0 && known.running + i >= demand.concurrency) return;
     const bool most = demand.max_containers != 0 && known.containers.size() >= demand.max_containers;
     std::optional<size_t> partition;
-    if (!HasContainer(demand)) {
+    if (!HasContainer(group)) {
       if (!IsHoused(demand)) return;
       if (!most || EvictOneOf(known)) partition = PartitionWithRoom(demand, blocked, Which::kAny);
       if (!partition) return WaitForRoom(demand, blocked);
@@ -177,29 +168,23 @@ std::optional<size_t> Scheduler::PartitionForOneMore(const Demand& demand, const
   return idle || demand.max_containers == 0 ? idle : PartitionWithRoom(demand, blocked, Which::kAny);
 }
 
-size_t Scheduler::StartingFor(const Demand& demand) const {
-  const auto owner = owners_.find(demand.owner);
-  if (owner == owners_.end()) return 0;
-  return static_cast<size_t>(std::ranges::count_if(owner->second.containers, [&](ContainerId id) {
+size_t Scheduler::StartingFor(const Group& group) const {
+  return static_cast<size_t>(std::ranges::count_if(group.owner->containers, [&](ContainerId id) {
     const Container& container = containers_.at(id);
-    return container.state == ContainerState::kStarting && Serves(container, demand);
+    return container.state == ContainerState::kStarting && Serves(container, group);
   }));
 }
 
-bool Scheduler::HasContainer(const Demand& demand) const {
-  const auto owner = owners_.find(demand.owner);
-  return owner != owners_.end() && std::ranges::any_of(owner->second.containers, [&](ContainerId id) {
-           return Serves(containers_.at(id), demand);
-         });
+bool Scheduler::HasContainer(const Group& group) const {
+  return std::ranges::any_of(group.owner->containers,
+                             [&](ContainerId id) { return Serves(containers_.at(id), group); });
 }
 
-std::optional<ContainerId> Scheduler::IdleContainer(const Demand& demand, const std::set<size_t>& blocked) const {
-  const auto owner = owners_.find(demand.owner);
-  if (owner == owners_.end()) return std::nullopt;
+std::optional<ContainerId> Scheduler::IdleContainer(const Group& group, const std::set<size_t>& blocked) const {
   std::optional<ContainerId> best;
-  for (const ContainerId id : owner->second.containers) {
+  for (const ContainerId id : group.owner->containers) {
     const Container& container = containers_.at(id);
-    if (container.state != ContainerState::kIdle || !Serves(container, demand)) continue;
+    if (container.state != ContainerState::kIdle || !Serves(container, group)) continue;
     if (blocked.contains(container.partition) || !CanRunOneMore(container.partition)) continue;
     if (!best || Load(container.partition) < Load(containers_.at(*best).partition)) best = id;
   }
@@ -246,11 +231,10 @@ void Scheduler::MakeRoom(const Demand& demand, const std::set<size_t>& blocked) 
 // Those that are kept ahead come last: an invocation that waits counts for more than one that may come.
 std::vector<ContainerId> Scheduler::EvictableOn(size_t partition) const {
   std::vector<ContainerId> idle = IdleOn({partition}), kept;
-  std::map<std::string, size_t> going;
+  std::map<const OwnerState*, size_t> going;
   std::erase_if(idle, [&](ContainerId id) {
-    const std::string& name = containers_.at(id).demand.owner;
-    const OwnerState& owner = owners_.at(name);
-    if (owner.containers.size() > owner.keep + going[name]) return ++going[name], false;
+    const OwnerState& owner = *containers_.at(id).owner;
+    if (owner.containers.size() > owner.keep + going[&owner]) return ++going[&owner], false;
     kept.push_back(id);
     return true;
   });
@@ -274,14 +258,15 @@ void Scheduler::StartContainer(size_t partition, const Demand& demand, Invocatio
   ++partitions_[partition].of_user[demand.user];
   ++partitions_[partition].starting;
   partitions_[partition].last_use = tick_;
-  owners_[demand.owner].containers.insert(id);
-  containers_.emplace(id, Container{partition, demand});
+  OwnerState& owner = OwnerOf(demand.owner);
+  owner.containers.insert(id);
+  containers_.emplace(id, Container{partition, &owner, demand});
   actions_.emplace_back(std::in_place_type<Start>, Start{id, invocation, partition, demand});
 }
 
 void Scheduler::StartKept() {
   for (const Keep::Wish& wish : wishes_) {
-    const OwnerState& owner = owners_[wish.demand.owner];
+    const OwnerState& owner = OwnerOf(wish.demand.owner);
     while (owner.containers.size() < wish.containers && !owner.no_more && !unserved_.contains(wish.demand.owner)) {
       const auto partition = PartitionWithRoom(wish.demand, blocked_, Which::kAny);
       if (!partition) break;

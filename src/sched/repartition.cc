@@ -14,8 +14,7 @@ std::vector<Scheduler::Wanted> Scheduler::WantedPartitions() const {
   std::vector<Wanted> all;
   for (const auto& [key, group] : groups_) {
     if (group.queue.empty() || IsHoused(group.demand)) continue;
-    const auto owner = owners_.find(group.demand.owner);
-    const size_t running = owner == owners_.end() ? 0 : owner->second.running;
+    const size_t running = group.owner->running;
     size_t count = group.queue.size();
     if (const size_t most = group.demand.concurrency; most != 0)
       count = std::min(count, most - std::min(most, running));
@@ -27,16 +26,16 @@ std::vector<Scheduler::Wanted> Scheduler::WantedPartitions() const {
 
 bool Scheduler::IsUnhoused(InvocationId invocation) const {
   const auto found = groups_of_.find(invocation);
-  return found != groups_of_.end() && !IsHoused(groups_.at(found->second).demand);
+  return found != groups_of_.end() && !IsHoused(found->second->demand);
 }
 
 bool Scheduler::MayVacate(const std::vector<size_t>& partitions) const {
   for (const size_t i : partitions)
     if (i >= specs_.size() || !partitions_[i].open || Load(i) != 0) return false;
-  std::map<std::string, size_t> going;  // containers by owner
-  for (const ContainerId id : IdleOn(partitions)) ++going[containers_.at(id).demand.owner];
-  for (const auto& [name, count] : going)
-    if (const OwnerState& owner = owners_.at(name); owner.containers.size() - count < owner.keep) return false;
+  std::map<const OwnerState*, size_t> going;  // containers
+  for (const ContainerId id : IdleOn(partitions)) ++going[containers_.at(id).owner];
+  for (const auto& [owner, count] : going)
+    if (owner->containers.size() - count < owner->keep) return false;
   return std::ranges::none_of(groups_, [&](const auto& entry) {
     const Group& group = entry.second;
     const auto could_hold = [&](size_t i) { return CouldHold(i, group.demand); };

@@ -10,10 +10,10 @@ Scheduler::Scheduler(std::vector<PartitionSpec> partitions, Rules rules)
   for (const PartitionSpec& spec : specs_) partitions_.emplace_back().free_mib = spec.memory_mib;
 }
 
-std::vector<Action> Scheduler::On(const Event& event) {
+std::vector<Action> Scheduler::On(Event event) {
   ++tick_;
   actions_.clear();
-  std::visit([this](const auto& of_a_kind) { Handle(of_a_kind); }, event);
+  std::visit([this](auto& of_a_kind) { Handle(of_a_kind); }, event);
   for (size_t i = 0; i < specs_.size(); ++i) SettleOwner(i, false);
   PlaceWaiting();
   for (size_t i = 0; i < specs_.size(); ++i) SettleOwner(i, true);
@@ -21,8 +21,8 @@ std::vector<Action> Scheduler::On(const Event& event) {
   return std::move(actions_);
 }
 
-void Scheduler::Handle(const Arrived& event) {
-  const Demand& demand = event.demand;
+void Scheduler::Handle(Arrived& event) {
+  Demand& demand = event.demand;
   if (!IsHoused(demand)) {
     if (std::string reason = WhyNever(demand); !reason.empty()) {
       actions_.emplace_back(std::in_place_type<Reject>, Reject{event.invocation, std::move(reason)});
@@ -30,11 +30,12 @@ void Scheduler::Handle(const Arrived& event) {
     }
     actions_.emplace_back(std::in_place_type<Unhoused>, Unhoused{event.invocation});
   }
-  const GroupKey key{demand.owner, demand.mig_instance, demand.memory_mib};
-  Group& group = groups_[key];
-  group.demand = demand;  // what a function says of itself may have changed: the latest counts
+  OwnerState& owner = OwnerOf(demand.owner);
+  Group& group = groups_[{owner.number, demand.memory_mib, demand.mig_instance}];
+  if (std::exchange(group.owner, &owner) == nullptr) ++owner.groups;
   group.queue.emplace_back(order_.Tag(demand.user), event.invocation);
-  groups_of_.emplace(event.invocation, key);
+  group.demand = std::move(demand);  // what a function says of itself may have changed: the latest counts
+  groups_of_.emplace(event.invocation, &group);
   ++waiting_;
 }
 
@@ -43,7 +44,7 @@ void Scheduler::Handle(const Started& event) {
   if (found == containers_.end() || found->second.state != ContainerState::kStarting) return;
   found->second.state = ContainerState::kIdle;
   found->second.last_used = tick_;
-  owners_.at(found->second.demand.owner).tried_again = false;
+  found->second.owner->tried_again = false;
   --partitions_[found->second.partition].starting;
 }
 
@@ -76,11 +77,10 @@ void Scheduler::Handle(const QuantumOver& event) {
 void Scheduler::Handle(const Finished& event) {
   const auto found = running_.find(event.invocation);
   if (found == running_.end()) return;
-  order_.Took(found->second.demand.user, event.microseconds);
-  const std::string name = found->second.demand.owner;
+  order_.Took(found->second.user, event.microseconds);
   const ContainerId id = found->second.container;
+  found->second.owner->no_more = false;
   Leave(event.invocation);
-  if (const auto owner = owners_.find(name); owner != owners_.end()) owner->second.no_more = false;
   Container& container = containers_.at(id);
   if (container.state != ContainerState::kRunning) return;
   container.state = ContainerState::kIdle;
@@ -90,7 +90,7 @@ void Scheduler::Handle(const Finished& event) {
 void Scheduler::Handle(const Withdrawn& event) {
   const auto found = groups_of_.find(event.invocation);
   if (found == groups_of_.end()) return;
-  std::erase_if(groups_.at(found->second).queue, [&](const auto& entry) { return entry.second == event.invocation; });
+  std::erase_if(found->second->queue, [&](const auto& entry) { return entry.second == event.invocation; });
   groups_of_.erase(found);
   --waiting_;
 }
@@ -99,13 +99,12 @@ void Scheduler::Handle(const Ending& event) {
   const auto found = containers_.find(event.container);
   if (found == containers_.end() || found->second.state == ContainerState::kEnding) return;
   const bool had_started = found->second.state != ContainerState::kStarting;
-  const std::string name = found->second.demand.owner;
+  OwnerState& owner = *found->second.owner;
   EndContainer(event.container);
   if (had_started) return;
-  OwnerState& owner = owners_.at(name);
   if (event.others_fault && !std::exchange(owner.tried_again, true)) return;
   owner.no_more = true;
-  if (owner.containers.empty()) AbandonAll(name, event.container);
+  if (owner.containers.empty()) AbandonAll(owner, event.container);
 }
 
 // A running invocation keeps the GPU until Gone: its work is only over when its processes are.
@@ -117,13 +116,13 @@ void Scheduler::EndContainer(ContainerId id) {
     at.last_use = tick_;
   }
   container.state = ContainerState::kEnding;
-  owners_.at(container.demand.owner).containers.erase(id);
+  container.owner->containers.erase(id);
   std::erase_if(at.wants, [&](InvocationId invocation) { return running_.at(invocation).container == id; });
 }
 
-void Scheduler::AbandonAll(const std::string& owner, ContainerId container) {
+void Scheduler::AbandonAll(const OwnerState& owner, ContainerId container) {
   for (auto& [key, group] : groups_) {
-    if (std::get<0>(key) != owner) continue;
+    if (group.owner != &owner) continue;
     for (const auto& [tag, id] : group.queue) {
       actions_.emplace_back(std::in_place_type<Abandon>, Abandon{id, container});
       groups_of_.erase(id);
@@ -147,19 +146,37 @@ void Scheduler::Handle(const Gone& event) {
   Forget(owner);
 }
 
+Scheduler::OwnerState& Scheduler::OwnerOf(const std::string& name) {
+  OwnerState& owner = owners_[name];
+  if (owner.number == 0) owner.number = ++last_owner_;
+  return owner;
+}
+
 void Scheduler::Forget(const std::string& name) {
   const auto owner = owners_.find(name);
   if (owner == owners_.end() || !owner->second.containers.empty() || owner->second.running != 0) return;
-  if (owner->second.keep != 0) return;
+  if (owner->second.keep != 0 || owner->second.groups != 0) return;
   const bool ends =
-      std::ranges::any_of(containers_, [&](const auto& entry) { return entry.second.demand.owner == name; });
+      std::ranges::any_of(containers_, [&](const auto& entry) { return entry.second.owner == &owner->second; });
   if (!ends) owners_.erase(owner);
+}
+
+void Scheduler::ForgetEmptyGroups() {
+  for (auto it = groups_.begin(); it != groups_.end();) {
+    const auto entry = it++;
+    Group& group = entry->second;
+    if (!group.queue.empty()) continue;
+    const bool last = --group.owner->groups == 0 && group.owner->containers.empty();
+    const std::string owner = last ? std::move(group.demand.owner) : std::string();
+    groups_.erase(entry);
+    if (last) Forget(owner);
+  }
 }
 
 void Scheduler::Handle(const Expired& event) {
   const auto found = containers_.find(event.container);
   if (found == containers_.end() || found->second.state != ContainerState::kIdle) return;
-  const OwnerState& owner = owners_.at(found->second.demand.owner);
+  const OwnerState& owner = *found->second.owner;
   if (owner.containers.size() <= owner.keep) return;
   EvictIdle(event.container);
 }
@@ -167,9 +184,9 @@ void Scheduler::Handle(const Expired& event) {
 void Scheduler::Handle(const Keep& event) {
   const std::vector<Keep::Wish> before = std::move(wishes_);
   wishes_ = event.wishes;
-  for (const Keep::Wish& wish : before) owners_[wish.demand.owner].keep = 0;
+  for (const Keep::Wish& wish : before) OwnerOf(wish.demand.owner).keep = 0;
   for (const Keep::Wish& wish : wishes_) {
-    OwnerState& owner = owners_[wish.demand.owner];
+    OwnerState& owner = OwnerOf(wish.demand.owner);
     owner.keep = wish.containers;
     owner.no_more = false;
   }

@@ -167,10 +167,12 @@ struct Rules {
 class Scheduler {
  public:
   explicit Scheduler(std::vector<PartitionSpec> partitions, Rules rules = {});
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
 
   // Events about invocations and containers that are not (or no longer) known do nothing: processes and callers end
   // in any order.
-  std::vector<Action> On(const Event& event);
+  std::vector<Action> On(Event event);
 
   const std::vector<PartitionSpec>& partitions() const { return specs_; }
   bool IsOpen(size_t partition) const { return partitions_[partition].open; }
@@ -214,33 +216,40 @@ class Scheduler {
     size_t starting = 0;                            // containers
     std::map<std::string, size_t> of_user;          // containers, where they share contexts
   };
+  // Names are long and alike: what is known of an owner is found by its name once, and referred to. It stays while any
+  // of what refers to it does, and while it is kept.
+  struct OwnerState {
+    uint64_t number = 0;               // in the order of their coming
+    std::set<ContainerId> containers;  // not those that end
+    size_t running = 0;
+    size_t groups = 0;         // of invocations that wait
+    bool tried_again = false;  // a container of it did not start through another's fault, and none has started since
+    bool no_more = false;  // a container of it did not start: none beyond the first until one has finished something
+    uint32_t keep = 0;
+  };
   enum class ContainerState { kStarting, kIdle, kRunning, kEnding };
   struct Container {
     size_t partition;
+    OwnerState* owner;
     Demand demand;  // of whom it was started for: memory_mib is its budget
     ContainerState state = ContainerState::kStarting;
     uint64_t last_used = 0;  // in events
   };
   struct Running {
-    Demand demand;
+    OwnerState* owner;
+    std::string user;
     ContainerId container;
     bool released = false;  // gave the GPU up; takes it again only when it wants it
   };
-  struct OwnerState {
-    std::set<ContainerId> containers;  // not those that end
-    size_t running = 0;
-    bool tried_again = false;  // a container of it did not start through another's fault, and none has started since
-    bool no_more = false;  // a container of it did not start: none beyond the first until one has finished something
-    uint32_t keep = 0;
-  };
   // Invocations of one owner that ask for the same; only the first of them is ever considered for an idle container.
   struct Group {
+    OwnerState* owner = nullptr;
     Demand demand;
     std::deque<std::pair<double, InvocationId>> queue;  // by tag
   };
-  using GroupKey = std::tuple<std::string, std::string, uint64_t>;
+  using GroupKey = std::tuple<uint64_t, uint64_t, std::string>;  // owner's number, MiB, mig-instance
 
-  void Handle(const Arrived& event);
+  void Handle(Arrived& event);
   void Handle(const Started& event);
   void Handle(const Wants& event);
   void Handle(const Released& event);
@@ -260,15 +269,14 @@ class Scheduler {
   bool IsHoused(const Demand& demand) const;         // an open partition could hold it
   std::string WhyNever(const Demand& demand) const;  // of one that is not housed; empty: it can fit some day
   bool CouldHold(size_t partition, const Demand& demand) const;
-  bool Serves(const Container& container, const Demand& demand) const;
+  bool Serves(const Container& container, const Group& group) const;
   uint64_t Reservation(size_t partition, const Demand& demand) const;
   void PlaceWaiting();
-  bool PlaceFirst(Group& group, const std::set<size_t>& blocked);
   void SpreadOut(const Group& group, const std::set<size_t>& blocked);
   void StartFor(Group& group, std::set<size_t>& blocked);
-  size_t StartingFor(const Demand& demand) const;
-  bool HasContainer(const Demand& demand) const;
-  std::optional<ContainerId> IdleContainer(const Demand& demand, const std::set<size_t>& blocked) const;
+  size_t StartingFor(const Group& group) const;
+  bool HasContainer(const Group& group) const;
+  std::optional<ContainerId> IdleContainer(const Group& group, const std::set<size_t>& blocked) const;
   enum class Which { kAny, kIdle };
   std::optional<size_t> PartitionWithRoom(const Demand& demand, const std::set<size_t>& blocked, Which which) const;
   std::optional<size_t> PartitionForOneMore(const Demand& demand, const std::set<size_t>& blocked) const;
@@ -296,8 +304,10 @@ class Scheduler {
   void RejectWhatFitsNowhere();
   std::vector<ContainerId> IdleOn(const std::vector<size_t>& partitions) const;  // least recently used first
   void EndContainer(ContainerId id);                                             // from now on it takes nothing
-  void AbandonAll(const std::string& owner, ContainerId container);
-  void Forget(const std::string& owner);  // where nothing is known of it any more
+  void AbandonAll(const OwnerState& owner, ContainerId container);
+  OwnerState& OwnerOf(const std::string& name);
+  void Forget(const std::string& owner);  // where nothing refers to it any more
+  void ForgetEmptyGroups();
 
   std::vector<PartitionSpec> specs_;
   Rules rules_;
@@ -305,9 +315,10 @@ class Scheduler {
   std::vector<Partition> partitions_;
   std::map<ContainerId, Container> containers_;
   std::map<InvocationId, Running> running_;
-  std::map<InvocationId, GroupKey> groups_of_;  // of those that wait
+  std::map<InvocationId, Group*> groups_of_;  // of those that wait
   std::map<GroupKey, Group> groups_;
   std::map<std::string, OwnerState> owners_;
+  uint64_t last_owner_ = 0;
   std::vector<Keep::Wish> wishes_;
   std::vector<PartitionSpec> makeable_;
   std::set<size_t> blocked_;        // partitions that somebody waits for room on, as of the last event

@@ -62,8 +62,8 @@ void Scheduler::RunIn(Group& group, ContainerId id) {
   order_.Went(tag);
   Container& container = containers_.at(id);
   container.state = ContainerState::kRunning;
-  running_.emplace(invocation, Running{group.demand, id});
-  ++owners_.at(group.demand.owner).running;
+  running_.emplace(invocation, Running{group.owner, group.demand.user, id});
+  ++group.owner->running;
   Partition& at = partitions_[container.partition];
   at.running.push_back(invocation);
   at.last_use = tick_;
@@ -128,13 +128,12 @@ void Scheduler::AskOwner(size_t partition) {
 // Sequential: is there an invocation that waits for nothing but its turn here?
 bool Scheduler::SomebodyCouldStart(size_t partition) const {
   return std::ranges::any_of(groups_, [&](const auto& entry) {
-    const Demand& demand = entry.second.demand;
-    const auto owner = owners_.find(demand.owner);
-    if (entry.second.queue.empty() || owner == owners_.end()) return false;
-    if (demand.concurrency != 0 && owner->second.running >= demand.concurrency) return false;
-    return std::ranges::any_of(owner->second.containers, [&](ContainerId id) {
+    const Group& group = entry.second;
+    if (group.queue.empty()) return false;
+    if (group.demand.concurrency != 0 && group.owner->running >= group.demand.concurrency) return false;
+    return std::ranges::any_of(group.owner->containers, [&](ContainerId id) {
       const Container& container = containers_.at(id);
-      return container.partition == partition && container.state == ContainerState::kIdle && Serves(container, demand);
+      return container.partition == partition && container.state == ContainerState::kIdle && Serves(container, group);
     });
   });
 }
@@ -146,8 +145,7 @@ void Scheduler::Leave(InvocationId invocation) {
   std::erase(at.wants, invocation);
   std::erase(at.running, invocation);
   at.last_use = tick_;
-  const auto owner = owners_.find(found->second.demand.owner);
-  if (owner != owners_.end()) --owner->second.running;
+  --found->second.owner->running;
   running_.erase(found);
 }
 
