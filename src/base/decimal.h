@@ -10,9 +10,9 @@
 
 namespace mignificient {
 
-// Appends `value` with three digits behind the point, as "{:.3f}" has it.
+// Appends `value` with three digits behind the point, as "{:.3f}" has it, but for halves, which go up.
 inline void AppendThousandths(std::string& text, double value) {
-  constexpr double kMost = 1e12;  // of what is counted in thousandths without loss
+  constexpr double kMost = 1e12;  // below it thousandths are whole numbers that a double holds
   if (!(value >= 0 && value < kMost)) {
     fmt::format_to(std::back_inserter(text), "{:.3f}", value);
     return;

@@ -68,8 +68,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
       ++traffic_.failed_handshakes;
       co_return log::Debug("handshake_failed", {{"error", error.message()}});
     }
-    while (!shared_->stopping && co_await ReadAndAnswer()) {
-    }
+    co_await AnswerRequests();
     if (reading_) Bare().cancel(ignored);
     co_await ReadingOver();
     deadline_.In(1);
@@ -95,15 +94,25 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   using Parser = wire::request_parser<wire::empty_body>;
   using Request = wire::request<wire::empty_body>;
 
-  // One request. False when the connection is over.
-  asio::awaitable<bool> ReadAndAnswer() {
-    Parser parser;
-    parser.header_limit(kHeaderBytes);
-    parser.body_limit(shared_->config.limits.payload_bytes + kFieldsBytes);
-    if (!HasNextByte() && !co_await AwaitFirstByte()) co_return false;
-    Error error = ParseHeader(parser);
-    if (error == wire::error::need_more) error = co_await ReadHeader(parser);
-    if (error) co_return co_await Refuse(error, RouteOf(parser.get()));
+  // One after the other, until the connection is over.
+  asio::awaitable<void> AnswerRequests() {
+    bool more = true;
+    while (more && !shared_->stopping) {
+      Parser parser;
+      parser.header_limit(kHeaderBytes);
+      parser.body_limit(shared_->config.limits.payload_bytes + kFieldsBytes);
+      if (!HasNextByte() && !co_await AwaitFirstByte()) co_return;
+      Error error = ParseHeader(parser);
+      if (error == wire::error::need_more) error = co_await ReadHeader(parser);
+      if (error)
+        more = co_await Refuse(error, RouteOf(parser.get()));
+      else
+        more = co_await AnswerOne(parser);
+    }
+  }
+
+  // The request whose header is read. False when the connection is over.
+  asio::awaitable<bool> AnswerOne(Parser& parser) {
     const auto accepted = Clock::now();
     const Admission admission = Admit(parser.get());
     if (!admission) co_return co_await TurnAway(admission.error(), parser);
@@ -111,10 +120,10 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
     std::string body;
     if (parser.is_done()) {
       request = parser.release();
-    } else {  // there is a body
+    } else if (!TakeBody(parser, request, body)) {
       deadline_.In(shared_->config.http.body_timeout_s);
       if (parser.get()[wire::field::expect] == "100-continue") co_await SendContinue();
-      if (!TakeBody(parser, request, body)) error = co_await ReadBody(parser, request, body);
+      const Error error = co_await ReadBody(parser, request, body);
       if (error) co_return co_await Refuse(error, RouteOf(request));
     }
     co_return co_await Answer(request, std::move(body), *admission, accepted);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct Reply {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string_view, std::string>> headers;  // names are constants
   // Where there is one, what it answers is the body, sent as it comes, until nullopt. Empty texts in between let the
   // connection look whether the caller is still there.
   std::function<boost::asio::awaitable<std::optional<std::string>>()> more = {};

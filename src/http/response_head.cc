@@ -17,7 +17,7 @@ std::string ResponseHead(const Reply& reply, unsigned version, bool keep_alive) 
   namespace wire = boost::beast::http;
   const auto reason = wire::obsolete_reason(static_cast<wire::status>(reply.status));
   std::string head;
-  head.reserve(512);
+  head.reserve(768);
   head.append(version >= 11 ? "HTTP/1.1 " : "HTTP/1.0 ").append(std::to_string(reply.status)).append(" ");
   head.append(std::string_view(reason.data(), reason.size())).append("\r\n");
   AppendField(head, "Server", "mignificient");

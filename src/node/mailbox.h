@@ -2,7 +2,7 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
+#include <list>
 #include <optional>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -44,7 +44,7 @@ class Mailbox {
 
  private:
   boost::asio::steady_timer timer_;
-  std::deque<Event> events_;
+  std::list<Event> events_;  // takes no memory while it is empty
 };
 
 }  // namespace mignificient::node

@@ -48,11 +48,15 @@ bool ConcernsGpuWork(const EndReason& reason) {
 }  // namespace
 
 std::string OwnerOf(const Request& request) {
-  std::string owner = request.language == Language::kPython ? "python:" : "cpp:";
+  std::string owner;
+  owner.reserve(48 + request.user.size() + request.function.size() + request.path.size() + request.handler.size() +
+                request.ld_preload.size());
+  owner = request.language == Language::kPython ? "python:" : "cpp:";
   for (const std::string* part :
        {&request.user, &request.function, &request.path, &request.handler, &request.ld_preload})
     owner.append(std::to_string(part->size())).append(":").append(*part);
-  return owner.append(std::to_string(request.revision));
+  owner.append(std::to_string(request.revision));
+  return owner;
 }
 
 sched::Demand DemandOf(const Request& request, std::string owner) {

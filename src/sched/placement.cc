@@ -86,6 +86,7 @@ uint64_t Scheduler::Reservation(size_t partition, const Demand& demand) const {
 
 void Scheduler::PlaceWaiting() {
   std::vector<std::tuple<double, InvocationId, Group*>> firsts;  // a heap: the one whose turn is next is on top
+  firsts.reserve(groups_.size());
   const auto add = [&firsts](Group& group) {
     if (group.queue.empty()) return;
     firsts.emplace_back(group.queue.front().first, group.queue.front().second, &group);
