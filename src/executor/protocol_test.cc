@@ -14,7 +14,7 @@ namespace {
 TEST(ExecutorProtocolTest, AMessageArrivesAsSent) {
   auto pair = os::SocketPair();
   ASSERT_TRUE(pair);
-  for (const std::string text : {std::string("out of paper"), std::string(), std::string(kTextBytes, 'x')}) {
+  for (const std::string& text : {std::string("out of paper"), std::string(), std::string(kTextBytes, 'x')}) {
     ASSERT_TRUE(SendMessage(pair->first.get(), {.kind = MessageKind::kThrew, .invocation = 9}, text));
     Incoming into;
     const auto received = ReceiveMessage(pair->second.get(), into);
