@@ -2,7 +2,7 @@
 """Speaks the control protocol of a GPU server without a device, so that `mignificient run` meets each of its endings.
 
 FAKE_GPU_SERVER says what to do: a list of words out of ready, failed, opened, await-program, out-of-memory, misuse,
-device-error, client-gone, close, crash. The layout is that of src/remoting/wire/control.h.
+device-error, client-gone, close, await-hang-up, crash. The layout is that of src/remoting/wire/control.h.
 """
 import array
 import os
@@ -48,6 +48,7 @@ for word in os.environ["FAKE_GPU_SERVER"].split():
     elif word == "await-program":
         program = door.accept()[0]
         program.recv(64)
+        program.send(b"x")
     elif word == "out-of-memory":
         send(ENDED, session, OUT_OF_MEMORY, text=b"The budget is used up.")
     elif word == "misuse":
@@ -60,6 +61,8 @@ for word in os.environ["FAKE_GPU_SERVER"].split():
         while (message := receive()[0]) is not None and message[0] != CLOSE:
             pass
         send(ENDED, session, CLOSED)
+        receive()
+    elif word == "await-hang-up":  # without being ready
         receive()
     elif word == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)

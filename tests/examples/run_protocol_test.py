@@ -8,10 +8,11 @@ import pytest
 
 from node import COMMAND_LIMIT, MIGNIFICIENT
 
-# Sends one packet through the door, and stays until it is killed or ends.
+# Sends one packet through the door, waits for the answer, and stays until it is killed or ends.
 CALL = ("import os, socket, sys, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
-        "s.connect('\\0' + os.environ['MIGNIFICIENT_GPU_DOOR'].rsplit(':', 1)[0]); s.send(b'x'); ")
+        "s.connect('\\0' + os.environ['MIGNIFICIENT_GPU_DOOR'].rsplit(':', 1)[0]); s.send(b'x'); s.recv(1); ")
 CALL_AND_WAIT = ["/usr/bin/python3", "-c", CALL + "time.sleep(3600)"]
+WAIT = ["/bin/sleep", "3600"]
 CALL_AND_EXIT = ["/usr/bin/python3", "-c", CALL + "sys.exit(5)"]
 
 
@@ -44,6 +45,12 @@ def test_a_program_that_never_calls_ends_with_its_own_status(run):
     assert "mignificient run:" not in result.stderr
 
 
+def test_a_program_that_ends_first_waits_for_no_server(run):
+    for script in ("", "await-hang-up"):
+        result = run(script, ["/bin/sh", "-c", "exit 3"])
+        assert (result.returncode, result.stderr) == (3, "")
+
+
 def test_a_program_that_called_ends_with_its_own_status(run):
     result = run("ready opened await-program client-gone close", CALL_AND_EXIT)
     assert result.returncode == 5
@@ -51,15 +58,15 @@ def test_a_program_that_called_ends_with_its_own_status(run):
 
 
 def test_all_free_memory_is_the_default_budget(run):
-    assert "budget 1000" in run("ready opened close", ["/bin/true"]).stderr
+    assert "budget 1000" in run("ready opened await-program close", CALL_AND_EXIT).stderr
 
 
 def test_gpu_memory_is_the_budget(run):
-    assert "budget 64" in run("ready opened close", ["/bin/true"], "--gpu-memory", "64").stderr
+    assert "budget 64" in run("ready opened await-program close", CALL_AND_EXIT, "--gpu-memory", "64").stderr
 
 
 def test_more_memory_than_is_free_is_refused(run):
-    result = run("ready opened close", ["/bin/true"], "--gpu-memory", "1001")
+    result = run("ready opened close", WAIT, "--gpu-memory", "1001")
     assert result.returncode == 4
     assert "asks for 1001 MiB" in result.stderr and "Fake device has 1000 MiB free (of 1024 MiB)" in result.stderr
 
@@ -87,13 +94,13 @@ def test_a_server_that_crashes_takes_the_program_with_it(run):
 
 
 def test_a_device_that_cannot_be_used(run):
-    result = run("failed", ["/bin/true"])
+    result = run("failed", WAIT)
     assert result.returncode == 3
     assert "The GPU server cannot use its device: The device is on fire." in result.stderr
 
 
 def test_a_server_that_dies_before_it_is_ready(run):
-    result = run("crash", ["/bin/true"])
+    result = run("crash", WAIT)
     assert result.returncode == 3
     assert "The GPU server was killed by signal 11" in result.stderr
 
