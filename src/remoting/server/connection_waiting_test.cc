@@ -105,7 +105,7 @@ TEST_F(BusyStreamTest, CaptureBeginsAndPinnedMemoryGoesWithoutHoldingUpOthers) {
   const wire::DescriptorPacket packet{7, 4096};
   const int raw = fd.get();
   ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
-  const uint64_t host = client.welcome().host_window_base;
+  const uint64_t host = FreeAddress();
   EXPECT_EQ(client.Ask(Command::kPinHost, wire::PinHostBody{7, host, 4096, 0}), CUDA_SUCCESS);
   client.header().replies[1].Arm();
   client.Send(Command::kUnpinHost, wire::UnpinHostBody{host}, 1);

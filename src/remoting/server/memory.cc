@@ -220,8 +220,11 @@ CUresult Connection::PinHost(const wire::PinHostBody& body) {
   if (!fd) return CUDA_ERROR_INVALID_VALUE;
   const auto size = os::SealedSize(fd.get());
   constexpr uint64_t kPage = 4096;
+  // Where the null pointers of this process lead, with an offset: a server with many rights could have memory there.
+  constexpr uint64_t kLowest = 64 << 10;
   if (!size || *size != body.bytes || body.bytes == 0 || body.address % kPage != 0 || body.bytes % kPage != 0)
     return CUDA_ERROR_INVALID_VALUE;
+  if (body.address < kLowest || body.address + body.bytes < body.address) return CUDA_ERROR_MAP_FAILED;
   // Pinned memory is the host's, so it is bounded too: by as much again as the device memory.
   if (!Session::Take(session_->pinned_bytes, body.bytes, session_->budget_bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
   const auto release = [&](CUresult result) {
