@@ -174,7 +174,7 @@ TEST_F(ConnectionTest, CopiesThatLeaveTheirChunkOrReplyAreMisuse) {
 
 TEST_F(ConnectionTest, PinnedCopiesMustStayInsidePinnedMemory) {
   Client client(device_);
-  const wire::CopyBody copy{4096, 64, 0, client.welcome().host_window_base, 0, 0};
+  const wire::CopyBody copy{4096, 64, 0, FreeAddress(), 0, 0};
   EXPECT_EQ(client.Ask(Command::kCopyToHost, copy), CUDA_ERROR_INVALID_VALUE);
   const auto fd = os::CreateSealedMemory("test", 4096).value();
   const wire::DescriptorPacket packet{7, 4096};
@@ -189,13 +189,13 @@ TEST_F(ConnectionTest, PinnedCopiesMustStayInsidePinnedMemory) {
   EXPECT_EQ(client.session().pinned_bytes.load(), 0u);
 }
 
-TEST_F(ConnectionTest, MemoryIsNotPinnedWhereTheServerHasSomethingElse) {
+TEST_F(ConnectionTest, MemoryIsNotPinnedWhereNullPointersLeadNorWhereTheServerHasSomethingElse) {
   Client client(device_);
   std::vector<std::byte> ours(1 << 20);
   const uint64_t taken = (reinterpret_cast<uint64_t>(ours.data()) + 4095) / 4096 * 4096;
   const auto fd = os::CreateSealedMemory("test", 8192).value();
   const int raw = fd.get();
-  for (const uint64_t address : {taken, ~uint64_t{4095}}) {
+  for (const uint64_t address : {taken, ~uint64_t{4095}, uint64_t{0}, uint64_t{4096}}) {
     const wire::DescriptorPacket packet{address, 8192};
     ASSERT_TRUE(os::SendPacket(client.socket(), std::as_bytes(std::span(&packet, 1)), std::span(&raw, 1)));
     EXPECT_EQ(client.Ask(Command::kPinHost, wire::PinHostBody{address, address, 8192, 0}), CUDA_ERROR_MAP_FAILED);
@@ -224,18 +224,21 @@ struct MemoryOps {
 };
 
 TEST_F(ConnectionTest, MemoryOperationsReachTheDriverWithoutTheClientsAliases) {
-  static CUstreamBatchMemOpParams seen[2];
+  static fake::Seen<CUstreamBatchMemOpParams> seen;
+  seen.Clear();
   driver_.cuStreamBatchMemOp_v2 = [](CUstream, unsigned count, CUstreamBatchMemOpParams* operations, unsigned) {
-    if (count == 2) std::memcpy(seen, operations, sizeof seen);
+    for (const auto& each : std::span(operations, count)) seen.Add(each);
     return CUDA_SUCCESS;
   };
   Client client(device_);
   MemoryOps ops{.body = {0, 2, 0}};
   for (auto& each : ops.operations) each.value = {CU_STREAM_MEM_OP_WRITE_VALUE_32, 4096, {7}, 0, 0x1234};
   EXPECT_EQ(client.Ask(Command::kStreamMemoryOps, ops), CUDA_SUCCESS);
-  EXPECT_EQ(seen[1].value.address, 4096u);
-  EXPECT_EQ(seen[1].value.value, 7u);
-  EXPECT_EQ(seen[1].value.alias, 0u);
+  const std::vector<CUstreamBatchMemOpParams> operations = seen.All();
+  ASSERT_EQ(operations.size(), 2u);
+  EXPECT_EQ(operations[1].value.address, 4096u);
+  EXPECT_EQ(operations[1].value.value, 7u);
+  EXPECT_EQ(operations[1].value.alias, 0u);
   ops.body.stream = 0x0100000000000007;
   EXPECT_EQ(client.Ask(Command::kStreamMemoryOps, ops), CUDA_ERROR_INVALID_HANDLE);
 }
@@ -254,14 +257,14 @@ TEST_F(ConnectionTest, MalformedMemoryOperationsAreMisuse) {
 }
 
 TEST_F(ConnectionTest, EventsOfALaunchAreNamedAndUnknownAttributesRefused) {
-  static CUlaunchAttribute seen;
+  static fake::Seen<CUlaunchAttribute> seen;
   driver_.cuLaunchKernelEx = [](const CUlaunchConfig* config, CUfunction, void**, void**) {
-    seen = config->attributes[0];
+    seen.Add(config->attributes[0]);
     return CUDA_SUCCESS;
   };
-  static CUevent made;
+  static std::atomic<CUevent> made;
   driver_.cuEventCreate = [](CUevent* event, unsigned) {
-    *event = made = fake::Next<CUevent>();
+    made = *event = fake::Next<CUevent>();
     return CUDA_SUCCESS;
   };
   Client client(device_);
@@ -276,8 +279,12 @@ TEST_F(ConnectionTest, EventsOfALaunchAreNamedAndUnknownAttributesRefused) {
   for (const int id : {7, 12}) {
     launch.attribute.id = id;
     std::memcpy(launch.attribute.value, &event, sizeof event);
+    seen.Clear();
     EXPECT_EQ(client.Ask(Command::kLaunch, launch), CUDA_SUCCESS);
-    EXPECT_EQ(std::memcmp(seen.value, &made, sizeof made), 0) << id;
+    const std::vector<CUlaunchAttribute> attributes = seen.All();
+    ASSERT_EQ(attributes.size(), 1u);
+    const CUevent named = made;
+    EXPECT_EQ(std::memcmp(attributes[0].value, &named, sizeof named), 0) << id;
     launch.attribute.value[0] = 77;
     EXPECT_EQ(client.Ask(Command::kLaunch, launch), CUDA_ERROR_INVALID_HANDLE) << id;
   }
@@ -333,7 +340,7 @@ TEST_F(ConnectionTest, AWaitSynchronisesTheDriverOnlyWhereAKernelMayHavePrinted)
 }
 
 TEST_F(ConnectionTest, MemoryOperationsOfAGraphAreCheckedAlike) {
-  static unsigned count;
+  static std::atomic<unsigned> count;
   driver_.cuGraphCreate = [](CUgraph* graph, unsigned) {
     *graph = fake::Next<CUgraph>();
     return CUDA_SUCCESS;
@@ -362,10 +369,10 @@ TEST_F(ConnectionTest, MemoryOperationsOfAGraphAreCheckedAlike) {
 }
 
 TEST_F(ConnectionTest, EventsOfTheContextReachItsStreamsAndThoseMadeLater) {
-  static std::vector<CUstream> waited;
-  waited.clear();
+  static fake::Seen<CUstream> waited;
+  waited.Clear();
   driver_.cuStreamWaitEvent = [](CUstream stream, CUevent, unsigned) {
-    waited.push_back(stream);
+    waited.Add(stream);
     return CUDA_SUCCESS;
   };
   driver_.cuEventQuery = [](CUevent) { return CUDA_ERROR_NOT_READY; };
@@ -376,10 +383,10 @@ TEST_F(ConnectionTest, EventsOfTheContextReachItsStreamsAndThoseMadeLater) {
   client.Send(Command::kEventCreate, wire::EventCreateBody{event, 0});
   EXPECT_EQ(client.Ask(Command::kContextRecordEvent, wire::HandleBody{event}), CUDA_SUCCESS);
   EXPECT_EQ(client.Ask(Command::kContextWaitEvent, wire::HandleBody{event}), CUDA_SUCCESS);
-  EXPECT_EQ(waited.size(), 3u);  // one of ours, the legacy default stream, the program's
+  EXPECT_EQ(waited.All().size(), 3u);  // one of ours, the legacy default stream, the program's
   client.Send(Command::kStreamCreate, wire::StreamCreateBody{stream(1), 0, 0});
   EXPECT_EQ(client.Ask(Command::kContextWaitEvent, wire::HandleBody{event + 1}), CUDA_ERROR_INVALID_HANDLE);
-  EXPECT_EQ(waited.size(), 4u);
+  EXPECT_EQ(waited.All().size(), 4u);
 }
 
 TEST_F(ConnectionTest, ImageThatItsOwnerCanStillWriteToIsRefused) {

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "driver/driver_table.h"
 #include "remoting/server/session.h"
@@ -25,6 +28,29 @@ Handle Next() {
   static std::atomic<uint64_t> last = 0x1000;
   return (Handle)(last += 0x10);
 }
+
+// What an entry point was called with, in order. A dispatcher adds, the test reads once it has been answered; that
+// orders the two already, but through memory that is mapped twice, where ThreadSanitizer does not see it.
+template <typename T>
+class Seen {
+ public:
+  void Add(T value) {
+    const std::lock_guard lock(lock_);
+    values_.push_back(std::move(value));
+  }
+  void Clear() {
+    const std::lock_guard lock(lock_);
+    values_.clear();
+  }
+  std::vector<T> All() const {
+    const std::lock_guard lock(lock_);
+    return values_;
+  }
+
+ private:
+  mutable std::mutex lock_;
+  std::vector<T> values_;
+};
 
 }  // namespace fake
 

@@ -9,20 +9,20 @@
 namespace mignificient::server {
 namespace {
 
-std::vector<CUstream> copied_on;     // streams of copies, in order
-std::vector<CUstream> made_to_wait;  // streams that were told to wait for an event
+fake::Seen<CUstream> copied_on;     // streams of copies, in order
+fake::Seen<CUstream> made_to_wait;  // streams that were told to wait for an event
 
 class LegacyStreamTest : public ConnectionTest {
  protected:
   LegacyStreamTest() {
-    copied_on.clear();
-    made_to_wait.clear();
+    copied_on.Clear();
+    made_to_wait.Clear();
     driver_.cuMemcpyHtoDAsync_v2 = [](CUdeviceptr, const void*, size_t, CUstream stream) {
-      copied_on.push_back(stream);
+      copied_on.Add(stream);
       return CUDA_SUCCESS;
     };
     driver_.cuStreamWaitEvent = [](CUstream stream, CUevent, unsigned) {
-      made_to_wait.push_back(stream);
+      made_to_wait.Add(stream);
       return CUDA_SUCCESS;
     };
   }
@@ -41,7 +41,7 @@ TEST_F(LegacyStreamTest, IsTheContextsWhereNobodyElseUsesTheContext) {
   Client client(device_);
   Copy(client, 0);
   Copy(client, 1);
-  EXPECT_THAT(copied_on, testing::ElementsAre(nullptr, nullptr));
+  EXPECT_THAT(copied_on.All(), testing::ElementsAre(nullptr, nullptr));
 }
 
 TEST_F(LegacyStreamTest, IsTheConnectionsOwnInASharedContext) {
@@ -50,11 +50,12 @@ TEST_F(LegacyStreamTest, IsTheConnectionsOwnInASharedContext) {
   Copy(first, 0);
   Copy(first, 1);
   Copy(second, 0);
-  ASSERT_EQ(copied_on.size(), 3u);
-  EXPECT_NE(copied_on[0], nullptr);
-  EXPECT_EQ(copied_on[0], copied_on[1]);
-  EXPECT_NE(copied_on[2], nullptr);
-  EXPECT_NE(copied_on[0], copied_on[2]);
+  const std::vector<CUstream> streams = copied_on.All();
+  ASSERT_EQ(streams.size(), 3u);
+  EXPECT_NE(streams[0], nullptr);
+  EXPECT_EQ(streams[0], streams[1]);
+  EXPECT_NE(streams[2], nullptr);
+  EXPECT_NE(streams[0], streams[2]);
 }
 
 TEST_F(LegacyStreamTest, StaysTheConnectionsOwnBesideStreamsThatDoNotBlock) {
@@ -63,8 +64,10 @@ TEST_F(LegacyStreamTest, StaysTheConnectionsOwnBesideStreamsThatDoNotBlock) {
   Copy(client, 0);
   MakeStream(client, 0, 1);
   Copy(client, 0);
-  EXPECT_EQ(copied_on[0], copied_on[1]);
-  EXPECT_THAT(made_to_wait, testing::IsEmpty());
+  const std::vector<CUstream> streams = copied_on.All();
+  ASSERT_EQ(streams.size(), 2u);
+  EXPECT_EQ(streams[0], streams[1]);
+  EXPECT_THAT(made_to_wait.All(), testing::IsEmpty());
 }
 
 TEST_F(LegacyStreamTest, IsTheContextsFromTheFirstBlockingStreamOnAndBehindWhatWasBefore) {
@@ -75,11 +78,12 @@ TEST_F(LegacyStreamTest, IsTheContextsFromTheFirstBlockingStreamOnAndBehindWhatW
   Copy(client, 0);
   MakeStream(client, 1, 0);
   Copy(client, 1);
-  ASSERT_EQ(copied_on.size(), 3u);
-  EXPECT_NE(copied_on[0], nullptr);
-  EXPECT_EQ(copied_on[1], nullptr);
-  EXPECT_EQ(copied_on[2], nullptr);
-  EXPECT_THAT(made_to_wait, testing::ElementsAre(nullptr));
+  const std::vector<CUstream> streams = copied_on.All();
+  ASSERT_EQ(streams.size(), 3u);
+  EXPECT_NE(streams[0], nullptr);
+  EXPECT_EQ(streams[1], nullptr);
+  EXPECT_EQ(streams[2], nullptr);
+  EXPECT_THAT(made_to_wait.All(), testing::ElementsAre(nullptr));
 }
 
 }  // namespace
