@@ -312,7 +312,9 @@ def test_python_and_cpp_functions_share_a_node(make_node):
     library = str(BUILD / "tests" / "node" / "node_test_function.so")
     runs = [node.start("count", user=f"user{i % 3}", **({"function_path": library} if i % 2 else {}))
             for i in range(12)]
-    assert sorted(int(Answer(run.getresponse()).body) for run in runs) == [1] * 6 + [2] * 6
+    calls = [int(Answer(run.getresponse()).body) for run in runs]
+    for first in range(6):  # of a user and a language; how many containers each has is for the partitions to say
+        assert sorted((calls[first], calls[first + 6])) in ([1, 2], [1, 1]), calls
 
 
 def test_the_environment_is_made_for_the_function(make_node, monkeypatch):
