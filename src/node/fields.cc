@@ -84,8 +84,8 @@ Result<uint64_t> GpuMemoryField(const json::object& body, std::optional<uint64_t
 Result<std::string> MigInstanceField(const json::object& body, std::optional<std::string> fallback) {
   MIG_ASSIGN(std::string text, NameField(body, "mig-instance", std::move(fallback)));
   if (text == "any") return text;
-  static const std::regex kAllowed("any|[1-7]g|([1-7]c\\.)?[1-7]g\\.[0-9]+gb(\\+[a-z.]+)?");
-  if (!std::regex_match(text, kAllowed))
+  static const std::regex allowed("any|[1-7]g|([1-7]c\\.)?[1-7]g\\.[0-9]+gb(\\+[a-z.]+)?");
+  if (!std::regex_match(text, allowed))
     return BadField("mig-instance", "\"{}\" is given; allowed is any, 1g to 7g, or a profile such as 3g.40gb.", text);
   return text;
 }

@@ -64,7 +64,7 @@ void ArrangeFds(Launch& launch) {
   for (size_t i = 0; i < launch.fd_count; ++i)
     if (::dup2(moved[i], launch.fds[i].target) < 0) GiveUp(launch, "dup2");
   if (!IsTarget(launch, 0)) {
-    const int null = ::open("/dev/null", O_RDONLY);
+    const int null = ::open("/dev/null", O_RDONLY);  // NOLINT(android-cloexec-open): it may be 0 already
     if (null < 0) GiveUp(launch, "open /dev/null");
     if (null != 0 && ::dup2(null, 0) < 0) GiveUp(launch, "dup2");
   }

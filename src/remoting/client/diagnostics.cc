@@ -152,7 +152,7 @@ MIG_EXPORT CUresult cuLogsCurrent(unsigned* iterator, unsigned) {
 }
 MIG_EXPORT CUresult cuLogsDumpToFile(unsigned*, const char* path, unsigned flags) {
   if (path == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
-  std::FILE* const file = std::fopen(path, "w");
+  std::FILE* const file = std::fopen(path, "we");
   if (file == nullptr) return CUDA_ERROR_INVALID_VALUE;
   return std::fclose(file) == 0 ? CUDA_SUCCESS : CUDA_ERROR_OPERATING_SYSTEM;
 }
