@@ -24,12 +24,16 @@ function(mig_library name)
   target_link_libraries(${name} PUBLIC mig_options ${ARG_LIBS})
 endfunction()
 
+# All of them, for a build that is there to run them, such as one with sanitizers: `ctest -LE pytest` afterwards.
+add_custom_target(unit_tests)
+
 # mig_test(NAME SOURCES a_test.cc LIBS mig_base): one GoogleTest binary, one ctest entry.
 function(mig_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE mig_options ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  add_dependencies(unit_tests ${name})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES
     ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp:halt_on_error=1")
