@@ -37,6 +37,14 @@ TEST(ChildTest, ReportsTheSignalByName) {
   EXPECT_EQ(AwaitEnd(*child).Sentence(), "was killed by signal 11 (SIGSEGV)");
 }
 
+TEST(ChildTest, IgnoresNoSignalThatItsParentIgnores) {
+  const auto before = ::signal(SIGUSR1, SIG_IGN);
+  auto child = Child::Spawn(Shell("grep -Eq '^SigIgn:.0+$' /proc/self/status"));
+  EXPECT_EQ(::signal(SIGUSR1, before), SIG_IGN) << "The parent goes on ignoring it.";
+  ASSERT_TRUE(child);
+  EXPECT_EQ(AwaitEnd(*child).Sentence(), "exited with status 0");
+}
+
 TEST(ChildTest, AMissingProgramIsTheSpawnersError) {
   const auto child = Child::Spawn({.argv = {"/does/not/exist"}});
   ASSERT_FALSE(child);
