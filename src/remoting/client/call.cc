@@ -48,7 +48,7 @@ CUresult Waited(Channel& channel, uint16_t slot, std::span<std::byte> reply) {
   const CUresult result = channel.Wait(channel.reply(slot));
   // A slot whose server died stays armed; it is given back only when its completion is done.
   if (!channel.reply(slot).Done()) return result;
-  if (result == CUDA_SUCCESS) std::memcpy(reply.data(), channel.reply_data(slot), reply.size());
+  if (result == CUDA_SUCCESS && !reply.empty()) std::memcpy(reply.data(), channel.reply_data(slot), reply.size());
   channel.ReleaseSlot(slot);
   return result;
 }
