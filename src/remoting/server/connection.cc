@@ -430,6 +430,7 @@ bool Connection::End(wire::SessionEnd reason, std::string text) {
   return false;
 }
 
+// NOLINTNEXTLINE(readability-function-size,readability-function-cognitive-complexity): nearly all of it is generated
 bool Connection::DispatchGenerated(uint16_t opcode, uint16_t slot, std::span<const std::byte> body) {
   if (opcode == wire::api::cuGraphLaunch::kOpcode) {
     waits_.NoteNewKernels();
