@@ -35,6 +35,7 @@ using Error = boost::system::error_code;
 constexpr uint64_t kFieldsBytes = 64 << 10;  // a request's JSON besides its payload
 constexpr uint32_t kHeaderBytes = 16 << 10;
 constexpr size_t kReadBytes = 4096;
+constexpr uint64_t kLeastLinger = 16 << 20;  // of a body that is not wanted, so that its sender comes to read why
 
 asio::redirect_error_t<asio::use_awaitable_t<>> Into(Error& error) {
   return asio::redirect_error(asio::use_awaitable, error);
@@ -395,7 +396,7 @@ class Connection : public AnyConnection, public std::enable_shared_from_this<Con
   // A caller that still sends would lose the answer to a reset: read what comes until it has seen the answer.
   asio::awaitable<void> Linger() {
     Error error;
-    uint64_t left = shared_->config.limits.payload_bytes;
+    uint64_t left = std::max<uint64_t>(shared_->config.limits.payload_bytes, kLeastLinger);
     deadline_.In(5);
     while (!error && left > 0) {
       buffer_.clear();
