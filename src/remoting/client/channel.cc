@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "os/barrier.h"
@@ -80,8 +81,11 @@ std::byte* Channel::WaitForSpaceLocked(uint32_t bytes) {
 }
 
 bool Channel::Write(uint16_t opcode, uint16_t slot, std::span<const std::byte> body, std::span<const std::byte> tail) {
-  return WriteWith(opcode, slot, body.size() + tail.size(),
-                   [body, tail](std::byte* space) { std::ranges::copy(tail, std::ranges::copy(body, space).out); });
+  // memcpy: std::ranges::copy goes byte by byte, 3 us for 4 KiB. It must be given pointers, also for no bytes.
+  return WriteWith(opcode, slot, body.size() + tail.size(), [body, tail](std::byte* space) {
+    if (!body.empty()) std::memcpy(space, body.data(), body.size());
+    if (!tail.empty()) std::memcpy(space + body.size(), tail.data(), tail.size());
+  });
 }
 
 std::optional<uint32_t> Channel::TryAcquireChunk() {
