@@ -278,7 +278,11 @@ def gpu_name():
         return "none"
 
 
-def commit():
+def commit(tree):
+    """What the tree was built from: a package says so; else the checkout that this runs in."""
+    said = pathlib.Path(tree) / "COMMIT"
+    if said.exists():
+        return said.read_text().strip()
     try:
         done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     except OSError:
@@ -312,7 +316,7 @@ def parse(arguments):
 def write(path, comparison, rows, wrong):
     options, results = comparison.options, comparison.results
     result = {"date": datetime.date.today().isoformat(), "gpu": "software" if options.software else gpu_name(),
-              "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)), "commit": options.commit or commit(),
+              "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)), "commit": options.commit or commit(options.tree),
               "rounds": options.rounds, "effort": comparison.effort, "seconds": results.seconds, "wrong": wrong,
               "skipped": results.skipped, "answers": results.answers(), "rows": rows}
     pathlib.Path(path).write_text(json.dumps(result, indent=1) + "\n")

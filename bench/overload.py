@@ -225,7 +225,7 @@ def main():
     if options.json:
         result = {"date": datetime.date.today().isoformat(), "gpu": gpu_name() if options.driver != "cpu" else "software",
                   "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)),
-                  "commit": options.commit or commit(), "times": options.times, "seconds": options.seconds, **row}
+                  "commit": options.commit or commit(options.tree), "times": options.times, "seconds": options.seconds, **row}
         with open(options.json, "w") as file:
             json.dump(result, file, indent=1)
             file.write("\n")

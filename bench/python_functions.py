@@ -171,7 +171,7 @@ def main():
     print_rows(rows)
     if options.json:
         result = {"date": datetime.date.today().isoformat(), "gpu": gpu_name(), "machine": platform.platform(),
-                  "cpus": len(os.sched_getaffinity(0)), "commit": options.commit or commit(),
+                  "cpus": len(os.sched_getaffinity(0)), "commit": options.commit or commit(options.tree),
                   "rounds": options.rounds, "warm": options.warm, "rows": rows}
         with open(options.json, "w") as file:
             json.dump(result, file, indent=1)

@@ -497,7 +497,7 @@ def main(arguments=None):
     if options.json:
         result = {"date": datetime.date.today().isoformat(), "gpu": "software" if options.software else gpu_name(),
                   "machine": platform.platform(), "cpus": len(os.sched_getaffinity(0)),
-                  "commit": options.commit or commit(), "seconds": options.seconds, "half": half, "wrong": wrong,
+                  "commit": options.commit or commit(options.tree), "seconds": options.seconds, "half": half, "wrong": wrong,
                   "findings": {name: {"value": value, "target": target, "met": met}
                                for name, (value, target, met) in found.items()}, "results": results}
         with open(options.json, "w") as file:
