@@ -1,6 +1,7 @@
 // Libraries and kernels, which the client names.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "remoting/server/connection_fixture.h"
@@ -29,8 +30,8 @@ struct Name {
 };
 
 TEST_F(ConnectionTest, ALibrarysImageStaysMappedUntilItIsUnloaded) {
-  static const void* image;
-  static bool preserved, intact;
+  static std::atomic<const void*> image;  // atomic: see fake::Seen
+  static std::atomic<bool> preserved, intact;
   driver_.cuLibraryLoadData = [](CUlibrary* library, const void* code, int*, void**, unsigned, int* options, void**,
                                  unsigned count) {
     image = code;
@@ -39,12 +40,12 @@ TEST_F(ConnectionTest, ALibrarysImageStaysMappedUntilItIsUnloaded) {
     return CUDA_SUCCESS;
   };
   driver_.cuLibraryUnload = [](CUlibrary) {
-    intact = std::strncmp(static_cast<const char*>(image), ".version", 8) == 0;  // read, not remembered
+    intact = std::strncmp(static_cast<const char*>(image.load()), ".version", 8) == 0;  // read, not remembered
     return CUDA_SUCCESS;
   };
   for (const bool unload : {true, false}) {
     Client client(device_);
-    preserved = intact = false;
+    preserved = false, intact = false;
     SendImage(client);
     EXPECT_EQ(client.Ask(Command::kLoadLibrary, kLoad), CUDA_SUCCESS);
     EXPECT_TRUE(preserved);
@@ -61,7 +62,7 @@ TEST_F(ConnectionTest, ALibrarysImageStaysMappedUntilItIsUnloaded) {
 }
 
 TEST_F(ConnectionTest, ALibraryAndItsKernelMayBeAskedForWithoutWaiting) {
-  static int described;
+  static std::atomic<int> described;
   described = 0;
   driver_.cuKernelGetAttribute = [](int* value, int, CUkernel, CUdevice) {
     ++described;
