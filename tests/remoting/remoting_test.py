@@ -45,7 +45,7 @@ def test_work_that_never_ends_ends_with_its_program():
         assert select.select([end], [], [], 60)[0], "A process is left behind."
 
 
-@pytest.mark.parametrize("case", ["waiting", "copying", "thread-streams", "coming-and-going"])
+@pytest.mark.parametrize("case", ["waiting", "copying", "thread-streams", "coming-and-going", "modules"])
 def test_what_one_thread_waits_for_keeps_no_other_from_working(case):
     done = subprocess.run([*RUN, BUILD / "tests/thread_program", case], capture_output=True, text=True, timeout=120,
                           check=False)

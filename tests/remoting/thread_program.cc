@@ -173,13 +173,29 @@ void ComingAndGoing() {
   Join(workers);
 }
 
+// Threads load, look up and unload modules of their own: one's unloading gives the name of its kernel to the next.
+void Modules() {
+  Setup();
+  auto threads = Start(8, [](int) {
+    for (int i = 0; i < 1000; ++i) {
+      CUmodule module;
+      CUfunction add;
+      OK(cuModuleLoadData(&module, kAddPtx));
+      OK(cuModuleGetFunction(&add, module, "add"));
+      OK(cuModuleUnload(module));
+    }
+  });
+  Join(threads);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::map<std::string, void (*)()> cases = {{"waiting", Waiting},
                                                    {"copying", Copying},
                                                    {"thread-streams", ThreadStreams},
-                                                   {"coming-and-going", ComingAndGoing}};
+                                                   {"coming-and-going", ComingAndGoing},
+                                                   {"modules", Modules}};
   const auto found = cases.find(argc > 1 ? argv[1] : "");
   if (found == cases.end()) return 2;
   found->second();

@@ -67,7 +67,7 @@ CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, co
 // Replaces `function` by the entry of the same name that is described.
 CUresult Described(const Function*& function);
 
-// Forgets the names of a module or library that is unloaded.
+// Forgets the names of a module or library whose unloading the server has been told of.
 void ForgetFunctionsOf(uint64_t owner);
 
 // Where the program has a launch's parameters: one pointer each, or all in one buffer.

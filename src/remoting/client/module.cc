@@ -107,9 +107,10 @@ CUresult LoadFile(Command command, const char* path, JitRequest jit, T* loaded) 
 CUresult Unload(Command command, HandleKind kind, uint64_t handle) {
   if (const CUresult ready = ReadyFor(kind); ready != CUDA_SUCCESS) return ready;
   if (wire::UnpackHandle(handle).kind != kind) return CUDA_ERROR_INVALID_HANDLE;
-  ForgetFunctionsOf(handle);
+  const CUresult posted = PostBody(static_cast<uint16_t>(command), wire::HandleBody{handle});
+  ForgetFunctionsOf(handle);  // after the server is told: another thread may take the names at once
   TheGlobals().ForgetOf(handle);
-  return PostBody(static_cast<uint16_t>(command), wire::HandleBody{handle});
+  return posted;
 }
 
 // Finds a kernel by name; `found` is the program's CUfunction or CUkernel.
