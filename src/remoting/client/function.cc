@@ -71,6 +71,20 @@ const Function* Publish(Registry& registry, std::unique_ptr<const Function> func
   return function.release();  // the slot's
 }
 
+// Sets `runs` and `has_gaps` from `params`.
+void LayOut(Function& function) {
+  uint32_t end = 0;
+  for (const auto& [offset, size] : function.params) {
+    function.has_gaps |= offset > end;
+    const bool joins = !function.runs.empty() && function.runs.back().size == size && offset == end;
+    if (joins)
+      ++function.runs.back().count;
+    else
+      function.runs.push_back({offset, size, 1});
+    end = offset + size;
+  }
+}
+
 CUresult Fill(Function& function, const wire::FunctionReply& reply) {
   if (reply.param_count > wire::kMaxKernelParams) return CUDA_ERROR_UNKNOWN;
   function.described = true;
@@ -80,13 +94,6 @@ CUresult Fill(Function& function, const wire::FunctionReply& reply) {
   function.params.assign(reply.params, reply.params + reply.param_count);
   LayOut(function);
   return CUDA_SUCCESS;
-}
-
-// Whether it is known which kernels the library has, so that nobody need wait for one.
-bool IsPromised(wire::Command command, uint64_t owner) {
-  if (command != wire::Command::kGetKernel) return false;
-  const Library* library = Libraries().Find(owner);
-  return library != nullptr && library->kernels;
 }
 
 // Has the server find the kernel under function.handle; where it is promised, without waiting for it.
@@ -135,20 +142,6 @@ HandleNames<Library>& Libraries() {
   return names;
 }
 
-void LayOut(Function& function) {
-  function.runs.clear();
-  uint32_t end = 0;
-  for (const auto& [offset, size] : function.params) {
-    function.has_gaps |= offset > end;
-    const bool joins = !function.runs.empty() && function.runs.back().size == size && offset == end;
-    if (joins)
-      ++function.runs.back().count;
-    else
-      function.runs.push_back({offset, size, 1});
-    end = offset + size;
-  }
-}
-
 CUresult FindPackedParams(const Function& function, void** params, void** extra, ParamSource& source) {
   source = {};
   size_t bytes = 0;
@@ -185,8 +178,10 @@ CUresult GetFunction(wire::Command command, uint64_t owner, const char* name, co
     function = known->second;
     return CUDA_SUCCESS;
   }
-  const bool promised = IsPromised(command, owner);
-  if (promised && !Libraries().Find(owner)->kernels->contains(name)) return CUDA_ERROR_NOT_FOUND;
+  // Where it is known which kernels the library has, nobody need wait for one.
+  const Library* library = command == wire::Command::kGetKernel ? Libraries().Find(owner) : nullptr;
+  const bool promised = library != nullptr && library->kernels;
+  if (promised && !library->kernels->contains(name)) return CUDA_ERROR_NOT_FOUND;
   auto asked = std::make_unique<Function>();
   asked->owner = owner;
   asked->name = name;

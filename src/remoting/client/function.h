@@ -40,9 +40,6 @@ struct Function {
   mutable std::atomic<uint64_t> proven_togetherness{0};
 };
 
-// Sets `runs` and `has_gaps` from `params`.
-void LayOut(Function& function);
-
 // Entries by their slots, in pages that are made as they are needed and never go.
 inline constexpr uint32_t kFunctionPageEntries = 4096;
 inline constexpr uint32_t kFunctionPages = 256;
