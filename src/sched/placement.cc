@@ -115,9 +115,7 @@ void Scheduler::PlaceWaiting() {
 // The first of the group runs beside others; the next one need not, where a partition is idle.
 void Scheduler::SpreadOut(const Group& group, const std::set<size_t>& blocked) {
   const Demand& demand = group.demand;
-  const OwnerState& owner = *group.owner;
-  const bool most = demand.max_containers != 0 && owner.containers.size() >= demand.max_containers;
-  if (most || owner.no_more || StartingFor(group) != 0) return;
+  if (HasMost(group) || group.owner->no_more || StartingFor(group) != 0) return;
   if (const auto partition = PartitionWithRoom(demand, blocked, Which::kIdle))
     StartContainer(*partition, demand, group.queue.front().second);
 }
@@ -128,13 +126,12 @@ void Scheduler::StartFor(Group& group, std::set<size_t>& blocked) {
   const OwnerState& known = *group.owner;
   for (size_t i = StartingFor(group); i < group.queue.size(); ++i) {
     if (demand.concurrency != 0 && known.running + i >= demand.concurrency) return;
-    const bool most = demand.max_containers != 0 && known.containers.size() >= demand.max_containers;
     std::optional<size_t> partition;
     if (!HasContainer(group)) {
       if (!IsHoused(demand)) return;
-      if (!most || EvictOneOf(known)) partition = PartitionWithRoom(demand, blocked, Which::kAny);
+      if (!HasMost(group) || EvictOneOf(known)) partition = PartitionWithRoom(demand, blocked, Which::kAny);
       if (!partition) return WaitForRoom(demand, blocked);
-    } else if (!most && !known.no_more) {
+    } else if (!HasMost(group) && !known.no_more) {
       partition = PartitionForOneMore(demand, blocked);
     }
     if (!partition) return;
@@ -167,6 +164,11 @@ void Scheduler::EvictIdle(ContainerId id) {
 std::optional<size_t> Scheduler::PartitionForOneMore(const Demand& demand, const std::set<size_t>& blocked) const {
   const auto idle = PartitionWithRoom(demand, blocked, Which::kIdle);
   return idle || demand.max_containers == 0 ? idle : PartitionWithRoom(demand, blocked, Which::kAny);
+}
+
+bool Scheduler::HasMost(const Group& group) const {
+  const uint32_t most = group.demand.max_containers;
+  return most != 0 && group.owner->containers.size() >= most;
 }
 
 size_t Scheduler::StartingFor(const Group& group) const {

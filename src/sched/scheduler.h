@@ -274,6 +274,7 @@ class Scheduler {
   void PlaceWaiting();
   void SpreadOut(const Group& group, const std::set<size_t>& blocked);
   void StartFor(Group& group, std::set<size_t>& blocked);
+  bool HasMost(const Group& group) const;  // as many containers as its owner may have
   size_t StartingFor(const Group& group) const;
   bool HasContainer(const Group& group) const;
   std::optional<ContainerId> IdleContainer(const Group& group, const std::set<size_t>& blocked) const;
