@@ -24,9 +24,8 @@ Result<std::vector<std::string>> PlanRepartition(Nvml& nvml, uint32_t gpu, const
                                                  std::span<const Demand> demands);
 
 // Waits a moment for processes that have just ended, then makes the mix. Gives what was done, one sentence for each
-// step; nothing: nothing had to be. kExhausted where a process runs on the GPU, or another one
-// partitions GPUs. After any error the GPU is as before,
-// or the error says what is left.
+// step; nothing: nothing had to be. kExhausted where a process runs on the GPU, or another one partitions GPUs. After
+// any error the GPU is as before, or the error says what is left.
 Result<std::vector<std::string>> Repartition(Nvml& nvml, uint32_t gpu, const std::string& uuid,
                                              std::span<const Demand> demands);
 
