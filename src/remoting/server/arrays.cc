@@ -100,7 +100,8 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
     if (copy.src_memory_type == kHost) copy.src_host = rebase(copy.src_host);
     if (copy.dst_memory_type == kHost) copy.dst_host = rebase(copy.dst_host);
   }
-  if (!PassGate(ClassOfCopy(copy.width_bytes * copy.height * copy.depth))) return false;
+  const uint64_t bytes = copy.width_bytes * copy.height * copy.depth;
+  if (!PassGate(ClassOfCopy(bytes))) return false;
   waits_.Pin();
   CUstream stream = nullptr;
   CUresult result = CUDA_SUCCESS;
@@ -110,7 +111,7 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
   if (result == CUDA_SUCCESS && staged) result = staging_.Pin(body.chunk);
   if (result == CUDA_SUCCESS) {
     TouchedStream(stream);
-    Observe({CopyKind(copy), stream, copy.width_bytes * copy.height * copy.depth});
+    Observe({CopyKind(copy), stream, bytes});
     result = driver().cuMemcpy3DAsync_v2(&copy, stream);
   }
   if (!staged) {
