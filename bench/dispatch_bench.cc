@@ -22,7 +22,7 @@ namespace {
 using wire::Command;
 
 constexpr char kPtx[] = ".version 8.0\n.target sm_90\n.address_size 64\n";
-unsigned params = 8;  // of the kernel, 8 bytes each
+unsigned params = 0;  // of the kernel, 8 bytes each
 
 DriverTable Driver() {
   DriverTable driver = server::FakeDriver();
@@ -118,34 +118,43 @@ wire::LaunchBody LaunchOf(uint64_t kernel) {
           .param_bytes = params * 8};
 }
 
+// A client with a kernel of `count` parameters, ready to launch.
+class Launcher {
+ public:
+  explicit Launcher(unsigned count) {
+    params = count;
+    launch_ = LaunchOf(client_.Kernel());
+    values_.resize(launch_.param_bytes);
+  }
+  void Launch() { client_.Send(Command::kLaunch, launch_, values_); }
+  void Synchronize() { client_.Ask(Command::kStreamSynchronize, wire::HandleBody{0}); }
+
+ private:
+  const DriverTable driver_ = Driver();
+  const server::Device device_ = DeviceOf(driver_);
+  Client client_{device_};
+  wire::LaunchBody launch_;
+  std::vector<std::byte> values_;
+};
+
 // Bursts, so that the dispatcher finds the next one in the ring.
 constexpr int kBurst = 1000;
 
 void Launch(benchmark::State& state) {
-  params = static_cast<unsigned>(state.range(0));
-  static const DriverTable driver = Driver();
-  const server::Device device = DeviceOf(driver);
-  Client client(device);
-  const wire::LaunchBody launch = LaunchOf(client.Kernel());
-  const std::vector<std::byte> values(launch.param_bytes);
+  Launcher launcher(static_cast<unsigned>(state.range(0)));
   for (auto _ : state) {
-    for (int i = 0; i < kBurst; ++i) client.Send(Command::kLaunch, launch, values);
-    client.Ask(Command::kStreamSynchronize, wire::HandleBody{0});
+    for (int i = 0; i < kBurst; ++i) launcher.Launch();
+    launcher.Synchronize();
   }
   state.SetItemsProcessed(state.iterations() * kBurst);
 }
 BENCHMARK(Launch)->Arg(8)->Arg(40)->UseRealTime();
 
 void LaunchAndSynchronize(benchmark::State& state) {
-  params = 8;
-  static const DriverTable driver = Driver();
-  const server::Device device = DeviceOf(driver);
-  Client client(device);
-  const wire::LaunchBody launch = LaunchOf(client.Kernel());
-  const std::vector<std::byte> values(launch.param_bytes);
+  Launcher launcher(8);
   for (auto _ : state) {
-    client.Send(Command::kLaunch, launch, values);
-    client.Ask(Command::kStreamSynchronize, wire::HandleBody{0});
+    launcher.Launch();
+    launcher.Synchronize();
   }
 }
 BENCHMARK(LaunchAndSynchronize)->UseRealTime();
