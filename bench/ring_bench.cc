@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -17,17 +18,21 @@ namespace mignificient::ring {
 namespace {
 
 constexpr size_t kBytes = 1 << 20;
-constexpr uint32_t kRecord = 112;  // a launch with eight parameters
+constexpr uint32_t kRecord = 112;     // a launch with eight parameters
+constexpr uint32_t kMostBytes = 384;  // with forty
+constexpr uint16_t kWork = 1, kWait = 2;
 
 struct Ends {
   explicit Ends(Barrier barrier)
       : producer(*control, std::as_writable_bytes(std::span(storage)), barrier),
         consumer(*control, std::as_bytes(std::span(storage)), kBytes / 4, barrier) {}
 
-  bool Write() {
-    std::byte* space = producer.Reserve(kRecord);
+  bool Write(uint32_t bytes = kRecord, uint16_t opcode = kWork) {
+    std::byte* space = producer.Reserve(bytes);
     if (space == nullptr) return false;
-    std::memcpy(space, record.data(), kRecord);
+    const RecordHeader header{bytes, opcode, 0};
+    std::memcpy(space, &header, sizeof header);
+    std::memcpy(space + sizeof header, content.data(), bytes - sizeof header);
     producer.Publish();
     return true;
   }
@@ -45,14 +50,7 @@ struct Ends {
   std::vector<uint64_t> storage = std::vector<uint64_t>(kBytes / sizeof(uint64_t));
   Producer producer;
   Consumer consumer;
-  std::array<uint64_t, kRecord / sizeof(uint64_t)> record = FirstWord();
-
-  static std::array<uint64_t, kRecord / sizeof(uint64_t)> FirstWord() {
-    std::array<uint64_t, kRecord / sizeof(uint64_t)> words{};
-    const RecordHeader header{kRecord, 1, 0};
-    std::memcpy(words.data(), &header, sizeof header);
-    return words;
-  }
+  std::array<std::byte, kMostBytes> content{};
 };
 
 // One thread does both, so that no cache line travels. Argument: Barrier.
@@ -81,6 +79,42 @@ void WriteWhileRead(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(WriteWhileRead)->ArgName("asymmetric")->Arg(0)->Arg(1);
+
+void Work(std::chrono::nanoseconds duration) {
+  const auto end = std::chrono::steady_clock::now() + duration;
+  while (std::chrono::steady_clock::now() < end) {
+  }
+}
+
+// A command that keeps the reader busy for 3 us, as a launch does the driver, and one that is waited for. Argument:
+// bytes of the first.
+void LaunchAndWait(benchmark::State& state) {
+  if (!os::RegisterForBarrier()) return state.SkipWithError("no membarrier");
+  Ends ends(Barrier::kAsymmetric);
+  Completion completion{};
+  std::jthread reader([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const auto next = ends.consumer.Next();
+      if (!next || !*next) {
+        os::SpinPause();
+        continue;
+      }
+      ends.consumer.Release();
+      if ((*next)->opcode == kWait)
+        completion.Finish(0);
+      else
+        Work(std::chrono::microseconds(3));
+    }
+  });
+  for (auto _ : state) {
+    completion.Arm();
+    ends.Write(static_cast<uint32_t>(state.range(0)), kWork);
+    ends.Write(16, kWait);
+    while (!completion.Wait(1'000'000'000)) {
+    }
+  }
+}
+BENCHMARK(LaunchAndWait)->ArgName("bytes")->Arg(kRecord)->Arg(kMostBytes)->UseRealTime();
 
 void ArmAndFinish(benchmark::State& state) {
   Completion completion{};
