@@ -119,11 +119,12 @@ bool Connection::Copy3D(uint16_t slot, const wire::Copy3DBody& body) {
     return true;
   }
   ring::Completion& completion = header().chunks[body.chunk];
+  const bool from_host = copy.src_memory_type == static_cast<int>(CU_MEMORYTYPE_HOST);
   if (result == CUDA_SUCCESS) {
-    waits_.AddStream(completion, stream, Waits::Flush::kNo);
+    waits_.AddStream(completion, stream, from_host ? Waits::Purpose::kRoom : Waits::Purpose::kAnswer);
     return true;
   }
-  if (copy.src_memory_type == static_cast<int>(CU_MEMORYTYPE_HOST)) Defer(result);  // nobody waits for that chunk
+  if (from_host) Defer(result);  // nobody waits for that chunk
   NoteSticky(result);
   completion.Finish(result);
   return true;

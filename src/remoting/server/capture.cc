@@ -51,6 +51,7 @@ bool Connection::BeginCapture(uint16_t slot, std::span<const std::byte> body) {
   if (result == CUDA_SUCCESS && begin->graph != 0 && !ResolveGraph(begin->graph, graph))
     result = CUDA_ERROR_INVALID_VALUE;
   if (result == CUDA_SUCCESS) result = TakeLinks(body, begin->dependency_count, links);
+  waits_.LetGoOfStreams();
   if (result == CUDA_SUCCESS && capturing_.empty()) result = KeepBusy();
   // Relaxed whatever the program asked for: the mode restricts threads, and the program's are not here.
   constexpr int kMode = CU_STREAM_CAPTURE_MODE_RELAXED;

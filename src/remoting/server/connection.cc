@@ -118,7 +118,7 @@ Connection::Connection(const Device& device, std::shared_ptr<Session> session, o
       consumer_(header().ring, region_.bytes().subspan(wire::kRingOffset, wire::kRingBytes), wire::kMaxCommandBytes,
                 barrier),
       staging_(*device.driver, region_.data() + wire::kChunkOffset),
-      waits_(*device.driver),
+      waits_(*device.driver, device.marks.get()),
       host_calls_(header().host_calls),
       streams_(wire::HandleKind::kStream, kObjectLimit),
       events_(wire::HandleKind::kEvent, kObjectLimit),
@@ -187,7 +187,7 @@ bool Connection::Step() {
   if (activity_ != nullptr && !MayContinueActivity((*record)->opcode)) activity_->Close();
   if (!Dispatch(**record)) return false;
   if (activity_ != nullptr) activity_->AfterCommand();
-  if (!waits_.empty()) PollWaits();
+  PollWaits(consumer_.SeesMore() ? Waits::Look::kGlance : Waits::Look::kSpin);
   return waits_.size() <= kMostWaits || Misuse(fmt::format("More than {} waits are pending.", kMostWaits));
 }
 
@@ -196,11 +196,13 @@ bool Connection::Idle() {
     activity_->Close();
     activity_->Poll();
   }
-  if (!waits_.empty()) PollWaits();
+  PollWaits(spins_ ? Waits::Look::kSpin : Waits::Look::kSlept);
   const auto now = Clock::now();
   if (std::exchange(worked_, false)) idle_since_ = now;
   const nanoseconds idle_for = now - idle_since_;
-  if (idle_for < SpinTime())
+  if (idle_for > std::chrono::microseconds(1)) waits_.NoteTimePassed();
+  spins_ = idle_for < SpinTime();
+  if (spins_)
     SpinFor(idle_for);
   else
     Sleep(idle_for);
@@ -211,7 +213,15 @@ bool Connection::Idle() {
 void Connection::SpinFor(nanoseconds idle_for) {
   constexpr nanoseconds kSoon{20'000};
   constexpr int kPausesLater = 8;  // some 0.3 us
-  for (int i = 0; i < (idle_for < kSoon || !waits_.empty() ? 1 : kPausesLater); ++i) os::SpinPause();
+  constexpr int kLooks = 8;        // at waits, which end soon: without all else that a step does
+  if (waits_.empty()) {
+    for (int i = 0; i < (idle_for < kSoon ? 1 : kPausesLater); ++i) os::SpinPause();
+    return;
+  }
+  for (int i = 0; i < kLooks && !worked_ && consumer_.published() == consumer_.position(); ++i) {
+    os::SpinPause();
+    PollWaits(Waits::Look::kSpin);
+  }
 }
 
 nanoseconds Connection::SpinTime() const {
@@ -235,8 +245,11 @@ void Connection::Sleep(nanoseconds idle_for) {
     idle_since_ = GateOpen(now, GateClass::kCopy) ? Clock::now() : idle_since_;
 }
 
-void Connection::PollWaits() {
-  if (waits_.Poll([this](CUresult error) { NoteSticky(error); })) worked_ = true;
+void Connection::PollWaits(Waits::Look look) {
+  if (waits_.empty()) return;
+  if (waits_.Poll(look, [this](CUresult error) { NoteSticky(error); })) worked_ = true;
+  // Asked now, the driver might say that the stream is writing the mark.
+  if (const auto idle = waits_.TakeIdle()) std::erase(busy_, *idle);
 }
 
 // The dispatcher itself holds the gate, so nothing can pass between the end of a drain and the owner's hearing of it.
@@ -352,7 +365,7 @@ bool Connection::PassGate(GateClass gate_class) {
     if (GateOpen(gate_word, gate_class)) return true;
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
-    if (!waits_.empty()) PollWaits();
+    PollWaits(Waits::Look::kSlept);
     if (activity_ != nullptr) activity_->Close();
     at_gate_ = true;
     ServeDrain();

@@ -117,7 +117,7 @@ class Connection {
   std::chrono::nanoseconds SpinTime() const;
   void SpinFor(std::chrono::nanoseconds idle_for);
   void Sleep(std::chrono::nanoseconds idle_for);
-  void PollWaits();
+  void PollWaits(Waits::Look look);
   void ServeDrain();
   bool IdleFor(std::chrono::nanoseconds duration);
   uint64_t CarriedOut() const;
@@ -378,6 +378,7 @@ class Connection {
   std::vector<CUstream> retired_;  // destroyed by the client, with work that goes on
   uint32_t fences_ = 0;            // without a reply, pending
   std::vector<void*> launch_params_;
+  bool spins_ = true;   // rather than sleeps
   bool worked_ = true;  // since the dispatcher last looked at the clock
   std::chrono::steady_clock::time_point idle_since_;
   uint32_t serving_tag_ = 0;  // the drain that drain_position_ belongs to

@@ -132,5 +132,123 @@ TEST_F(BusyStreamTest, DestroyedStreamLivesUntilItsWorkIsOverAndHoldsUpNobody) {
   while (streams_destroyed.load() != 1) std::this_thread::yield();
 }
 
+// --- Marks ----------------------------------------------------------------------------------------------------------
+
+std::atomic<bool> may_issue;
+std::atomic<CUresult> query_says;
+std::atomic<int> queries_of_streams;
+fake::Seen<CUstreamBatchMemOpParams> marks_set;
+
+// A copy is issued once the test lets it, so that what comes behind it is there when it has been. The driver never says
+// by itself that a stream is idle.
+class MarkTest : public BusyStreamTest {
+ protected:
+  MarkTest() {
+    may_issue = true;
+    query_says = CUDA_ERROR_NOT_READY;
+    queries_of_streams = 0;
+    marks_set.Clear();
+    device_.marks = std::make_shared<StreamMarks>(driver_);
+    driver_.cuStreamSynchronize = FakeDriver().cuStreamSynchronize;
+    driver_.cuMemcpyHtoDAsync_v2 = [](CUdeviceptr, const void*, size_t, CUstream) {
+      may_issue.wait(false);
+      return CUDA_SUCCESS;
+    };
+    driver_.cuStreamQuery = [](CUstream) {
+      ++queries_of_streams;
+      return query_says.load();
+    };
+    driver_.cuStreamBatchMemOp_v2 = [](CUstream, unsigned, CUstreamBatchMemOpParams* operations, unsigned) {
+      marks_set.Add(*operations);
+      return CUDA_SUCCESS;
+    };
+  }
+
+  static wire::CopyBody CopyTo(uint64_t stream) { return {4096, 0, stream, 0, 0, 0}; }
+  // A copy, and right behind it a wait for the stream `waited` in slot 1.
+  static void CopyAndWait(Client& client, uint64_t stream, uint64_t waited) {
+    may_issue = false;
+    client.header().replies[1].Arm();
+    client.Send(Command::kCopyInline, CopyTo(stream));
+    client.Send(Command::kStreamSynchronize, wire::HandleBody{waited}, 1);
+    may_issue = true;
+    may_issue.notify_all();
+  }
+  static void CarryMark() {
+    while (marks_set.All().empty()) std::this_thread::yield();
+    const auto write = marks_set.All().back().value;
+    reinterpret_cast<std::atomic<uint32_t>*>(write.address)->store(write.value);
+  }
+};
+
+TEST_F(MarkTest, AWaitEndsWithTheMarkWithoutTheDriver) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  CopyAndWait(client, stream, stream);
+  CarryMark();
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  // The driver says still that the stream is busy; but nothing has come behind the mark.
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_SUCCESS);
+  client.Send(Command::kCopyInline, CopyTo(stream));
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_ERROR_NOT_READY);
+}
+
+TEST_F(MarkTest, AnErrorThatKeepsTheMarkAwayEndsTheWait) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  CopyAndWait(client, stream, stream);
+  while (marks_set.All().empty()) std::this_thread::yield();
+  query_says = CUDA_ERROR_ILLEGAL_ADDRESS;
+  EXPECT_EQ(client.Await(1), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+TEST_F(MarkTest, OlderWorkIsAskedFor) {
+  Client client(device_);
+  const uint64_t older = BusyStream(client);
+  const uint64_t newer = wire::PackHandle({wire::HandleKind::kStream, 1, 1});
+  client.Send(Command::kStreamCreate, wire::StreamCreateBody{newer, 0, 0});
+  client.Send(Command::kCopyInline, CopyTo(older));
+  CopyAndWait(client, newer, older);
+  query_says = CUDA_SUCCESS;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+  EXPECT_TRUE(marks_set.All().empty());
+}
+
+TEST_F(MarkTest, MemoryThatNobodyWaitsForGetsNoMark) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  client.header().chunks[0].Arm();
+  client.Send(Command::kCopyFromChunk, wire::CopyBody{4096, 64, stream, 0, 0, 0});
+  EXPECT_EQ(client.Ask(Command::kFence, wire::FenceBody{0, 1}), CUDA_ERROR_NOT_READY);
+  EXPECT_TRUE(marks_set.All().empty());
+  query_says = CUDA_SUCCESS;
+  while (!client.header().chunks[0].Wait(1'000'000'000)) {
+  }
+}
+
+// A question would end the capture.
+TEST_F(MarkTest, AStreamThatCapturesAndGoesIsNotAskedAfter) {
+  driver_.cuStreamIsCapturing = [](CUstream, int* status) {
+    *status = CU_STREAM_CAPTURE_STATUS_NONE + 1;
+    return CUDA_SUCCESS;
+  };
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  CopyAndWait(client, stream, stream);
+  while (marks_set.All().empty()) std::this_thread::yield();
+  EXPECT_EQ(client.Ask(Command::kCaptureBegin, wire::CaptureBeginBody{stream, 0, 0, 0}), CUDA_SUCCESS);
+  const int asked = queries_of_streams;
+  client.Send(Command::kStreamDestroy, wire::HandleBody{stream});
+  EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{stream}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(streams_destroyed.load(), 1);
+  // It looks again and again, and would ask the driver at each of these: before it sleeps, and whenever it has slept.
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_EQ(client.Ask(Command::kEventQuery, wire::HandleBody{1}), CUDA_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(queries_of_streams.load(), asked);
+  EXPECT_FALSE(client.header().replies[1].Done());
+  CarryMark();
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+}
+
 }  // namespace
 }  // namespace mignificient::server

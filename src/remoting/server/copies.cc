@@ -56,7 +56,8 @@ bool Connection::CopyChunk(wire::Command command, const wire::CopyBody& copy, CU
                  : driver().cuMemcpyDtoHAsync_v2(host, copy.device, copy.bytes, stream);
   ring::Completion& completion = header().chunks[copy.chunk];
   if (result == CUDA_SUCCESS) {
-    waits_.AddStream(completion, stream, Waits::Flush::kNo);
+    waits_.AddStream(completion, stream,
+                     command == wire::Command::kCopyToChunk ? Waits::Purpose::kAnswer : Waits::Purpose::kRoom);
     return true;
   }
   // Nobody waits for the result of a host-to-device chunk, so the error is also an asynchronous one.
@@ -71,7 +72,7 @@ bool Connection::CopyToReply(uint16_t slot, const wire::CopyBody& copy, CUstream
     return Misuse(fmt::format("Copy of {} bytes does not fit a reply ({}).", copy.bytes, wire::kReplyBytes));
   const CUresult result = driver().cuMemcpyDtoHAsync_v2(reply_data(slot), copy.device, copy.bytes, stream);
   if (result == CUDA_SUCCESS)
-    waits_.AddStream(header().replies[slot], stream, Waits::Flush::kYes);
+    waits_.AddStream(header().replies[slot], stream, Waits::Purpose::kSynchronize);
   else
     Answer(slot, result);
   return true;

@@ -116,7 +116,7 @@ bool Connection::AwaitSettled() {
   while (session_->settling.load(std::memory_order_acquire) != 0 && !settle_.load(std::memory_order_acquire)) {
     const uint32_t attention = attention_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return false;
-    if (!waits_.empty()) PollWaits();
+    PollWaits(Waits::Look::kSlept);
     ServeDrain();  // the other one may wait at the gate
     const os::FutexExpectation words[] = {{&session_->settling, 1}, {&attention_, attention}};
     constexpr std::chrono::microseconds kPoll{500};
@@ -165,7 +165,7 @@ bool Connection::Fence(uint16_t slot, const wire::FenceBody& body) {
     return true;
   }
   if (slot != wire::kNoReply) {
-    waits_.AddStreams(header().replies[slot], BusyStreams(), Waits::Flush::kNo);
+    waits_.AddStreams(header().replies[slot], BusyStreams(), Waits::Purpose::kAnswer);
     return true;
   }
   if (fences_ == wire::kMaxFences) return Misuse(fmt::format("More than {} fences are pending.", wire::kMaxFences));

@@ -90,6 +90,9 @@ bool Connection::ResolveGraphNode(uint64_t name, CUgraphNode& out) {
 void Connection::TouchedStream(CUstream stream) {
   if (!capturing_.empty() && Captures(stream)) return;  // nothing runs, and asking after it would end the capture
   if (std::find(busy_.begin(), busy_.end(), stream) == busy_.end()) busy_.push_back(stream);
+  waits_.NoteIssued(stream);
+  if (!capturing_.empty())
+    waits_.NoteTimePassed();  // a capture may take the stream in, and who is marked is asked after
 }
 
 std::vector<CUstream> Connection::BusyStreams() {

@@ -47,6 +47,7 @@ Result<Device> OpenDevice(const DriverTable& driver, int ordinal) {
                 "cuMemGetAllocationGranularity"));
   device.granule_bytes = granule;
   Describe(driver, device.ordinal, device.context, device.info);
+  device.marks = std::make_shared<StreamMarks>(driver);
   return device;
 }
 

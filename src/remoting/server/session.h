@@ -10,6 +10,7 @@
 
 #include "driver/driver_table.h"
 #include "remoting/server/activity.h"
+#include "remoting/server/stream_marks.h"
 #include "remoting/wire/attach.h"
 #include "remoting/wire/control.h"
 
@@ -21,10 +22,11 @@ struct Device {
   CUcontext context = nullptr;
   CUdevice ordinal = 0;
   uint64_t granule_bytes = 0;
-  wire::DeviceInfo info;      // total_bytes: of the partition
-  std::string driver_text;    // "580.159.04"
-  bool shared = false;        // by the sessions of several containers
-  bool launch_lanes = false;  // there are processors for threads that launch (launch_lanes.h)
+  wire::DeviceInfo info;               // total_bytes: of the partition
+  std::string driver_text;             // "580.159.04"
+  bool shared = false;                 // by the sessions of several containers
+  bool launch_lanes = false;           // there are processors for threads that launch (launch_lanes.h)
+  std::shared_ptr<StreamMarks> marks;  // null: none are set
 };
 
 struct Session {

@@ -16,7 +16,7 @@ bool Connection::DispatchStream(wire::Command command, uint16_t slot, std::span<
   using enum wire::Command;
   if (command == kContextSynchronize) {
     if (slot == wire::kNoReply) return Misuse("Synchronisation asks for no reply.");
-    waits_.AddStreams(header().replies[slot], ContextStreams(), Waits::Flush::kYes);
+    waits_.AddStreams(header().replies[slot], ContextStreams(), Waits::Purpose::kSynchronize);
     return true;
   }
   if (command == kStreamCreate) {
@@ -73,7 +73,7 @@ bool Connection::AskStream(wire::Command command, uint16_t slot, uint64_t name) 
   else if (command == wire::Command::kStreamQuery)
     Answer(slot, driver().cuStreamQuery(stream));
   else
-    waits_.AddStream(header().replies[slot], stream, Waits::Flush::kYes);
+    waits_.AddStream(header().replies[slot], stream, Waits::Purpose::kSynchronize);
   return true;
 }
 
@@ -85,7 +85,7 @@ bool Connection::AskEvent(wire::Command command, uint16_t slot, uint64_t name) {
   else if (command == wire::Command::kEventQuery)
     Answer(slot, driver().cuEventQuery(event));
   else
-    waits_.AddEvent(header().replies[slot], event, Waits::Flush::kYes);
+    waits_.AddEvent(header().replies[slot], event, Waits::Purpose::kSynchronize);
   return true;
 }
 
@@ -121,7 +121,7 @@ bool Connection::CreateEvent(const wire::EventCreateBody& body) {
 }
 
 bool Connection::DestroyStream(uint64_t name) {
-  waits_.Pin();  // what waits for the stream waits for an event from now on
+  waits_.LetGoOfStreams();
   const auto stream = streams_.Remove(name);
   if (!stream) {
     Defer(CUDA_ERROR_INVALID_HANDLE);
@@ -148,7 +148,7 @@ void Connection::RetireStream(CUstream stream) {
 }
 
 void Connection::EndRetired(CUstream stream) {
-  waits_.Pin();  // nothing may ask after it any more
+  waits_.LetGoOfStreams();
   std::erase(busy_, stream);
   std::erase(retired_, stream);
   Defer(driver().cuStreamDestroy_v2(stream));

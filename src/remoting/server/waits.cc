@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace mignificient::server {
 
@@ -10,43 +11,73 @@ Waits::~Waits() {
   for (const CUevent event : retired_) driver_.cuEventDestroy_v2(event);
 }
 
-void Waits::AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Flush flush) {
-  Add(&completion, streams, flush, {});
+void Waits::AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Purpose purpose) {
+  Add(&completion, streams, purpose, {});
 }
 
 void Waits::After(std::vector<CUstream> streams, std::function<void()> then) {
-  Add(nullptr, streams, Flush::kNo, std::move(then));
+  Add(nullptr, streams, Purpose::kRoom, std::move(then));
 }
 
-void Waits::Add(ring::Completion* completion, const std::vector<CUstream>& streams, Flush flush,
+void Waits::Add(ring::Completion* completion, const std::vector<CUstream>& streams, Purpose purpose,
                 std::function<void()> then) {
-  Wait wait{completion, {}, flush, std::move(then)};
-  for (const CUstream stream : streams) wait.conditions.push_back({stream, nullptr, false});
+  Wait wait{completion, {}, purpose, std::move(then)};
+  for (const CUstream stream : streams) wait.conditions.push_back({.stream = stream});
+  const auto last = std::ranges::find(wait.conditions, just_issued_, &Condition::stream);
+  if (marks_ != nullptr && purpose != Purpose::kRoom && last != wait.conditions.end()) {
+    std::swap(*last, wait.conditions.back());  // which is looked at first
+    wants_mark_ = just_issued_;
+  }
   unpinned_ += streams.size();
   waits_.push_back(std::move(wait));
 }
 
-void Waits::AddEvent(ring::Completion& completion, CUevent event, Flush flush) {
-  waits_.push_back({&completion, {{nullptr, event, false}}, flush, {}});
+void Waits::AddEvent(ring::Completion& completion, CUevent event, Purpose purpose) {
+  waits_.push_back({&completion, {{.event = event}}, purpose, {}});
 }
 
 void Waits::PinAll() {
+  for (Wait& wait : waits_)
+    for (Condition& condition : wait.conditions)
+      if (condition.PollsStream() && Record(condition)) --unpinned_;
+}
+
+// False: it keeps polling the stream, which is later, but not wrong.
+bool Waits::Record(Condition& condition) {
+  CUevent event = nullptr;
+  if (!pool_.empty()) {
+    event = pool_.back();
+    pool_.pop_back();
+  } else if (driver_.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
+    return false;
+  }
+  if (driver_.cuEventRecord(event, condition.stream) != CUDA_SUCCESS) {
+    pool_.push_back(event);
+    return false;
+  }
+  condition.event = event;
+  condition.pooled = true;
+  return true;
+}
+
+void Waits::LetGoOfStreams() {
+  Pin();
+  for (Wait& wait : waits_)
+    for (Condition& condition : wait.conditions)
+      if (condition.event == nullptr && !Record(condition)) condition.lost = true;
+}
+
+// For all that poll the stream: nothing has been issued to it since the first of them was added.
+void Waits::SetMark(CUstream stream) {
+  const auto mark = marks_->Set(stream);
+  if (!mark) return;
+  last_marked_ = stream;
+  bool shared = false;
   for (Wait& wait : waits_) {
     for (Condition& condition : wait.conditions) {
-      if (condition.event != nullptr) continue;
-      CUevent event = nullptr;
-      if (!pool_.empty()) {
-        event = pool_.back();
-        pool_.pop_back();
-      } else if (driver_.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
-        continue;  // keeps polling the stream: later, but not wrong
-      }
-      if (driver_.cuEventRecord(event, condition.stream) != CUDA_SUCCESS) {
-        pool_.push_back(event);
-        continue;
-      }
-      condition.event = event;
-      condition.pooled = true;
+      if (!condition.PollsStream() || condition.stream != stream) continue;
+      if (std::exchange(shared, true)) marks_->Share(*mark);
+      condition.mark = mark;
       --unpinned_;
     }
   }
@@ -54,7 +85,8 @@ void Waits::PinAll() {
 
 void Waits::Drop(const Condition& condition) {
   if (condition.pooled) pool_.push_back(condition.event);
-  if (condition.event == nullptr) --unpinned_;
+  if (condition.PollsStream()) --unpinned_;
+  if (condition.mark) marks_->Drop(*condition.mark);
 }
 
 // For all sessions of the context: where another one prints, this one synchronises without need.
@@ -68,21 +100,38 @@ bool Waits::MayHavePrinted() {
   return prints_ == Prints::kYes;
 }
 
-CUresult Waits::Check(Wait& wait) {
+CUresult Waits::Ask(Condition& condition, Look look) {
+  if (condition.mark) {
+    if (marks_->Reached(*condition.mark)) {
+      if (last_marked_ == condition.stream) idle_ = std::exchange(last_marked_, std::nullopt);
+      return CUDA_SUCCESS;
+    }
+    if (!asks_driver_ || condition.lost) return CUDA_ERROR_NOT_READY;
+  }
+  if (condition.event != nullptr) return driver_.cuEventQuery(condition.event);
+  if (condition.lost) return CUDA_ERROR_OUT_OF_MEMORY;  // for the event
+  const CUresult result = driver_.cuStreamQuery(condition.stream);
+  if (result == CUDA_ERROR_NOT_READY && look != Look::kGlance && wants_mark_ == condition.stream)
+    SetMark(condition.stream);
+  return result;
+}
+
+CUresult Waits::Check(Wait& wait, Look look) {
   while (!wait.conditions.empty()) {
-    const Condition condition = wait.conditions.back();
+    Condition& condition = wait.conditions.back();
     const bool in_order = condition.InOrder();
     if (in_order && std::ranges::find(pending_, condition.stream) != pending_.end()) return CUDA_ERROR_NOT_READY;
-    CUresult result =
-        condition.event != nullptr ? driver_.cuEventQuery(condition.event) : driver_.cuStreamQuery(condition.stream);
+    CUresult result = Ask(condition, look);
     if (result == CUDA_ERROR_NOT_READY) {
       if (in_order) pending_.push_back(condition.stream);
       return result;
     }
     // Only a synchronisation makes the driver write out what kernels printed; the work itself is over.
-    if (result == CUDA_SUCCESS && wait.flush == Flush::kYes && MayHavePrinted()) {
-      result = condition.event != nullptr ? driver_.cuEventSynchronize(condition.event)
-                                          : driver_.cuStreamSynchronize(condition.stream);
+    if (result == CUDA_SUCCESS && wait.purpose == Purpose::kSynchronize && MayHavePrinted()) {
+      if (condition.event != nullptr)
+        result = driver_.cuEventSynchronize(condition.event);
+      else if (!condition.lost)
+        result = driver_.cuStreamSynchronize(condition.stream);
       std::fflush(stdout);
     }
     Drop(condition);
@@ -96,11 +145,13 @@ CUresult Waits::Check(Wait& wait) {
   return CUDA_SUCCESS;
 }
 
-bool Waits::Poll(const std::function<void(CUresult)>& on_error) {
+bool Waits::Poll(Look look, const std::function<void(CUresult)>& on_error) {
+  constexpr uint32_t kLooksPerQuestion = 256;  // some 20 us
+  asks_driver_ = look == Look::kSlept || ++looks_ % kLooksPerQuestion == 0;
   bool progress = false;
   pending_.clear();
   for (size_t i = 0; i < waits_.size();) {
-    const CUresult result = Check(waits_[i]);
+    const CUresult result = Check(waits_[i], look);
     if (result == CUDA_ERROR_NOT_READY) {
       ++i;
       continue;
@@ -112,6 +163,7 @@ bool Waits::Poll(const std::function<void(CUresult)>& on_error) {
     if (over.then) over.then();
     progress = true;
   }
+  wants_mark_.reset();
   if (waits_.empty() && !retired_.empty()) {
     for (const CUevent event : retired_) driver_.cuEventDestroy_v2(event);
     retired_.clear();
