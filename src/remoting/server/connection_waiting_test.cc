@@ -167,10 +167,14 @@ class MarkTest : public BusyStreamTest {
   static wire::CopyBody CopyTo(uint64_t stream) { return {4096, 0, stream, 0, 0, 0}; }
   // A copy, and right behind it a wait for the stream `waited` in slot 1.
   static void CopyAndWait(Client& client, uint64_t stream, uint64_t waited) {
+    AfterCopy(client, stream, [&] { client.Send(Command::kStreamSynchronize, wire::HandleBody{waited}, 1); });
+  }
+  template <typename Send>
+  static void AfterCopy(Client& client, uint64_t stream, const Send& send) {
     may_issue = false;
     client.header().replies[1].Arm();
     client.Send(Command::kCopyInline, CopyTo(stream));
-    client.Send(Command::kStreamSynchronize, wire::HandleBody{waited}, 1);
+    send();
     may_issue = true;
     may_issue.notify_all();
   }
@@ -200,6 +204,38 @@ TEST_F(MarkTest, AnErrorThatKeepsTheMarkAwayEndsTheWait) {
   while (marks_set.All().empty()) std::this_thread::yield();
   query_says = CUDA_ERROR_ILLEGAL_ADDRESS;
   EXPECT_EQ(client.Await(1), CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+TEST_F(MarkTest, SoDoesTheWaitForAnEventThatHasJustBeenRecorded) {
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  const uint64_t event = wire::PackHandle({wire::HandleKind::kEvent, 1, 0});
+  client.Send(Command::kEventCreate, wire::EventCreateBody{event, 0});
+  AfterCopy(client, stream, [&] {
+    client.Send(Command::kEventRecord, wire::EventRecordBody{event, stream, 0});
+    client.Send(Command::kEventSynchronize, wire::HandleBody{event}, 1);
+  });
+  CarryMark();
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
+}
+
+TEST_F(MarkTest, AnEventIsNotTakenForOneThatCouldNotBeRecorded) {
+  driver_.cuEventRecord = [](CUevent, CUstream stream) {
+    return stream == nullptr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  };
+  Client client(device_);
+  const uint64_t stream = BusyStream(client);
+  const uint64_t event = wire::PackHandle({wire::HandleKind::kEvent, 1, 0});
+  client.Send(Command::kEventCreate, wire::EventCreateBody{event, 0});
+  client.Send(Command::kEventRecord, wire::EventRecordBody{event, 0, 0});  // in a stream where it stays
+  AfterCopy(client, stream, [&] {
+    client.Send(Command::kEventRecord, wire::EventRecordBody{event, stream, 0});
+    client.Send(Command::kEventSynchronize, wire::HandleBody{event}, 1);
+  });
+  EXPECT_EQ(client.Ask(Command::kStreamQuery, wire::HandleBody{stream}), CUDA_ERROR_NOT_READY);
+  EXPECT_TRUE(marks_set.All().empty());
+  stream_is_busy = false;
+  EXPECT_EQ(client.Await(1), CUDA_SUCCESS);
 }
 
 TEST_F(MarkTest, OlderWorkIsAskedFor) {

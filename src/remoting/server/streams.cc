@@ -162,8 +162,11 @@ bool Connection::RecordEvent(uint16_t slot, const wire::EventRecordBody& body) {
     return true;
   }
   TouchedStream(stream);
-  Answer(slot, body.flags == 0 ? driver().cuEventRecord(event, stream)
-                               : driver().cuEventRecordWithFlags(event, stream, static_cast<unsigned>(body.flags)));
+  const CUresult result = body.flags == 0
+                              ? driver().cuEventRecord(event, stream)
+                              : driver().cuEventRecordWithFlags(event, stream, static_cast<unsigned>(body.flags));
+  if (result == CUDA_SUCCESS) waits_.NoteRecorded(event);
+  Answer(slot, result);
   return true;
 }
 

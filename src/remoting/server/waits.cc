@@ -24,16 +24,25 @@ void Waits::Add(ring::Completion* completion, const std::vector<CUstream>& strea
   Wait wait{completion, {}, purpose, std::move(then)};
   for (const CUstream stream : streams) wait.conditions.push_back({.stream = stream});
   const auto last = std::ranges::find(wait.conditions, just_issued_, &Condition::stream);
-  if (marks_ != nullptr && purpose != Purpose::kRoom && last != wait.conditions.end()) {
+  if (last != wait.conditions.end()) {
     std::swap(*last, wait.conditions.back());  // which is looked at first
-    wants_mark_ = just_issued_;
+    WantMark(wait);
   }
   unpinned_ += streams.size();
   waits_.push_back(std::move(wait));
 }
 
 void Waits::AddEvent(ring::Completion& completion, CUevent event, Purpose purpose) {
-  waits_.push_back({&completion, {{.event = event}}, purpose, {}});
+  Wait wait{&completion, {{.event = event}}, purpose, {}};
+  if (just_issued_ && just_recorded_ == event) {  // it happens when all that the stream has is complete
+    wait.conditions.back().stream = *just_issued_;
+    WantMark(wait);
+  }
+  waits_.push_back(std::move(wait));
+}
+
+void Waits::WantMark(const Wait& wait) {
+  if (marks_ != nullptr && wait.purpose != Purpose::kRoom) wants_mark_ = wait.completion;
 }
 
 void Waits::PinAll() {
@@ -67,16 +76,21 @@ void Waits::LetGoOfStreams() {
       if (condition.event == nullptr && !Record(condition)) condition.lost = true;
 }
 
-// For all that poll the stream: nothing has been issued to it since the first of them was added.
-void Waits::SetMark(CUstream stream) {
+// For who wants it, and for all others that poll the stream: nothing has been issued to it since they were added.
+void Waits::SetMark() {
+  const auto asker = std::ranges::find(waits_, std::exchange(wants_mark_, nullptr), &Wait::completion);
+  if (asker == waits_.end() || asker->conditions.empty() || asker->conditions.back().mark) return;
+  Condition& wanted = asker->conditions.back();
+  const CUstream stream = wanted.stream;
   const auto mark = marks_->Set(stream);
   if (!mark) return;
   last_marked_ = stream;
-  bool shared = false;
+  if (wanted.PollsStream()) --unpinned_;
+  wanted.mark = mark;
   for (Wait& wait : waits_) {
     for (Condition& condition : wait.conditions) {
       if (!condition.PollsStream() || condition.stream != stream) continue;
-      if (std::exchange(shared, true)) marks_->Share(*mark);
+      marks_->Share(*mark);
       condition.mark = mark;
       --unpinned_;
     }
@@ -108,11 +122,10 @@ CUresult Waits::Ask(Condition& condition, Look look) {
     }
     if (!asks_driver_ || condition.lost) return CUDA_ERROR_NOT_READY;
   }
-  if (condition.event != nullptr) return driver_.cuEventQuery(condition.event);
-  if (condition.lost) return CUDA_ERROR_OUT_OF_MEMORY;  // for the event
-  const CUresult result = driver_.cuStreamQuery(condition.stream);
-  if (result == CUDA_ERROR_NOT_READY && look != Look::kGlance && wants_mark_ == condition.stream)
-    SetMark(condition.stream);
+  if (condition.event == nullptr && condition.lost) return CUDA_ERROR_OUT_OF_MEMORY;  // for the event
+  const CUresult result =
+      condition.event != nullptr ? driver_.cuEventQuery(condition.event) : driver_.cuStreamQuery(condition.stream);
+  if (result == CUDA_ERROR_NOT_READY && look != Look::kGlance && wants_mark_ != nullptr) SetMark();
   return result;
 }
 
@@ -163,7 +176,7 @@ bool Waits::Poll(Look look, const std::function<void(CUresult)>& on_error) {
     if (over.then) over.then();
     progress = true;
   }
-  wants_mark_.reset();
+  wants_mark_ = nullptr;
   if (waits_.empty() && !retired_.empty()) {
     for (const CUevent event : retired_) driver_.cuEventDestroy_v2(event);
     retired_.clear();

@@ -52,9 +52,12 @@ class Waits {
   // Call when work has been issued to `stream`, and when that is a microsecond ago.
   void NoteIssued(CUstream stream) {
     just_issued_ = stream;
+    just_recorded_ = nullptr;
     if (last_marked_ == stream) last_marked_.reset();
   }
   void NoteTimePassed() { just_issued_.reset(); }
+  // Call after NoteIssued where what was issued is the recording of this event.
+  void NoteRecorded(CUevent event) { just_recorded_ = event; }
   // Call before issuing work while waits are pending.
   void Pin() {
     if (unpinned_ > 0) PinAll();
@@ -85,7 +88,7 @@ class Waits {
 
  private:
   struct Condition {
-    CUstream stream = nullptr;
+    CUstream stream = nullptr;                // also of an event where a mark may be set
     CUevent event = nullptr;                  // null: poll the stream
     bool pooled = false;                      // the event is ours
     std::optional<StreamMarks::Mark> mark{};  // tells before the driver does, which is then seldom asked
@@ -111,7 +114,8 @@ class Waits {
   // CUDA_ERROR_NOT_READY while pending.
   CUresult Check(Wait& wait, Look look);
   CUresult Ask(Condition& condition, Look look);
-  void SetMark(CUstream stream);
+  void WantMark(const Wait& wait);
+  void SetMark();
   void Drop(const Condition& condition);
   bool MayHavePrinted();
 
@@ -119,8 +123,10 @@ class Waits {
   StreamMarks* const marks_;
   std::vector<Wait> waits_;
   size_t unpinned_ = 0;  // conditions that poll a stream
-  std::optional<CUstream> just_issued_, wants_mark_;
-  std::optional<CUstream> last_marked_;  // nothing has been issued to it since
+  std::optional<CUstream> just_issued_;
+  CUevent just_recorded_ = nullptr;               // null: it was something else
+  const ring::Completion* wants_mark_ = nullptr;  // until the next Poll is over: behind what was issued then
+  std::optional<CUstream> last_marked_;           // nothing has been issued to it since
   std::optional<CUstream> idle_;
   uint32_t looks_ = 0;
   bool asks_driver_ = true;        // in this Poll also where there is a mark
