@@ -317,6 +317,12 @@ inline constexpr int CU_LIBRARY_BINARY_IS_PRESERVED = 1;  // CUlibraryOption
 inline constexpr unsigned CU_MEMORYTYPE_HOST = 1;
 inline constexpr unsigned CU_MEMORYTYPE_DEVICE = 2;
 
+inline constexpr unsigned CU_STREAM_NON_BLOCKING = 1;
+
+inline constexpr unsigned CU_MEMHOSTREGISTER_PORTABLE = 1;
+inline constexpr unsigned CU_MEMHOSTREGISTER_DEVICEMAP = 2;
+inline constexpr unsigned CU_MEMHOSTREGISTER_READ_ONLY = 8;
+
 inline constexpr unsigned CU_EVENT_BLOCKING_SYNC = 1;
 inline constexpr unsigned CU_EVENT_DISABLE_TIMING = 2;
 

@@ -6,7 +6,6 @@ namespace {
 using testing::ElementsAre;
 
 constexpr unsigned kBlocking = 0;
-constexpr unsigned kNonBlocking = 1;
 
 class DriverStreamTest : public GateTest {
  protected:
@@ -28,7 +27,7 @@ TEST_F(DriverStreamTest, LaunchesReturnBeforeTheKernelEnds) {
 }
 
 TEST_F(DriverStreamTest, LegacyStreamWaitsForBlockingStreamsAlone) {
-  const CUstream blocking = NewStream(kBlocking), free = NewStream(kNonBlocking);
+  const CUstream blocking = NewStream(kBlocking), free = NewStream(CU_STREAM_NON_BLOCKING);
   EXPECT_OK(Await(blocking));
   EXPECT_CUDA(cu->cuStreamQuery(nullptr), CUDA_ERROR_NOT_READY);
   EXPECT_CUDA(cu->cuStreamQuery(CuStreamLegacy()), CUDA_ERROR_NOT_READY);
@@ -56,7 +55,7 @@ TEST_F(DriverStreamTest, BlockingAndPerThreadStreamsWaitForTheLegacyStream) {
 }
 
 TEST_F(DriverStreamTest, AnEventOrdersTwoStreams) {
-  const CUstream one = NewStream(kNonBlocking), two = NewStream(kNonBlocking);
+  const CUstream one = NewStream(CU_STREAM_NON_BLOCKING), two = NewStream(CU_STREAM_NON_BLOCKING);
   const CUevent event = NewEvent();
   EXPECT_OK(Await(one));
   EXPECT_OK(cu->cuEventRecord(event, one));
@@ -167,7 +166,7 @@ TEST_F(DriverStreamTest, UnknownFlagsAreRefused) {
 }
 
 TEST_F(DriverStreamTest, DestroyingTheDeviceEndsEndlessKernels) {
-  for (int i = 0; i < 20; ++i) EXPECT_OK(Launch("endless", {.stream = NewStream(kNonBlocking)}));
+  for (int i = 0; i < 20; ++i) EXPECT_OK(Launch("endless", {.stream = NewStream(CU_STREAM_NON_BLOCKING)}));
   DestroyCpuDevice();
   EXPECT_CUDA(cu->cuCtxSynchronize(), CUDA_ERROR_NOT_INITIALIZED);
 }

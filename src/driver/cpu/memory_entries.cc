@@ -4,7 +4,6 @@
 namespace mignificient::cpu {
 namespace {
 
-constexpr unsigned kRegisterReadOnly = 8;     // CU_MEMHOSTREGISTER_READ_ONLY
 constexpr unsigned kRegisterKnownFlags = 15;  // portable, device map, I/O memory, read only
 
 bool OnThisDevice(const CUmemLocation& location) {
@@ -83,7 +82,7 @@ CUresult MemSetAccess(CUdeviceptr ptr, size_t bytes, const CUmemAccessDesc* desc
 CUresult MemHostRegister(void* host, size_t bytes, unsigned flags) {
   return InContext([&](Context& context) {
     if (flags > kRegisterKnownFlags) return CUDA_ERROR_INVALID_VALUE;
-    if ((flags & kRegisterReadOnly) != 0) return CUDA_ERROR_NOT_SUPPORTED;
+    if ((flags & CU_MEMHOSTREGISTER_READ_ONLY) != 0) return CUDA_ERROR_NOT_SUPPORTED;
     return context.device().memory().RegisterHost(reinterpret_cast<uint64_t>(host), bytes);
   });
 }

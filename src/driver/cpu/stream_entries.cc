@@ -7,15 +7,14 @@
 namespace mignificient::cpu {
 namespace {
 
-constexpr unsigned kStreamNonBlocking = 1;
 constexpr unsigned kEventKnownFlags = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING;
 constexpr unsigned kExternal = 1;  // of record and wait: a node of the graph; in captures alone
 
 // Priorities are accepted; every stream gets its turn.
 CUresult StreamCreateWithPriority(CUstream* handle, unsigned flags, int) {
   return InContext([&](Context& context) {
-    if (handle == nullptr || flags > kStreamNonBlocking) return CUDA_ERROR_INVALID_VALUE;
-    const auto kind = flags == kStreamNonBlocking ? StreamKind::kNonBlocking : StreamKind::kBlocking;
+    if (handle == nullptr || flags > CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+    const auto kind = flags == CU_STREAM_NON_BLOCKING ? StreamKind::kNonBlocking : StreamKind::kBlocking;
     *handle = context.streams.Add(context.scheduler().CreateStream(kind));
     return CUDA_SUCCESS;
   });

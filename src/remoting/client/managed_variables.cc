@@ -46,9 +46,9 @@ Variables& TheVariables() {
 }
 
 CUresult FetchLocked(Variables& variables, CUdeviceptr from, void* to, size_t bytes) {
-  constexpr unsigned kNonBlocking = 1;
   if (variables.stream == nullptr)
-    if (const CUresult made = cuStreamCreate(&variables.stream, kNonBlocking); made != CUDA_SUCCESS) return made;
+    if (const CUresult made = cuStreamCreate(&variables.stream, CU_STREAM_NON_BLOCKING); made != CUDA_SUCCESS)
+      return made;
   return cuMemcpyDtoHAsync_v2(to, from, bytes, variables.stream);
 }
 

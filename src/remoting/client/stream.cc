@@ -34,7 +34,6 @@ struct EventInfo {
   EventState state{};
 };
 
-constexpr unsigned kStreamNonBlocking = 1;
 constexpr unsigned kDisableTiming = 2, kInterprocess = 4;
 constexpr unsigned kEventFlags = 7;  // those, and blocking sync
 
@@ -258,7 +257,7 @@ uint64_t ThreadStreamName() {
 
 MIG_EXPORT CUresult cuStreamCreateWithPriority(CUstream* stream, unsigned flags, int priority) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
-  if (stream == nullptr || (flags & ~kStreamNonBlocking) != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (stream == nullptr || (flags & ~CU_STREAM_NON_BLOCKING) != 0) return CUDA_ERROR_INVALID_VALUE;
   uint64_t name = 0;
   const CUresult result = Create(flags, Clamp(priority), CurrentContext(), name);
   *stream = reinterpret_cast<CUstream>(name);

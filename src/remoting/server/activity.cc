@@ -19,7 +19,6 @@ constexpr size_t kMostPending = 4096;
 constexpr nanoseconds kFitAge = milliseconds(100);
 constexpr int kFits = 4;
 constexpr nanoseconds kPatience = microseconds(50), kFirstPatience = milliseconds(20);
-constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
 
 nanoseconds Now() {
   return std::chrono::steady_clock::now().time_since_epoch();
@@ -137,7 +136,8 @@ uint64_t Activity::TimeOf(const Event& event, nanoseconds least, nanoseconds mos
 bool Activity::FitClock() {
   const bool first = base_ == nullptr;
   if (!first && Now() - base_at_ < kFitAge) return true;
-  if (clock_stream_ == nullptr && driver_.cuStreamCreateWithPriority(&clock_stream_, kNonBlocking, 0) != CUDA_SUCCESS)
+  if (clock_stream_ == nullptr &&
+      driver_.cuStreamCreateWithPriority(&clock_stream_, CU_STREAM_NON_BLOCKING, 0) != CUDA_SUCCESS)
     return false;
   std::optional<nanoseconds> best;
   for (int i = 0; i < kFits; ++i) FitOnce(first && !best ? kFirstPatience : kPatience, best);

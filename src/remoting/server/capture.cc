@@ -70,7 +70,8 @@ CUresult Connection::KeepBusy() {
   const std::vector<CUstream> busy = BusyStreams();
   if (busy.empty()) return CUDA_SUCCESS;
   CUevent event = nullptr;
-  CUresult result = keeper_ == nullptr ? driver().cuStreamCreateWithPriority(&keeper_, kNonBlocking, 0) : CUDA_SUCCESS;
+  CUresult result =
+      keeper_ == nullptr ? driver().cuStreamCreateWithPriority(&keeper_, CU_STREAM_NON_BLOCKING, 0) : CUDA_SUCCESS;
   if (result == CUDA_SUCCESS) result = driver().cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
   if (result != CUDA_SUCCESS) return result;
   for (const CUstream stream : busy) {

@@ -35,8 +35,6 @@
 
 namespace mignificient::server {
 
-inline constexpr unsigned kNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
-
 // What a command is to the gate. A small copy waits for the turn as a kernel does: the driver carries it on the engine
 // that runs kernels, which would have to change contexts for it, at the owner's expense.
 enum class GateClass { kCopy, kSmallCopy, kKernel };

@@ -9,7 +9,7 @@ namespace mignificient::server {
 
 // Where that fails, programs are slower and not wrong.
 void Connection::MakeOwnLegacyStream() {
-  if (driver().cuStreamCreateWithPriority(&legacy_, kNonBlocking, 0) != CUDA_SUCCESS) legacy_ = nullptr;
+  if (driver().cuStreamCreateWithPriority(&legacy_, CU_STREAM_NON_BLOCKING, 0) != CUDA_SUCCESS) legacy_ = nullptr;
 }
 
 CUresult Connection::UseLegacyStreamOfContext() {

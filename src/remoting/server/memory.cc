@@ -10,7 +10,6 @@ namespace mignificient::server {
 namespace {
 
 constexpr size_t kDescriptorLimit = 64;  // sent ahead and not yet used
-constexpr uint64_t kHostRegisterPortable = 1, kHostRegisterMapped = 2;
 
 }  // namespace
 
@@ -233,8 +232,8 @@ CUresult Connection::PinHost(const wire::PinHostBody& body) {
   };
   auto mapping = os::Mapping::CreateAt(reinterpret_cast<void*>(body.address), fd.get(), body.bytes);
   if (!mapping) return release(CUDA_ERROR_MAP_FAILED);  // the address is taken: the client may try another
-  const CUresult result =
-      driver().cuMemHostRegister_v2(mapping->data(), body.bytes, kHostRegisterPortable | kHostRegisterMapped);
+  const CUresult result = driver().cuMemHostRegister_v2(mapping->data(), body.bytes,
+                                                        CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
   if (result != CUDA_SUCCESS) return release(result);
   pinned_.emplace(body.address, Pinned{std::move(*mapping)});
   return CUDA_SUCCESS;

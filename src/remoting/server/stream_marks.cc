@@ -1,11 +1,6 @@
 #include "remoting/server/stream_marks.h"
 
 namespace mignificient::server {
-namespace {
-
-constexpr unsigned kHostRegisterPortable = 1, kHostRegisterMapped = 2;
-
-}  // namespace
 
 StreamMarks::~StreamMarks() {
   if (lines_ != nullptr) driver_.cuMemHostUnregister(lines_.get());
@@ -42,8 +37,8 @@ std::optional<StreamMarks::Mark> StreamMarks::Take() {
 bool StreamMarks::Prepare() {
   if (lines_ != nullptr) return true;
   auto lines = std::make_unique<Lines>();
-  refused_ = driver_.cuMemHostRegister_v2(lines.get(), sizeof(Lines), kHostRegisterPortable | kHostRegisterMapped) !=
-             CUDA_SUCCESS;
+  refused_ = driver_.cuMemHostRegister_v2(lines.get(), sizeof(Lines),
+                                          CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP) != CUDA_SUCCESS;
   if (refused_) return false;
   lines_ = std::move(lines);
   for (uint32_t line = 0; line < kMost; ++line) free_.push_back({line, 0});

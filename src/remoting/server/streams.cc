@@ -91,7 +91,7 @@ bool Connection::AskEvent(wire::Command command, uint16_t slot, uint64_t name) {
 
 bool Connection::CreateStream(const wire::StreamCreateBody& body) {
   CUstream stream = nullptr;
-  CUresult result = (body.flags & kNonBlocking) == 0 ? UseLegacyStreamOfContext() : CUDA_SUCCESS;
+  CUresult result = (body.flags & CU_STREAM_NON_BLOCKING) == 0 ? UseLegacyStreamOfContext() : CUDA_SUCCESS;
   if (result == CUDA_SUCCESS) result = driver().cuStreamCreateWithPriority(&stream, body.flags, body.priority);
   if (result != CUDA_SUCCESS) {
     Defer(result);
@@ -217,7 +217,7 @@ bool Connection::JoinContext(wire::Command command, uint16_t slot, uint64_t even
   else if (!capturing_.empty())
     result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   else if (joining_ == nullptr)
-    result = driver().cuStreamCreateWithPriority(&joining_, kNonBlocking, 0);
+    result = driver().cuStreamCreateWithPriority(&joining_, CU_STREAM_NON_BLOCKING, 0);
   if (result == CUDA_SUCCESS)
     result = command == wire::Command::kContextRecordEvent ? RecordContext(event) : WaitInContext(event);
   Answer(slot, result);
