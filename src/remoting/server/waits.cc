@@ -11,11 +11,11 @@ Waits::~Waits() {
   for (const CUevent event : retired_) driver_.cuEventDestroy_v2(event);
 }
 
-void Waits::AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Purpose purpose) {
+void Waits::AddStreams(ring::Completion& completion, const std::vector<CUstream>& streams, Purpose purpose) {
   Add(&completion, streams, purpose, {});
 }
 
-void Waits::After(std::vector<CUstream> streams, std::function<void()> then) {
+void Waits::After(const std::vector<CUstream>& streams, std::function<void()> then) {
   Add(nullptr, streams, Purpose::kRoom, std::move(then));
 }
 

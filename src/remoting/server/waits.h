@@ -40,12 +40,12 @@ class Waits {
   };
 
   // Ends `completion` when all of `streams` are idle.
-  void AddStreams(ring::Completion& completion, std::vector<CUstream> streams, Purpose purpose);
+  void AddStreams(ring::Completion& completion, const std::vector<CUstream>& streams, Purpose purpose);
   void AddStream(ring::Completion& completion, CUstream stream, Purpose purpose) {
     AddStreams(completion, {stream}, purpose);
   }
   // Calls `then` once all of `streams` are idle; never when abandoned.
-  void After(std::vector<CUstream> streams, std::function<void()> then);
+  void After(const std::vector<CUstream>& streams, std::function<void()> then);
   // Ends `completion` when `event`, which the client may destroy meanwhile, has happened.
   void AddEvent(ring::Completion& completion, CUevent event, Purpose purpose);
 
