@@ -21,7 +21,7 @@
 namespace mignificient::client {
 namespace {
 
-constexpr unsigned kRegisterDeviceMap = 2, kRegisterIoMemory = 4, kRegisterReadOnly = 8;
+constexpr unsigned kRegisterIoMemory = 4;
 constexpr unsigned kRegisterFlags = 15;  // and portable
 
 CUresult Pin(int fd, uint64_t address, uint64_t bytes) {
@@ -38,7 +38,7 @@ CUresult Unpin(uint64_t address) {
 
 // Memory that can be copied through the staging chunks only.
 CUresult CannotShare(unsigned flags) {
-  if ((flags & kRegisterDeviceMap) == 0) return CUDA_SUCCESS;
+  if ((flags & CU_MEMHOSTREGISTER_DEVICEMAP) == 0) return CUDA_SUCCESS;
   return Refused("cuMemHostRegister with a device pointer for memory that is not the program's private memory");
 }
 
@@ -182,7 +182,7 @@ MIG_EXPORT CUresult cuMemHostRegister_v2(void* address, size_t bytes, unsigned f
   if (address == nullptr || bytes == 0 || (flags & ~kRegisterFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
   if ((flags & kRegisterIoMemory) != 0) return Refused("cuMemHostRegister of I/O memory");
   const int read_only = Device().attributes[CU_DEVICE_ATTRIBUTE_READ_ONLY_HOST_REGISTER_SUPPORTED];
-  if ((flags & kRegisterReadOnly) != 0 && read_only == 0) return CUDA_ERROR_NOT_SUPPORTED;
+  if ((flags & CU_MEMHOSTREGISTER_READ_ONLY) != 0 && read_only == 0) return CUDA_ERROR_NOT_SUPPORTED;
   return ThePinnedMemory().Register(address, bytes, flags);
 }
 

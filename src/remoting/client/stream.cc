@@ -34,7 +34,7 @@ struct EventInfo {
   EventState state{};
 };
 
-constexpr unsigned kDisableTiming = 2, kInterprocess = 4;
+constexpr unsigned kInterprocess = 4;
 constexpr unsigned kEventFlags = 7;  // those, and blocking sync
 
 // Leaked on purpose: exit handlers destroy streams.
@@ -168,7 +168,7 @@ CUresult IssueRecord(const wire::EventRecordBody& body, EventInfo& info) {
   const bool captures = AnyCapture();
   const CUresult result = IssueBody(static_cast<uint16_t>(Command::kEventRecord), body);
   const bool alone = result == CUDA_SUCCESS && !captures && idleness.written() == before + 1;
-  const bool at_once = alone && settled && (info.flags & kDisableTiming) != 0;
+  const bool at_once = alone && settled && (info.flags & CU_EVENT_DISABLE_TIMING) != 0;
   info.state.Recorded(at_once);
   if (alone) last_record.Wrote(idleness, before, body.event, body.stream);
   if (at_once && idle) idleness.Complete(before);
@@ -342,7 +342,8 @@ MIG_EXPORT CUresult cuStreamGetId_ptsz(CUstream stream, unsigned long long* id) 
 MIG_EXPORT CUresult cuEventCreate(CUevent* event, unsigned flags) {
   if (const CUresult ready = Ready(); ready != CUDA_SUCCESS) return ready;
   if (event == nullptr || (flags & ~kEventFlags) != 0) return CUDA_ERROR_INVALID_VALUE;
-  if (flags & kInterprocess) return flags & kDisableTiming ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+  if (flags & kInterprocess)
+    return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
   const uint64_t name = Events().Create(flags);
   *event = reinterpret_cast<CUevent>(name);
   return PostCommand(Command::kEventCreate, wire::EventCreateBody{name, flags});

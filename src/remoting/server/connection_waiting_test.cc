@@ -178,8 +178,11 @@ class MarkTest : public BusyStreamTest {
     may_issue = true;
     may_issue.notify_all();
   }
-  static void CarryMark() {
+  static void AwaitMark() {
     while (marks_set.All().empty()) std::this_thread::yield();
+  }
+  static void CarryMark() {
+    AwaitMark();
     const auto write = marks_set.All().back().value;
     reinterpret_cast<std::atomic<uint32_t>*>(write.address)->store(write.value);
   }
@@ -201,7 +204,7 @@ TEST_F(MarkTest, AnErrorThatKeepsTheMarkAwayEndsTheWait) {
   Client client(device_);
   const uint64_t stream = BusyStream(client);
   CopyAndWait(client, stream, stream);
-  while (marks_set.All().empty()) std::this_thread::yield();
+  AwaitMark();
   query_says = CUDA_ERROR_ILLEGAL_ADDRESS;
   EXPECT_EQ(client.Await(1), CUDA_ERROR_ILLEGAL_ADDRESS);
 }
@@ -271,7 +274,7 @@ TEST_F(MarkTest, AStreamThatCapturesAndGoesIsNotAskedAfter) {
   Client client(device_);
   const uint64_t stream = BusyStream(client);
   CopyAndWait(client, stream, stream);
-  while (marks_set.All().empty()) std::this_thread::yield();
+  AwaitMark();
   EXPECT_EQ(client.Ask(Command::kCaptureBegin, wire::CaptureBeginBody{stream, 0, 0, 0}), CUDA_SUCCESS);
   const int asked = queries_of_streams;
   client.Send(Command::kStreamDestroy, wire::HandleBody{stream});
