@@ -776,6 +776,7 @@ int main(int argc, char** argv) {
   MUST(cuModuleGetFunction(&affine_kernel, module, "affine"));
   MUST(cuMemAlloc_v2(&word, 4096));
   MUST(cuMemsetD32_v2(word, 0, 1024));
+  MUST(cuCtxSynchronize());  // what does not block waits for no memset of the legacy stream
   stream = NewStream();
   std::printf("== %s\n", found->first.c_str());
   found->second();
